@@ -1,0 +1,1 @@
+"""How clustered the data are: ICC, structure, centring."""

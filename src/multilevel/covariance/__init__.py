@@ -1,0 +1,1 @@
+"""Parameter vector to covariance and back, one structure a file."""

@@ -1,0 +1,1 @@
+"""Small classic data sets, each with its source."""

@@ -1,0 +1,1 @@
+"""A `Design` in, an optimum out."""

@@ -1,0 +1,67 @@
+"""The record of a fitted linear mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from multilevel._typing import Array
+from multilevel.estimation.optimum import Optimum
+
+
+@dataclass(frozen=True, slots=True)
+class TermCovariance:
+    """Estimated covariance of one random-effects term, on the scale of the data."""
+
+    label: str  # "1 + Days | Subject"
+    group: str  # name of the grouping factor
+    grouping: int  # index into the design's groupings
+    names: tuple[str, ...]  # (q,)
+    structure: str
+    hom: bool
+    factor: Array  # (q, q) lower triangular T with Sigma = sigma^2 T T'
+    covariance: Array  # (q, q) Sigma
+    sd: Array  # (q,)
+    correlation: Array  # (q, q); NaN in rows of a zero variance
+    singular: bool  # covariance has a zero eigenvalue
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Conditional modes (BLUPs) of all terms on one grouping factor, columns in term order."""
+
+    grouping: int
+    terms: tuple[int, ...]  # terms that act on this factor
+    values: Array  # (J, Q)
+    variance: Array  # (J, Q, Q) conditional variance given beta-hat's theta, as lme4's condVar
+
+
+@dataclass(frozen=True, slots=True)
+class LMMRecord:
+    """What the fit of a linear mixed model found."""
+
+    coef_names: tuple[str, ...]
+    beta: Array  # (p,)
+    vcov: Array  # (p, p) model-based covariance of beta-hat
+    sigma: float  # residual standard deviation
+    theta: Array  # covariance parameters, relative to sigma; lme4's order
+    theta_names: tuple[str, ...]
+    terms: tuple[TermCovariance, ...]
+    modes: tuple[Modes, ...]  # one for each grouping factor
+    fitted: Array  # (n,) X beta + Z b + offset
+    fitted_fixed: Array  # (n,) X beta + offset
+    reml: bool
+    criterion: float  # -2 log-likelihood (ML) or REML criterion at the optimum
+    pwrss: float  # penalised weighted residual sum of squares
+    n_obs: float
+    n_parameters: int  # coefficients + covariance parameters + sigma
+    optimum: Optimum
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood (restricted if `reml`)."""
+        return -0.5 * self.criterion
+
+    @property
+    def singular(self) -> bool:
+        """Whether some random-effects covariance is on the boundary."""
+        return any(term.singular for term in self.terms)

@@ -1,0 +1,1 @@
+"""What can be concluded from a record: variances, intervals, predictions. Functions of arrays and records."""

@@ -1,0 +1,1 @@
+"""The fits a user holds: one face, methods of one line that call the floors below."""

@@ -1,0 +1,1 @@
+"""New data from a fitted record."""
