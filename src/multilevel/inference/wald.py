@@ -1,0 +1,60 @@
+"""How large is a coefficient beside its standard error? Wald statistics, p-values and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from multilevel._typing import Array
+from multilevel.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class CoefficientTable:
+    """Coefficients beside their uncertainty.
+
+    `reference` says which distribution the statistic is compared with: the normal (large samples), Student's
+    t with the degrees of freedom in `df`, or none (the statistic is shown without a p-value).
+    """
+
+    term: tuple[str, ...]  # (p,)
+    estimate: Array  # (p,)
+    std_error: Array  # (p,)
+    statistic: Array  # (p,) estimate / std_error
+    df: Array | None  # (p,) degrees of freedom of t; None for the normal
+    p_value: Array  # (p,) two-sided
+
+
+def wald_table(
+    term: tuple[str, ...], estimate: Array, std_error: Array, df: Array | None = None
+) -> CoefficientTable:
+    """Test each coefficient against zero: by t with `df` (p,), or by the normal when `df` is None."""
+    statistic = estimate / std_error
+    return CoefficientTable(term, estimate, std_error, statistic, df, two_sided_p(statistic, df))
+
+
+def two_sided_p(statistic: Array, df: Array | None) -> Array:
+    """Probability of a statistic at least as far from zero, under t with `df` or the normal."""
+    distance = -np.abs(statistic)
+    return np.asarray(2.0 * (ndtr(distance) if df is None else stdtr(df, distance)))
+
+
+def wald_limits(table: CoefficientTable, level: float) -> tuple[Array, Array]:
+    """Lower and upper confidence limits (p,), (p,): estimate -+ quantile * standard error."""
+    half = critical_value(level, table.df) * table.std_error
+    return table.estimate - half, table.estimate + half
+
+
+def critical_value(level: float, df: Array | None) -> Array:
+    """Quantile that leaves (1 - level) / 2 above it, of t with `df` or of the normal."""
+    upper = 0.5 * (1.0 + checked_level(level))
+    return np.asarray(ndtri(upper) if df is None else stdtrit(df, upper))
+
+
+def checked_level(level: float) -> float:
+    """Give a confidence level back, or say that it is none (95 instead of 0.95 is the usual slip)."""
+    if not 0.0 < level < 1.0:
+        raise DataError(f"a confidence level lies between 0 and 1, got {level}; write level=0.95 for 95%.")
+    return level

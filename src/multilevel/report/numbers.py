@@ -1,0 +1,55 @@
+"""How is a number written? Columns of numbers share one count of decimals, so that points align."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import floor, isfinite, log10
+
+MISSING = "-"  # printed where there is no number; a note of the table says why
+LARGEST_FIXED = 1e7  # beyond this a column is written as mantissa and exponent
+SMALLEST_FIXED = 1e-5  # a column whose largest number is below this, too
+SMALLEST_P = 2.2e-16  # p-values below the rounding unit are not told apart
+
+
+def format_column(values: Iterable[float], significant: int = 4) -> list[str]:
+    """Write numbers with one count of decimals: enough for `significant` digits in the middling ones."""
+    numbers = [float(value) for value in values]
+    sizes = sorted(abs(value) for value in numbers if isfinite(value) and value != 0.0)
+    if not sizes:
+        return [format_number(value, "g") for value in numbers]
+    if sizes[-1] >= LARGEST_FIXED or sizes[-1] < SMALLEST_FIXED:
+        return [format_number(value, f".{significant - 1}e") for value in numbers]
+    return [format_number(value, f".{decimals(sizes, significant)}f") for value in numbers]
+
+
+def decimals(sizes: Sequence[float], significant: int) -> int:
+    """Decimals that give the smallest of the positive, sorted `sizes` its digits, the largest no more than seven."""
+    wanted = significant - 1 - floor(log10(sizes[0]))
+    bearable = 6 - max(floor(log10(sizes[-1])), 0)
+    return max(min(wanted, bearable), 0)
+
+
+def format_number(value: float, spec: str) -> str:
+    """Write one number, or a dash when there is none."""
+    if not isfinite(value):
+        return MISSING if value != value else ("Inf" if value > 0 else "-Inf")
+    text = format(value, spec)
+    return text.removeprefix("-") if float(text) == 0.0 else text
+
+
+def format_fixed(values: Iterable[float], places: int) -> list[str]:
+    """Write numbers with a given count of decimals."""
+    return [format_number(float(value), f".{places}f") for value in values]
+
+
+def format_p(values: Iterable[float]) -> list[str]:
+    """Write p-values: four decimals, small ones by exponent, the smallest as a bound."""
+    return [_format_one_p(float(value)) for value in values]
+
+
+def _format_one_p(value: float) -> str:
+    if value != value:
+        return MISSING
+    if value < SMALLEST_P:
+        return "<2e-16"
+    return f"{value:.4f}" if value >= 1e-4 else f"{value:.2e}"

@@ -1,0 +1,44 @@
+"""Tidy columns of the tables that every fit has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.inference.wald import CoefficientTable, wald_limits
+
+Columns = dict[str, object]  # name -> column, ready for frames.output.to_frame
+
+
+def fixed_columns(table: CoefficientTable, conf_level: float | None, exponentiate: bool) -> Columns:
+    """One row a coefficient, with confidence limits when `conf_level` is given.
+
+    `exponentiate` transforms estimates and limits; standard errors follow by the delta method, while
+    statistic and p-value stay those of the untransformed coefficient (as in broom).
+    """
+    scale = np.exp(table.estimate) if exponentiate else np.ones_like(table.estimate)
+    columns: Columns = {
+        "term": list(table.term),
+        "estimate": scale if exponentiate else table.estimate,
+        "std_error": scale * table.std_error,
+        "statistic": table.statistic,
+        **test_columns(table),
+    }
+    if conf_level is not None:
+        low, high = wald_limits(table, conf_level)
+        columns["conf_low"], columns["conf_high"] = (
+            (np.exp(low), np.exp(high)) if exponentiate else (low, high)
+        )
+    return columns
+
+
+def test_columns(table: CoefficientTable) -> dict[str, Array]:
+    """Degrees of freedom, where the reference distribution has them, and p-values."""
+    degrees = {} if table.df is None else {"df": table.df}
+    return {**degrees, "p_value": table.p_value}
+
+
+def confint_columns(table: CoefficientTable, level: float) -> Columns:
+    """Estimates between their confidence limits."""
+    low, high = wald_limits(table, level)
+    return {"term": list(table.term), "estimate": table.estimate, "conf_low": low, "conf_high": high}

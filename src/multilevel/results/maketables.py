@@ -1,0 +1,45 @@
+"""How a fit appears in tables made by the package maketables: its plug-in protocol, in functions.
+
+The protocol is duck typed: maketables looks for dunder attributes on a fit (they are on `Fit`); nothing of it is
+imported here. https://github.com/py-econometrics/maketables
+"""
+
+from __future__ import annotations
+
+from multilevel.frames.output import to_frame
+
+from multilevel._typing import Frame
+from multilevel.inference.wald import CoefficientTable, wald_limits
+
+STATISTIC_KEYS = {  # maketables' key -> property of a fit
+    "N": "nobs",
+    "aic": "aic",
+    "bic": "bic",
+    "ll": "loglik",
+    "df_model": "df_model",
+    "df_resid": "df_residual",
+    "r2": "r2",
+    "adj_r2": "adj_r2",
+    "sigma": "sigma",
+    "n_clusters": "n_clusters",
+}
+
+
+def coefficient_frame(table: CoefficientTable) -> Frame:
+    """Coefficients as maketables wants them: a pandas frame indexed by name, columns b, se, t, p and limits."""
+    low, high = wald_limits(table, 0.95)
+    columns = {
+        "Coefficient": list(table.term),
+        "b": table.estimate,
+        "se": table.std_error,
+        "t": table.statistic,
+        "p": table.p_value,
+        "ci95l": low,
+        "ci95u": high,
+    }
+    return to_frame(columns, "pandas").set_index("Coefficient")
+
+
+def statistic(fit: object, key: str) -> object:
+    """A figure of the whole model under maketables' key, or None where this kind of fit has none."""
+    return getattr(fit, STATISTIC_KEYS.get(key, ""), None) if key in STATISTIC_KEYS else None
