@@ -2,26 +2,145 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+from typing import Any
 
-from multilevel._typing import Array, Codes, Mask
+import narwhals as nw
+import numpy as np
+from narwhals.exceptions import DuplicateError
+
+from multilevel._typing import Frame
+from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
+from multilevel.frames.arrays import read_array
+from multilevel.frames.column import Categorical, Column, Numeric
+from multilevel.frames.series import read_series
+
+__all__ = ["Categorical", "Column", "FrameKind", "Numeric", "Table", "eager_frame", "read_table"]
 
 FrameKind = str  # "pandas", "polars", "pyarrow", ...: the kind of frame tables go back in
 
 
 @dataclass(frozen=True, slots=True)
-class Categorical:
-    """A column of labels: strings, booleans or a categorical dtype."""
+class Table:
+    """The user's data, read one column at a time and only when asked for."""
 
-    codes: Codes  # (n,) index into levels, -1 where missing
-    levels: tuple[object, ...]  # the dtype's own order, else sorted
-    ordered: bool
+    names: tuple[str, ...]  # columns, in order
+    n_rows: int
+    kind: FrameKind
+    _read: Callable[[str], Column] = field(repr=False)
+    _seen: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
+
+    def column(self, name: str) -> Column:
+        """One column as numbers or labels; read once, then remembered."""
+        if name not in self._seen:
+            if name not in self.names:
+                raise ColumnNotFoundError(_not_found(name, self.names))
+            self._seen[name] = self._read(name)
+        return self._seen[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Numeric:
-    """A column of numbers; missing values are NaN."""
+def read_table(data: Frame) -> Table:
+    """View of a data frame, or of a mapping of equally long columns, by column.
 
-    values: Array  # (n,) float64
-    integer: bool  # whether the column held integers
-    missing: Mask | None  # (n,) True where missing; None when nothing is
+    Reads pandas, polars (eager and lazy), pyarrow and anything else that narwhals reads, mappings of names
+    to arrays, lists or series, and NumPy structured arrays. Only rows and columns count: a pandas index
+    never does.
+
+    >>> table = read_table({"y": [1.0, 2.5], "g": ["b", "a"]})
+    >>> table.column("g").levels
+    ('a', 'b')
+    """
+    if isinstance(data, Mapping):
+        return _from_mapping(data)
+    if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
+        return _from_mapping({name: data[name] for name in data.dtype.names})
+    return _from_frame(eager_frame(data))
+
+
+def eager_frame(data: Frame) -> nw.DataFrame[Any]:
+    """The narwhals frame of the user's data, collected when lazy."""
+    try:
+        frame = nw.from_native(data)
+    except DuplicateError:
+        raise DataError(_repeated(map(str, getattr(data, "column_names", data.columns)))) from None
+    except TypeError:
+        raise DataTypeError(_not_a_frame(data)) from None
+    return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+
+
+def _from_frame(frame: nw.DataFrame[Any]) -> Table:
+    named: dict[str, Any] = {
+        str(name): name for name in frame.columns
+    }  # pandas allows names that are not text
+    if len(named) < len(frame.columns):
+        raise DataError(_repeated(map(str, frame.columns)))
+
+    def read(name: str) -> Column:
+        return read_series(name, frame.get_column(named[name]))
+
+    return Table(tuple(named), len(frame), frame.implementation.value, read)
+
+
+def _from_mapping(data: Mapping[Any, Any]) -> Table:
+    columns = {str(name): values for name, values in data.items()}
+    if len(columns) < len(data):
+        raise DataError(_repeated(map(str, data)))
+    return Table(tuple(columns), _common_length(columns), "pandas", partial(_read_from, columns))
+
+
+def _read_from(columns: Mapping[str, Any], name: str) -> Column:
+    values = columns[name]
+    if type(values) is np.ndarray:
+        if values.ndim != 1:
+            raise DataTypeError(f"Column {name!r} has {values.ndim} dimensions; a column has one.")
+        if values.dtype.kind not in "OUS":
+            return read_array(name, values)
+        return read_series(name, nw.new_series(name, values.astype(object), nw.Object, backend="pandas"))
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if not isinstance(series, nw.Series):
+        series = nw.new_series(name, values, backend="pandas")
+    return read_series(name, series)
+
+
+def _common_length(columns: Mapping[str, Any]) -> int:
+    lengths = {name: _length(name, values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name!r} has {n}" for name, n in lengths.items())
+        raise DataError(f"The columns are not equally long: {listed}.")
+    return next(iter(lengths.values()), 0)
+
+
+def _length(name: str, values: Any) -> int:
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise DataTypeError(f"Column {name!r} is a {type(values).__name__}, not an array, list or series.")
+    return len(values)
+
+
+def _not_found(name: str, names: tuple[str, ...]) -> str:
+    message = f"There is no column {name!r} in the data."
+    folded = {known.casefold(): known for known in names}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    if close:
+        message += f" Did you mean {folded[close[0]]!r}?"
+    if 0 < len(names) <= 20:
+        message += f" The columns are: {', '.join(names)}."
+    return message
+
+
+def _repeated(names: Iterable[str]) -> str:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    return f"Column names must be unique, but these are repeated: {', '.join(twice)}. Rename or drop some."
+
+
+def _not_a_frame(data: object) -> str:
+    message = (
+        f"The data are a {type(data).__name__}; expected a data frame (pandas, polars, pyarrow or any other "
+        "that narwhals reads) or a mapping of column names to equally long arrays."
+    )
+    if isinstance(data, str):
+        message += " To use a file, read it first, for example with pandas.read_csv."
+    return message

@@ -1,0 +1,76 @@
+"""NumPy arrays as columns: what numbers, truth values and times mean to a model."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array, Mask
+from multilevel.errors import DataTypeError
+from multilevel.frames.column import Categorical, Column, Numeric, missing_mask
+
+ONE_DAY: Final = np.timedelta64(1, "D")
+LARGEST_EXACT: Final = 2**53  # beyond it float64 skips integers
+
+
+def read_array(name: str, values: npt.NDArray[Any]) -> Column:
+    """Column of an array (n,) of numbers, truth values, dates or durations."""
+    match values.dtype.kind:
+        case "f":
+            return floats(values)
+        case "i" | "u":
+            return integers(values)
+        case "b":
+            return booleans(values)
+        case "M":
+            return times(values)
+        case "m":
+            return durations(values)
+    raise DataTypeError(f"Column {name!r} holds {values.dtype}, which is neither numbers nor labels.")
+
+
+def floats(values: npt.NDArray[Any]) -> Numeric:
+    """Numbers with NaN where missing; no copy of a contiguous float64 array."""
+    numbers: Array = np.ascontiguousarray(values, dtype=np.float64)
+    return Numeric(numbers, integer=False, missing=missing_mask(np.isnan(numbers)))
+
+
+def integers(values: npt.NDArray[Any], missing: Mask | None = None) -> Numeric:
+    """Integers as numbers; `values` under `missing` do not count."""
+    numbers: Array = values.astype(np.float64)
+    exact = values if _needs_exact(values) else None
+    if missing is not None:
+        numbers[missing] = np.nan
+    return Numeric(numbers, integer=True, missing=missing, exact=exact)
+
+
+def booleans(values: npt.NDArray[Any], missing: Mask | None = None) -> Categorical:
+    """Truth values as labels, False before True."""
+    codes = values.astype(np.int32)
+    if missing is not None:
+        codes[missing] = -1
+    return Categorical(codes, (False, True), ordered=False)
+
+
+def times(values: npt.NDArray[Any]) -> Numeric:
+    """Dates and times as days since 1970-01-01 (UTC); the moments themselves stay in `exact`."""
+    epoch = np.zeros((), dtype=values.dtype)
+    return Numeric((values - epoch) / ONE_DAY, False, missing_mask(np.isnat(values)), exact=values)
+
+
+def durations(values: npt.NDArray[Any]) -> Numeric:
+    """Durations as days."""
+    return Numeric(values / ONE_DAY, False, missing_mask(np.isnat(values)))
+
+
+def all_missing(n: int) -> Numeric:
+    """A column of n missing values."""
+    return Numeric(np.full(n, np.nan), False, np.ones(n, dtype=np.bool_) if n else None)
+
+
+def _needs_exact(values: npt.NDArray[Any]) -> bool:
+    if values.dtype.itemsize < 8 or not values.size:
+        return False
+    return bool(values.max() > LARGEST_EXACT or values.min() < -LARGEST_EXACT)
