@@ -13,10 +13,9 @@ from multilevel.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class CoefficientTable:
-    """Coefficients beside their uncertainty.
+    """Coefficients beside their uncertainty; p-values by Student's t where there are `df`, else the normal.
 
-    `reference` says which distribution the statistic is compared with: the normal (large samples), Student's
-    t with the degrees of freedom in `df`, or none (the statistic is shown without a p-value).
+    A table without p-values (`p_value` None) shows the statistic alone; its limits use the normal.
     """
 
     term: tuple[str, ...]  # (p,)
@@ -24,7 +23,7 @@ class CoefficientTable:
     std_error: Array  # (p,)
     statistic: Array  # (p,) estimate / std_error
     df: Array | None  # (p,) degrees of freedom of t; None for the normal
-    p_value: Array  # (p,) two-sided
+    p_value: Array | None  # (p,) two-sided; None where no test is made
 
 
 def wald_table(
@@ -33,6 +32,11 @@ def wald_table(
     """Test each coefficient against zero: by t with `df` (p,), or by the normal when `df` is None."""
     statistic = estimate / std_error
     return CoefficientTable(term, estimate, std_error, statistic, df, two_sided_p(statistic, df))
+
+
+def untested_table(term: tuple[str, ...], estimate: Array, std_error: Array) -> CoefficientTable:
+    """Coefficients, standard errors and their ratio, without a test."""
+    return CoefficientTable(term, estimate, std_error, estimate / std_error, None, None)
 
 
 def two_sided_p(statistic: Array, df: Array | None) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import floor, isfinite, log10
+from math import floor, isfinite, isnan, log10
 
 MISSING = "-"  # printed where there is no number; a note of the table says why
 LARGEST_FIXED = 1e7  # beyond this a column is written as mantissa and exponent
@@ -23,7 +23,7 @@ def format_column(values: Iterable[float], significant: int = 4) -> list[str]:
 
 
 def decimals(sizes: Sequence[float], significant: int) -> int:
-    """Decimals that give the smallest of the positive, sorted `sizes` its digits, the largest no more than seven."""
+    """Decimals that give the smallest of the sorted `sizes` its digits, the largest at most seven."""
     wanted = significant - 1 - floor(log10(sizes[0]))
     bearable = 6 - max(floor(log10(sizes[-1])), 0)
     return max(min(wanted, bearable), 0)
@@ -32,7 +32,7 @@ def decimals(sizes: Sequence[float], significant: int) -> int:
 def format_number(value: float, spec: str) -> str:
     """Write one number, or a dash when there is none."""
     if not isfinite(value):
-        return MISSING if value != value else ("Inf" if value > 0 else "-Inf")
+        return MISSING if isnan(value) else ("Inf" if value > 0 else "-Inf")
     text = format(value, spec)
     return text.removeprefix("-") if float(text) == 0.0 else text
 
@@ -48,7 +48,7 @@ def format_p(values: Iterable[float]) -> list[str]:
 
 
 def _format_one_p(value: float) -> str:
-    if value != value:
+    if isnan(value):
         return MISSING
     if value < SMALLEST_P:
         return "<2e-16"

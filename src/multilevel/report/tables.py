@@ -33,9 +33,9 @@ def fixed_columns(table: CoefficientTable, conf_level: float | None, exponentiat
 
 
 def test_columns(table: CoefficientTable) -> dict[str, Array]:
-    """Degrees of freedom, where the reference distribution has them, and p-values."""
-    degrees = {} if table.df is None else {"df": table.df}
-    return {**degrees, "p_value": table.p_value}
+    """Degrees of freedom and p-values, where the table has them."""
+    tests = {"df": table.df, "p_value": table.p_value}
+    return {name: column for name, column in tests.items() if column is not None}
 
 
 def confint_columns(table: CoefficientTable, level: float) -> Columns:

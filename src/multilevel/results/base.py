@@ -26,11 +26,11 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from multilevel.frames.output import to_frame, with_columns
 
 from multilevel._typing import Array, Frame
 from multilevel.design.design import Design, Dropped
 from multilevel.formula.update import update_formula
+from multilevel.frames.output import to_frame, with_columns
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.summary import Summary
 from multilevel.report.tables import confint_columns, fixed_columns
@@ -181,7 +181,7 @@ class Fit(ABC, Generic[RecordT]):
     # Tables ------------------------------------------------------------------------------------------
 
     def tidy(self, *, conf_int: bool = False, conf_level: float = 0.95, exponentiate: bool = False) -> Frame:
-        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits if asked for."""
+        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request."""
         columns = fixed_columns(self._coefficients(), conf_level if conf_int else None, exponentiate)
         return self._frame(columns)
 

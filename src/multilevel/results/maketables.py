@@ -1,15 +1,14 @@
 """How a fit appears in tables made by the package maketables: its plug-in protocol, in functions.
 
-The protocol is duck typed: maketables looks for dunder attributes on a fit (they are on `Fit`); nothing of it is
-imported here. https://github.com/py-econometrics/maketables
+The protocol is duck typed: maketables looks for dunder attributes on a fit (they are on `Fit`), and nothing
+of it is imported here. https://github.com/py-econometrics/maketables
 """
 
 from __future__ import annotations
 
-from multilevel.frames.output import to_frame
-
 from multilevel._typing import Frame
-from multilevel.inference.wald import CoefficientTable, wald_limits
+from multilevel.frames.output import to_frame
+from multilevel.inference.wald import CoefficientTable, two_sided_p, wald_limits
 
 STATISTIC_KEYS = {  # maketables' key -> property of a fit
     "N": "nobs",
@@ -26,14 +25,17 @@ STATISTIC_KEYS = {  # maketables' key -> property of a fit
 
 
 def coefficient_frame(table: CoefficientTable) -> Frame:
-    """Coefficients as maketables wants them: a pandas frame indexed by name, columns b, se, t, p and limits."""
+    """Coefficients as maketables wants them: a pandas frame by name, with b, se, t, p and 95% limits.
+
+    maketables cannot do without p-values; a table that makes no test gives those of the normal.
+    """
     low, high = wald_limits(table, 0.95)
     columns = {
         "Coefficient": list(table.term),
         "b": table.estimate,
         "se": table.std_error,
         "t": table.statistic,
-        "p": table.p_value,
+        "p": two_sided_p(table.statistic, table.df) if table.p_value is None else table.p_value,
         "ci95l": low,
         "ci95u": high,
     }

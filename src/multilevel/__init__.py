@@ -1,0 +1,46 @@
+"""Mixed models, and everything around them, for data that come in groups.
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+
+>>> import multilevel as ml
+>>> sleep = ml.datasets.sleepstudy()
+>>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleep)
+>>> round(fit.criterion, 1)
+1743.6
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multilevel import datasets, errors
+    from multilevel.results.compare import compare
+    from multilevel.results.lmm import lmm
+    from multilevel.results.ols import ols
+
+__version__ = "0.1.0"
+
+_HOMES = {  # public name -> module that defines it
+    "compare": "multilevel.results.compare",
+    "lmm": "multilevel.results.lmm",
+    "ols": "multilevel.results.ols",
+}
+_MODULES = ("datasets", "errors")
+
+__all__ = ["__version__", "compare", "datasets", "errors", "lmm", "ols"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"multilevel.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'multilevel' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

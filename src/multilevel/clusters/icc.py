@@ -1,0 +1,113 @@
+"""How alike are two observations of one cluster? Intraclass correlations from a fitted model.
+
+With random slopes the variance between clusters depends on the covariates; its mean over the rows used
+stands for it, and `icc_at` gives the correlation where the covariates have given values.
+
+Johnson, P. C. D. (2014). Extension of Nakagawa & Schielzeth's R2_GLMM to random slopes models.
+Methods in Ecology and Evolution 5, 944-946.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array, Codes
+from multilevel.design.design import Design
+from multilevel.errors import DataError
+from multilevel.fitted.lmm import LMMRecord, TermCovariance
+
+
+@dataclass(frozen=True, slots=True)
+class IntraclassCorrelations:
+    """One entry a grouping factor, G in all."""
+
+    groups: tuple[str, ...]  # (G,)
+    variance: Array  # (G,) mean variance that the factor's random effects contribute
+    share: Array  # (G,) share of the variance that the fixed part leaves
+    cumulative: (
+        Array  # (G,) correlation of two observations of one level (and so of every level that holds it)
+    )
+    unadjusted: Array  # (G,) share of the whole variance, the fixed part's included
+    residual_variance: float
+    adjusted_total: float  # share of all random effects together
+    unadjusted_total: float
+
+
+def intraclass_correlations(design: Design, record: LMMRecord) -> IntraclassCorrelations:
+    """Shares of the variance of a fitted model, by grouping factor."""
+    variance = group_variances(design, record)
+    left = variance.sum() + record.sigma**2
+    whole = left + fixed_variance(design, record)
+    return IntraclassCorrelations(
+        groups=tuple(grouping.name for grouping in design.groupings),
+        variance=variance,
+        share=variance / left,
+        cumulative=holds(design) @ variance / left,
+        unadjusted=variance / whole,
+        residual_variance=record.sigma**2,
+        adjusted_total=float(variance.sum() / left),
+        unadjusted_total=float(variance.sum() / whole),
+    )
+
+
+def group_variances(design: Design, record: LMMRecord) -> Array:
+    """Mean over the rows of z' Sigma z, summed over the terms of each grouping factor: (G,)."""
+    variance = np.zeros(len(design.groupings))
+    for term, fit in zip(design.terms, record.terms, strict=True):
+        variance[term.grouping] += np.average(effect_variance(term.Z, fit), weights=design.freq_weights)
+    return variance
+
+
+def effect_variance(Z: Array, term: TermCovariance) -> Array:
+    """Variance z' Sigma z (k,) that a term contributes at rows Z (k, q)."""
+    return np.asarray(((Z @ term.covariance) * Z).sum(axis=1))
+
+
+def fixed_variance(design: Design, record: LMMRecord) -> float:
+    """Sample variance of X beta over the observations."""
+    predictor = design.X @ record.beta
+    weights = np.ones(design.n_rows) if design.freq_weights is None else design.freq_weights
+    deviation = predictor - np.average(predictor, weights=weights)
+    return float((weights * deviation**2).sum() / (weights.sum() - 1.0))
+
+
+def holds(design: Design) -> Array:
+    """(G, G): 1 in row g, column h where each level of factor g lies within one level of factor h."""
+    groupings = design.groupings
+    return np.array([[float(is_within(g.codes, h.codes)) for h in groupings] for g in groupings])
+
+
+def is_within(inner: Codes, outer: Codes) -> bool:
+    """Whether every level of `inner` (n,) meets one level of `outer` (n,) only."""
+    home = np.empty(int(inner.max()) + 1, dtype=outer.dtype)
+    home[inner] = outer
+    return bool((home[inner] == outer).all())
+
+
+def icc_at(record: LMMRecord, at: Mapping[str, npt.ArrayLike]) -> Array:
+    """Correlation (k,) of two observations that share all grouping factors, at given values of covariates.
+
+    `at` gives values of random-effect columns by name, k of each; the intercept's column is 1.
+    """
+    values = {name: np.atleast_1d(np.asarray(column, dtype=np.float64)) for name, column in at.items()}
+    n_points = np.broadcast_shapes(*(column.shape for column in values.values()))
+    between = np.zeros(n_points)
+    for term in record.terms:
+        Z = np.column_stack([np.broadcast_to(column_at(name, values), n_points) for name in term.names])
+        between += effect_variance(Z, term)
+    return between / (between + record.sigma**2)
+
+
+def column_at(name: str, values: Mapping[str, Array]) -> Array:
+    """The values of one random-effect column, or an error that names those that are needed."""
+    if name == "Intercept":
+        return np.ones(1)
+    if name not in values:
+        raise DataError(
+            f"icc(at=...) needs values for the random-effect column '{name}'; it got {sorted(values)}."
+        )
+    return values[name]

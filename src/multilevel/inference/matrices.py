@@ -1,0 +1,85 @@
+"""The matrices of a linear mixed model written out: y = X beta + Z b + e, with Var(b) = Sigma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from multilevel._typing import Array, Codes
+from multilevel.design.design import Design, RandomTerm
+from multilevel.fitted.lmm import LMMRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMatrices:
+    """y = X beta + Z b + e; n rows used, p coefficients, q random effects.
+
+    Random effects are ordered by term, within a term by level, within a level by column, as in lme4.
+    """
+
+    X: Array  # (n, p)
+    Z: sparse.csc_array  # (n, q)
+    Lambda: sparse.csc_array  # (q, q) relative factor: Sigma = sigma^2 Lambda Lambda'
+    Sigma: sparse.csc_array  # (q, q) covariance of the random effects
+    residual_variance: Array  # (n,) sigma^2 / weight
+    z_names: tuple[tuple[str, str, str], ...]  # (q,) grouping factor, level, column
+
+
+def model_matrices(design: Design, record: LMMRecord) -> ModelMatrices:
+    """Write out the matrices of a fit; Z, Lambda and Sigma are sparse."""
+    Z = sparse.hstack([spread(term, _codes(design, term), _levels(design, term)) for term in design.terms])
+    Lambda = sparse.block_diag(
+        [
+            sparse.kron(sparse.eye_array(_levels(design, term)), fit.factor)
+            for term, fit in zip(design.terms, record.terms, strict=True)
+        ]
+    ).tocsc()
+    Sigma = (record.sigma**2 * (Lambda @ Lambda.T)).tocsc()
+    return ModelMatrices(
+        design.X, Z.tocsc(), Lambda, Sigma, residual_variance(design, record), random_effect_names(design)
+    )
+
+
+def spread(term: RandomTerm, codes: Codes, n_levels: int) -> sparse.csr_array:
+    """Columns (n, q) of a term spread over its levels: (n, J q), each row in its own level's columns."""
+    n, q = term.Z.shape
+    columns = codes[:, None].astype(np.int64) * q + np.arange(q)
+    return sparse.csr_array(
+        (term.Z.ravel(), columns.ravel(), np.arange(0, n * q + 1, q)), shape=(n, n_levels * q)
+    )
+
+
+def random_effect_names(design: Design) -> tuple[tuple[str, str, str], ...]:
+    """Grouping factor, level and column of each random effect."""
+    return tuple(
+        (design.groupings[term.grouping].name, level, column)
+        for term in design.terms
+        for level in design.groupings[term.grouping].levels
+        for column in term.names
+    )
+
+
+def residual_variance(design: Design, record: LMMRecord) -> Array:
+    """Residual variance (n,) of each row used: sigma^2, over the precision weight where there are weights."""
+    constant = np.full(design.n_rows, record.sigma**2)
+    return constant if design.weights is None else constant / design.weights
+
+
+def marginal_covariance(design: Design, record: LMMRecord, rows: Array) -> Array:
+    """Covariance (m, m) of the responses in `rows` (m,), random effects integrated out: Z Sigma Z' + R."""
+    V = np.diag(residual_variance(design, record)[rows])
+    for term, fit in zip(design.terms, record.terms, strict=True):
+        codes = _codes(design, term)[rows]
+        together = codes[:, None] == codes[None, :]
+        V += np.where(together, term.Z[rows] @ fit.covariance @ term.Z[rows].T, 0.0)
+    return V
+
+
+def _codes(design: Design, term: RandomTerm) -> Codes:
+    return design.groupings[term.grouping].codes
+
+
+def _levels(design: Design, term: RandomTerm) -> int:
+    return design.groupings[term.grouping].n_levels
