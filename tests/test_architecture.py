@@ -106,6 +106,11 @@ def test_every_folder_has_its_place_in_the_flow() -> None:
     assert {home(file) for file in package_files()} == {*FLOW, *FOR_ALL}
 
 
+def test_the_architecture_page_has_a_paragraph_for_every_folder() -> None:
+    page = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert not [name for name in {*FLOW} - {"__init__"} if f"**`{name}/`**" not in page]
+
+
 @pytest.mark.parametrize("part", [*FLOW, *sorted(FOR_ALL)])
 def test_imports_run_down_the_flow(part: str) -> None:
     above = set() if part in FOR_ALL else {*FLOW[: FLOW.index(part) + 1]}

@@ -1,0 +1,108 @@
+"""The course prints its lesson, and the lesson's numbers are the course's own."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import multilevel as ml
+
+Course = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def course() -> Course:
+    return runpy.run_path(str(Path(__file__).parents[2] / "examples" / "course.py"))
+
+
+@pytest.fixture(scope="module")
+def sleep(course: Course) -> Any:
+    return course["fit_sleep_models"](ml.datasets.sleepstudy())
+
+
+@pytest.fixture(scope="module")
+def schools() -> Any:
+    return ml.datasets.course_prevention()
+
+
+@pytest.fixture(scope="module")
+def communities(course: Course, schools: Any) -> Any:
+    return course["fit_communities"](schools)
+
+
+def printed(digits: int) -> float:
+    """Half a unit of the last digit that the course prints."""
+    return 0.5 * 10.0**-digits
+
+
+@pytest.mark.parametrize(
+    ("model", "criterion"), [("empty", 1904.3), ("intercept", 1786.5), ("slope", 1743.6)]
+)
+def test_reml_criteria(sleep: Any, model: str, criterion: float) -> None:
+    assert getattr(sleep, model).criterion == pytest.approx(criterion, abs=printed(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "variances", "digits"),
+    [
+        ("empty", [1278, 1959], 0),
+        ("intercept", [1378.2, 960.5], 1),
+        ("slope", [612.10, 35.07, 654.94], 2),
+    ],
+)
+def test_variances(course: Course, sleep: Any, model: str, variances: list[float], digits: int) -> None:
+    found = list(course["variances"](getattr(sleep, model)).values())
+    assert found == pytest.approx(variances, abs=printed(digits))
+
+
+def test_icc_of_the_empty_model(course: Course, sleep: Any) -> None:
+    assert course["share_between"](sleep.empty) == pytest.approx(0.395, abs=printed(3))
+
+
+def test_correlation_of_intercepts_and_slopes(sleep: Any) -> None:
+    assert sleep.slope.record.terms[0].correlation[1, 0] == pytest.approx(0.07, abs=printed(2))
+
+
+def test_comparison_of_intercept_and_slope(sleep: Any) -> None:
+    table = ml.compare(sleep.intercept, sleep.slope)
+    assert list(table["aic"]) == pytest.approx([1802.1, 1763.9], abs=printed(1))
+    last = table.iloc[1]
+    assert last["chisq"] == pytest.approx(42.139, abs=printed(3))
+    assert last["df"] == 2
+    assert last["p_value"] == pytest.approx(7.07e-10, abs=printed(12))
+
+
+def test_days_as_categories(sleep: Any) -> None:
+    means = [256.65, 7.84, 8.71, 26.34, 32.00, 51.87, 55.53, 62.10, 79.98, 94.20]
+    assert sleep.by_day.fixef == pytest.approx(means, abs=printed(2))
+
+
+def test_communities_by_hand(course: Course, schools: Any) -> None:
+    hand = course["by_hand"](schools)
+    assert [hand.between, hand.within] == pytest.approx([93.37, 11.33], abs=printed(2))
+    assert hand.naive_within == pytest.approx(8.95, abs=printed(2))
+
+
+def test_communities_by_reml(course: Course, communities: Any) -> None:
+    assert communities.criterion == pytest.approx(117.1, abs=printed(1))
+    assert list(course["variances"](communities).values()) == pytest.approx([93.37, 11.33], abs=printed(2))
+    assert course["share_between"](communities) == pytest.approx(0.892, abs=printed(3))
+
+
+def test_communities_are_shrunk(communities: Any) -> None:
+    effects = communities.ranef()
+    assert list(effects["value"]) == pytest.approx([-0.19, -11.84, 12.42, -6.02, 5.63], abs=printed(2))
+    assert list(effects["raw_deviation"]) == pytest.approx([-0.2, -12.2, 12.8, -6.2, 5.8])
+    assert np.allclose(effects["raw_deviation"] * effects["reliability"], effects["value"])
+
+
+def test_the_lesson_is_printed(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    course["chapter_one"]()
+    course["chapter_two"]()
+    lesson = capsys.readouterr().out
+    for figure in ["1904.3", "0.395", "1786.5", "612.10", "42.139", "94.20", "117.1", "0.892", "8.95"]:
+        assert figure in lesson
