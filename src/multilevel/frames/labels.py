@@ -52,9 +52,8 @@ def _distinct(values: npt.NDArray[Any]) -> tuple[Codes, list[Any]]:
         low, high = int(values.min()), int(values.max())
         if high - low < 4 * len(values) + 1024:
             return _distinct_in_range((values - values.min()).astype(np.int64), low, high)
-    levels = np.unique(values)  # a plain sort and a search: a third of the time of return_inverse
-    codes = np.searchsorted(levels, values).astype(np.int32)
-    return codes, list(levels) if levels.dtype.kind == "M" else levels.tolist()
+    levels, codes = np.unique(values, return_inverse=True)
+    return codes.astype(np.int32), list(levels) if levels.dtype.kind == "M" else levels.tolist()
 
 
 def _distinct_in_range(above_low: npt.NDArray[np.int64], low: int, high: int) -> tuple[Codes, list[int]]:
