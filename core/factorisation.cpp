@@ -1,0 +1,560 @@
+#include "factorisation.hpp"
+
+#include <cmath>
+
+#include "lapack.hpp"
+#include "small.hpp"
+
+namespace multilevel {
+namespace {
+
+std::vector<double> row_major(const Eigen::MatrixXd& m) {
+    std::vector<double> out(m.size());
+    for (int i = 0; i < m.rows(); ++i)
+        for (int j = 0; j < m.cols(); ++j) out[i * m.cols() + j] = m(i, j);
+    return out;
+}
+
+// The rows x columns block of an original cross-product, whichever way round it is stored.
+void read_block(double* out, const double* block, bool transposed, int rows, int columns) {
+    for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < columns; ++j)
+            out[i * columns + j] = transposed ? block[j * rows + i] : block[i * columns + j];
+}
+
+// sum += left (a x b) middle (b x b) right (b x a): one term of d criterion / dT
+void add_gradient_term(std::vector<double>& sum, const double* left, const double* middle, const double* right,
+                       int a, int b) {
+    std::vector<double> inner(b * a, 0.0);
+    small::add_product(inner.data(), middle, right, b, b, a);
+    small::add_product(sum.data(), left, inner.data(), a, b, a);
+}
+
+}  // namespace
+
+Factorisation::Factorisation(const CrossProducts& sums, const Plan& plan)
+    : sums_(sums),
+      plan_(plan),
+      pivot_(plan.pivots),
+      rows_(plan.row_blocks),
+      tail_(static_cast<std::size_t>(plan.tail_size) * plan.tail_size) {}
+
+bool Factorisation::factorise(const std::vector<Eigen::MatrixXd>& factor_T) {
+    T_ = factor_T;
+    Trow_.clear();
+    for (const auto& T : T_) Trow_.push_back(row_major(T));
+    fill_tail();
+    const std::size_t leaves = sums_.factors[0].levels;
+    for (std::size_t i = leaves; i < plan_.head.size(); ++i) fill_node(plan_.head[i]);
+    for (std::size_t i = 0; i < plan_.head.size(); ++i) {
+        if (i < leaves) fill_node(plan_.head[i]);
+        if (!eliminate(plan_.head[i])) return false;
+        update_later(plan_.head[i]);
+    }
+    return lapack::cholesky(tail_.data(), plan_.tail_size);
+}
+
+// ---- forming A ----
+
+void Factorisation::fill_node(const HeadNode& node) {
+    const int q = node.width, t = sums_.n_tail();
+    const double* T = Trow_[node.factor].data();
+    const double* own = &sums_.diag[node.factor][static_cast<std::size_t>(node.level) * q * q];
+    const double* tail = &sums_.tail[node.factor][static_cast<std::size_t>(node.level) * q * t];
+    double* pivot = &pivot_[node.pivot];
+    double* rows = &rows_[node.row_block];
+    if (q == 1) {
+        pivot[0] = T[0] * own[0] * T[0] + 1.0;
+        std::fill(rows, rows + node.columns - t, 0.0);
+        for (int c = 0; c < t; ++c) rows[node.columns - t + c] = T[0] * tail[c];
+    } else {
+        std::vector<double> right(q * q, 0.0), tail_rows(q * t, 0.0);
+        small::add_product(right.data(), own, T, q, q, q);
+        std::fill(pivot, pivot + q * q, 0.0);
+        small::add_transposed_product(pivot, T, right.data(), q, q, q);
+        for (int r = 0; r < q; ++r) pivot[r * q + r] += 1.0;
+        std::fill(rows, rows + static_cast<std::size_t>(node.columns) * q, 0.0);
+        small::add_transposed_product(tail_rows.data(), T, tail, q, q, t);
+        for (int c = 0; c < t; ++c)
+            for (int r = 0; r < q; ++r) rows[(node.columns - t + c) * q + r] = tail_rows[r * t + c];
+    }
+    for (auto b = node.blocks_begin; b < node.blocks_end; ++b) fill_coupling(node, plan_.blocks[b]);
+}
+
+void Factorisation::fill_coupling(const HeadNode& node, const OriginalBlock& original) {
+    const Coupling& c = plan_.couplings[node.couplings_begin + original.coupling];
+    const int q = node.width, w = c.width;
+    double* out = &rows_[node.row_block + static_cast<std::size_t>(c.column) * q];
+    const double *T = Trow_[node.factor].data(), *Tother = Trow_[c.factor].data();
+    if (q == 1 && w == 1) {
+        out[0] = T[0] * original.block[0] * Tother[0];
+        return;
+    }
+    std::vector<double> block(q * w), right(q * w, 0.0), product(q * w, 0.0);
+    read_block(block.data(), original.block, original.transposed, q, w);
+    small::add_product(right.data(), block.data(), Tother, q, w, w);
+    small::add_transposed_product(product.data(), T, right.data(), q, q, w);
+    for (int j = 0; j < w; ++j)
+        for (int r = 0; r < q; ++r) out[j * q + r] = product[r * w + j];
+}
+
+void Factorisation::fill_tail() {
+    const int t = sums_.n_tail(), random = plan_.tail_random;
+    std::fill(tail_.begin(), tail_.end(), 0.0);
+    for (int i = 0; i < t; ++i)
+        for (int j = 0; j <= i; ++j) tail_at(random + i, random + j) = sums_.fixed[i * t + j];
+    for (const TailNode& node : plan_.tail) {
+        const int q = node.width;
+        const double* T = Trow_[node.factor].data();
+        const double* own = &sums_.diag[node.factor][static_cast<std::size_t>(node.level) * q * q];
+        const double* tail = &sums_.tail[node.factor][static_cast<std::size_t>(node.level) * q * t];
+        std::vector<double> right(q * q, 0.0), pivot(q * q, 0.0), rows(q * t, 0.0);
+        small::add_product(right.data(), own, T, q, q, q);
+        small::add_transposed_product(pivot.data(), T, right.data(), q, q, q);
+        small::add_transposed_product(rows.data(), T, tail, q, q, t);
+        for (int i = 0; i < q; ++i) {
+            for (int j = 0; j <= i; ++j)
+                tail_at(node.column + i, node.column + j) = pivot[i * q + j] + (i == j ? 1.0 : 0.0);
+            for (int c = 0; c < t; ++c) tail_at(random + c, node.column + i) = rows[i * t + c];
+        }
+    }
+    for (const TailBlock& b : plan_.tail_blocks) {
+        const TailNode &first = plan_.tail[b.first], &second = plan_.tail[b.second];
+        const int q = first.width, w = second.width;
+        std::vector<double> right(q * w, 0.0), product(q * w, 0.0);
+        small::add_product(right.data(), b.block, Trow_[second.factor].data(), q, w, w);
+        small::add_transposed_product(product.data(), Trow_[first.factor].data(), right.data(), q, q, w);
+        for (int i = 0; i < q; ++i)
+            for (int j = 0; j < w; ++j) {
+                const int r = first.column + i, c = second.column + j;
+                tail_at(std::max(r, c), std::min(r, c)) = product[i * w + j];
+            }
+    }
+}
+
+// ---- elimination ----
+
+bool Factorisation::eliminate(const HeadNode& node) {
+    const int q = node.width;
+    double* pivot = &pivot_[node.pivot];
+    double* rows = &rows_[node.row_block];
+    if (q == 1) {
+        if (!(pivot[0] > 0.0)) return false;
+        pivot[0] = std::sqrt(pivot[0]);
+        const double inverse = 1.0 / pivot[0];
+        for (int c = 0; c < node.columns; ++c) rows[c] *= inverse;
+        return true;
+    }
+    if (!small::cholesky(pivot, q)) return false;
+    for (int c = 0; c < node.columns; ++c) small::forward_solve(pivot, rows + static_cast<std::size_t>(c) * q, q);
+    return true;
+}
+
+const Coupling& Factorisation::coupling_with(const HeadNode& node, int order) const {
+    const auto begin = plan_.couplings.begin() + node.couplings_begin;
+    const auto end = plan_.couplings.begin() + node.couplings_end;
+    return *std::lower_bound(begin, end, order,
+                             [](const Coupling& c, int p) { return c.order < p; });
+}
+
+// A later node of the head that `node` is coupled with: its pivot and row block lose B_c'B.
+void Factorisation::update_head_target(const HeadNode& node, std::size_t c) {
+    const Coupling& coupling = plan_.couplings[c];
+    const HeadNode& target = plan_.head[coupling.position];
+    const int q = node.width, w = target.width, t = sums_.n_tail();
+    const double* rows = &rows_[node.row_block];
+    auto subtract = [&](double* out, int row_stride, int column_stride, int first, int count) {
+        for (int j = 0; j < count; ++j)
+            for (int i = 0; i < w; ++i) {
+                double dot = 0.0;
+                for (int r = 0; r < q; ++r) dot += rows[(coupling.column + i) * q + r] * rows[(first + j) * q + r];
+                out[i * row_stride + j * column_stride] -= dot;
+            }
+    };
+    subtract(&pivot_[target.pivot], w, 1, coupling.column, w);
+    double* out = &rows_[target.row_block];
+    for (std::size_t d = c + 1; d < node.couplings_end; ++d) {
+        const Coupling& later = plan_.couplings[d];
+        const Coupling& place = coupling_with(target, later.order);
+        subtract(out + static_cast<std::size_t>(place.column) * w, 1, w, later.column, later.width);
+    }
+    subtract(out + static_cast<std::size_t>(target.columns - t) * w, 1, w, node.columns - t, t);
+}
+
+void Factorisation::update_later(const HeadNode& node) {
+    const int q = node.width, t = sums_.n_tail();
+    tail_columns_.clear();
+    int first = node.columns - t;  // first column of the row block that lies in the tail
+    for (std::size_t c = node.couplings_begin; c < node.couplings_end; ++c) {
+        const Coupling& coupling = plan_.couplings[c];
+        if (coupling.position >= 0) {
+            update_head_target(node, c);
+            continue;
+        }
+        first = std::min(first, coupling.column);
+        for (int i = 0; i < coupling.width; ++i) tail_columns_.push_back(coupling.tail_column + i);
+    }
+    for (int i = 0; i < t; ++i) tail_columns_.push_back(plan_.tail_random + i);
+    const double* rows = &rows_[node.row_block + static_cast<std::size_t>(first) * q];
+    const int m = static_cast<int>(tail_columns_.size());
+    for (int j = 0; j < m; ++j) {
+        double* column = &tail_at(0, tail_columns_[j]);
+        for (int i = j; i < m; ++i) {
+            double dot = 0.0;
+            for (int r = 0; r < q; ++r) dot += rows[i * q + r] * rows[j * q + r];
+            column[tail_columns_[i]] -= dot;
+        }
+    }
+}
+
+// ---- what R says ----
+
+Pieces Factorisation::pieces() const {
+    Pieces p{0.0, 0.0, 0.0};
+    for (const HeadNode& node : plan_.head)
+        for (int r = 0; r < node.width; ++r)
+            p.log_det_random += 2.0 * std::log(pivot_[node.pivot + r * node.width + r]);
+    auto diagonal = [&](int i) { return tail_[static_cast<std::size_t>(i) * plan_.tail_size + i]; };
+    for (int i = 0; i < plan_.tail_random; ++i) p.log_det_random += 2.0 * std::log(diagonal(i));
+    for (int i = 0; i < sums_.n_fixed; ++i) p.log_det_fixed += 2.0 * std::log(diagonal(plan_.tail_random + i));
+    p.pwrss = std::pow(diagonal(plan_.tail_size - 1), 2);
+    return p;
+}
+
+Eigen::MatrixXd Factorisation::fixed_cholesky() const {
+    const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
+    return tail.block(plan_.tail_random, plan_.tail_random, sums_.n_fixed, sums_.n_fixed)
+        .triangularView<Eigen::Lower>();
+}
+
+Estimates Factorisation::estimates() const {
+    const int n = plan_.tail_size - 1;
+    const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
+    Eigen::VectorXd x = tail.row(n).head(n).transpose();
+    tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().transpose().solveInPlace(x);
+    Estimates out{x.tail(sums_.n_fixed), Eigen::VectorXd(plan_.n_random)};
+    for (const TailNode& node : plan_.tail) out.u.segment(node.first_unknown, node.width) = x.segment(node.column, node.width);
+    for (auto node = plan_.head.rbegin(); node != plan_.head.rend(); ++node) {
+        const int q = node->width, t = sums_.n_tail();
+        const double* rows = &rows_[node->row_block];
+        double* u = &out.u(node->first_unknown);
+        std::copy_n(rows + static_cast<std::size_t>(node->columns - 1) * q, q, u);
+        auto subtract = [&](int column, double value) {
+            for (int r = 0; r < q; ++r) u[r] -= rows[static_cast<std::size_t>(column) * q + r] * value;
+        };
+        for (auto c = node->couplings_begin; c < node->couplings_end; ++c) {
+            const Coupling& coupling = plan_.couplings[c];
+            for (int i = 0; i < coupling.width; ++i)
+                subtract(coupling.column + i, out.u(coupling.first_unknown + i));
+        }
+        for (int i = 0; i + 1 < t; ++i) subtract(node->columns - t + i, out.beta(i));
+        small::backward_solve(&pivot_[node->pivot], u, q);
+    }
+    return out;
+}
+
+void Factorisation::multiply_by_T(Eigen::MatrixXd& b) const {
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
+        const Factor& f = sums_.factors[k];
+        for (int a = 0; a < f.levels; ++a) {
+            auto rows = b.middleRows(plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width, f.width);
+            rows = (T_[k].transpose() * rows).eval();
+        }
+    }
+}
+
+// Z'WZ v
+Eigen::MatrixXd Factorisation::random_crossproduct(const Eigen::MatrixXd& v) const {
+    using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using Block = Eigen::Map<const RowMajor>;
+    Eigen::MatrixXd out = Eigen::MatrixXd::Zero(v.rows(), v.cols());
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
+        const Factor& f = sums_.factors[k];
+        for (int a = 0; a < f.levels; ++a) {
+            const auto at = plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width;
+            const Block own(&sums_.diag[k][static_cast<std::size_t>(a) * f.width * f.width], f.width, f.width);
+            out.middleRows(at, f.width).noalias() += own * v.middleRows(at, f.width);
+        }
+    }
+    for (const PairBlocks& pairs : sums_.pairs) {
+        const int q = sums_.factors[pairs.first].width, w = sums_.factors[pairs.second].width;
+        for (int a = 0; a < sums_.factors[pairs.first].levels; ++a)
+            for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e) {
+                const auto i = plan_.factor_first[pairs.first] + static_cast<std::size_t>(a) * q;
+                const auto j = plan_.factor_first[pairs.second] + static_cast<std::size_t>(pairs.level[e]) * w;
+                const Block block(&pairs.block[e * q * w], q, w);
+                out.middleRows(i, q).noalias() += block * v.middleRows(j, w);
+                out.middleRows(j, w).noalias() += block.transpose() * v.middleRows(i, q);
+            }
+    }
+    return out;
+}
+
+Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
+    const int p = sums_.n_fixed, t = sums_.n_tail();
+    Eigen::MatrixXd b = at.u;
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
+        const Factor& f = sums_.factors[k];
+        for (int a = 0; a < f.levels; ++a) {
+            auto rows = b.middleRows(plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width, f.width);
+            rows = (T_[k] * rows).eval();
+        }
+    }
+    Eigen::VectorXd scores = -random_crossproduct(b).col(0);
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k)
+        for (std::size_t r = 0; r < static_cast<std::size_t>(sums_.factors[k].levels) * sums_.factors[k].width; ++r) {
+            const double* row = &sums_.tail[k][r * t];
+            double fixed = 0.0;
+            for (int c = 0; c < p; ++c) fixed += row[c] * at.beta(c);
+            scores(plan_.factor_first[k] + r) += row[p] - fixed;
+        }
+    return scores;
+}
+
+void Factorisation::forward_solve(Eigen::MatrixXd& b) const {
+    const int k = static_cast<int>(b.cols()), t = sums_.n_tail(), p = sums_.n_fixed;
+    const int n = plan_.tail_size - 1;
+    for (const HeadNode& node : plan_.head) {
+        const int q = node.width;
+        const double* rows = &rows_[node.row_block];
+        for (int j = 0; j < k; ++j) {
+            double* x = &b(node.first_unknown, j);
+            small::forward_solve(&pivot_[node.pivot], x, q);
+            auto subtract = [&](int column, double& target) {
+                for (int r = 0; r < q; ++r) target -= rows[static_cast<std::size_t>(column) * q + r] * x[r];
+            };
+            for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
+                const Coupling& coupling = plan_.couplings[c];
+                for (int i = 0; i < coupling.width; ++i)
+                    subtract(coupling.column + i, b(coupling.first_unknown + i, j));
+            }
+            for (int i = 0; i < p; ++i) subtract(node.columns - t + i, b(plan_.n_random + i, j));
+        }
+    }
+    Eigen::MatrixXd x(n, k);
+    for (const TailNode& node : plan_.tail) x.middleRows(node.column, node.width) = b.middleRows(node.first_unknown, node.width);
+    x.bottomRows(p) = b.bottomRows(p);
+    const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
+    tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().solveInPlace(x);
+    for (const TailNode& node : plan_.tail) b.middleRows(node.first_unknown, node.width) = x.middleRows(node.column, node.width);
+    b.bottomRows(p) = x.bottomRows(p);
+}
+
+Eigen::MatrixXd Factorisation::projected_crossproduct(const Eigen::MatrixXd& v) const {
+    const int p = sums_.n_fixed, t = sums_.n_tail();
+    Eigen::MatrixXd random = random_crossproduct(v);
+    Eigen::MatrixXd product = v.transpose() * random;
+    multiply_by_T(random);
+    Eigen::MatrixXd b(plan_.n_random + p, v.cols());
+    b.topRows(plan_.n_random) = random;
+    b.bottomRows(p).setZero();
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
+        const Eigen::Index rows = static_cast<Eigen::Index>(sums_.factors[k].levels) * sums_.factors[k].width;
+        using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+        const Eigen::Map<const RowMajor> tail(sums_.tail[k].data(), rows, t);
+        b.bottomRows(p).noalias() += tail.leftCols(p).transpose() * v.middleRows(plan_.factor_first[k], rows);
+    }
+    forward_solve(b);
+    product.noalias() -= b.transpose() * b;
+    return product;
+}
+
+// ---- the selected inverse ----
+
+void Factorisation::invert_selected(TailWeights weights) {
+    const int n = plan_.tail_size, random = plan_.tail_random, p = sums_.n_fixed;
+    tail_inverse_ = tail_;
+    lapack::invert_lower(tail_inverse_.data(), n);
+    const double fixed = std::sqrt(weights.fixed), response = std::sqrt(weights.response);
+    for (int c = 0; c < n; ++c) {
+        double* column = &tail_inverse_[static_cast<std::size_t>(c) * n];
+        for (int r = std::max(c, random); r < random + p; ++r) column[r] *= fixed;
+        column[n - 1] *= response;
+    }
+    lapack::lower_crossproduct(tail_inverse_.data(), n);
+
+    inverse_pivot_.resize(plan_.pivots);
+    inverse_rows_.resize(plan_.row_blocks);
+    local_.resize(static_cast<std::size_t>(plan_.largest_row_block) * plan_.largest_row_block);
+    for (auto node = plan_.head.rbegin(); node != plan_.head.rend(); ++node) invert_node(*node);
+
+    diagonal_.clear();
+    against_fixed_.clear();
+    for (const Factor& f : sums_.factors) {
+        diagonal_.emplace_back(static_cast<std::size_t>(f.levels) * f.width * f.width);
+        against_fixed_.emplace_back(static_cast<std::size_t>(f.levels) * f.width * p);
+    }
+    for (const HeadNode& node : plan_.head) {
+        const int q = node.width;
+        std::copy_n(&inverse_pivot_[node.pivot], q * q, &diagonal_[node.factor][static_cast<std::size_t>(node.level) * q * q]);
+        const double* rows = &inverse_rows_[node.row_block + static_cast<std::size_t>(node.columns - p - 1) * q];
+        double* out = against_fixed_[node.factor].data() + static_cast<std::size_t>(node.level) * q * p;
+        for (int r = 0; r < q; ++r)
+            for (int c = 0; c < p; ++c) out[r * p + c] = rows[c * q + r];
+    }
+    for (const TailNode& node : plan_.tail) {
+        const int q = node.width;
+        double* own = &diagonal_[node.factor][static_cast<std::size_t>(node.level) * q * q];
+        double* out = against_fixed_[node.factor].data() + static_cast<std::size_t>(node.level) * q * p;
+        for (int r = 0; r < q; ++r) {
+            for (int c = 0; c < q; ++c) own[r * q + c] = tail_inverse(node.column + r, node.column + c);
+            for (int c = 0; c < p; ++c) out[r * p + c] = tail_inverse(node.column + r, random + c);
+        }
+    }
+}
+
+// The inverse between a coupling inside the head and everything after it, from that node's own blocks.
+void Factorisation::gather_head_inverse(const HeadNode& node, std::size_t c) {
+    const Coupling& coupling = plan_.couplings[c];
+    const HeadNode& later = plan_.head[coupling.position];
+    const int m = node.columns, w = coupling.width, t = sums_.n_tail();
+    auto copy = [&](const double* rows, int column, int count) {  // rows: column-major w x count
+        for (int j = 0; j < count; ++j)
+            for (int i = 0; i < w; ++i)
+                local_[static_cast<std::size_t>(coupling.column + i) * m + column + j] =
+                    local_[static_cast<std::size_t>(column + j) * m + coupling.column + i] = rows[j * w + i];
+    };
+    copy(&inverse_pivot_[later.pivot], coupling.column, w);
+    const double* rows = &inverse_rows_[later.row_block];
+    for (std::size_t d = c + 1; d < node.couplings_end; ++d) {
+        const Coupling& other = plan_.couplings[d];
+        copy(rows + static_cast<std::size_t>(coupling_with(later, other.order).column) * w, other.column, other.width);
+    }
+    copy(rows + static_cast<std::size_t>(later.columns - t) * w, m - t, t);
+}
+
+void Factorisation::gather_tail_inverse(const HeadNode& node) {
+    const int m = node.columns, t = sums_.n_tail();
+    tail_columns_.clear();
+    int first = m - t;
+    for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
+        const Coupling& coupling = plan_.couplings[c];
+        if (coupling.position >= 0) continue;
+        first = std::min(first, coupling.column);
+        for (int i = 0; i < coupling.width; ++i) tail_columns_.push_back(coupling.tail_column + i);
+    }
+    for (int i = 0; i < t; ++i) tail_columns_.push_back(plan_.tail_random + i);
+    const int count = static_cast<int>(tail_columns_.size());
+    for (int j = 0; j < count; ++j) {
+        const double* column = &tail_inverse_[static_cast<std::size_t>(tail_columns_[j]) * plan_.tail_size];
+        for (int i = j; i < count; ++i)
+            local_[static_cast<std::size_t>(first + j) * m + first + i] =
+                local_[static_cast<std::size_t>(first + i) * m + first + j] = column[tail_columns_[i]];
+    }
+}
+
+void Factorisation::gather_inverse(const HeadNode& node) {
+    for (auto c = node.couplings_begin; c < node.couplings_end; ++c)
+        if (plan_.couplings[c].position >= 0) gather_head_inverse(node, c);
+    gather_tail_inverse(node);
+}
+
+// With D = L L' the node's pivot and K = D^-1 A_row:  S_row = -K S_later,  S_own = D^-1 + K S_later K'.
+void Factorisation::invert_node(const HeadNode& node) {
+    gather_inverse(node);
+    const int q = node.width, m = node.columns;
+    const double* pivot = &pivot_[node.pivot];
+    double* out = &inverse_rows_[node.row_block];
+    double* own = &inverse_pivot_[node.pivot];
+    std::vector<double> k(&rows_[node.row_block], &rows_[node.row_block] + static_cast<std::size_t>(m) * q);
+    for (int c = 0; c < m; ++c) small::backward_solve(pivot, &k[static_cast<std::size_t>(c) * q], q);
+    for (int c = 0; c < m; ++c) {
+        const double* later = &local_[static_cast<std::size_t>(c) * m];
+        double* column = out + static_cast<std::size_t>(c) * q;
+        std::fill(column, column + q, 0.0);
+        for (int d = 0; d < m; ++d)
+            for (int r = 0; r < q; ++r) column[r] -= later[d] * k[static_cast<std::size_t>(d) * q + r];
+    }
+    for (int c = 0; c < q; ++c) {
+        std::vector<double> unit(q, 0.0);
+        unit[c] = 1.0;
+        small::forward_solve(pivot, unit.data(), q);
+        small::backward_solve(pivot, unit.data(), q);
+        for (int r = 0; r < q; ++r) own[r * q + c] = unit[r];
+    }
+    for (int c = 0; c < m; ++c)
+        for (int i = 0; i < q; ++i)
+            for (int j = 0; j < q; ++j)
+                own[i * q + j] -= out[static_cast<std::size_t>(c) * q + i] * k[static_cast<std::size_t>(c) * q + j];
+}
+
+Eigen::MatrixXd Factorisation::fixed_block() const {
+    const int p = sums_.n_fixed;
+    Eigen::MatrixXd out(p, p);
+    for (int i = 0; i < p; ++i)
+        for (int j = 0; j < p; ++j) out(i, j) = tail_inverse(plan_.tail_random + i, plan_.tail_random + j);
+    return out;
+}
+
+// ---- the gradient: d/dT_k = 2 sum_a sum_b C_ab T_b S_ba over the levels a of factor k ----
+
+void Factorisation::add_node_gradient(const HeadNode& node, std::vector<std::vector<double>>& sums) const {
+    const int q = node.width, t = sums_.n_tail();
+    const double* T = Trow_[node.factor].data();
+    const double* inverse_rows = &inverse_rows_[node.row_block];
+    const auto level = static_cast<std::size_t>(node.level);
+    add_gradient_term(sums[node.factor], &sums_.diag[node.factor][level * q * q], T, &inverse_pivot_[node.pivot], q, q);
+    // the column-major q x t inverse block is the row-major t x q block that is wanted
+    small::add_product(sums[node.factor].data(), &sums_.tail[node.factor][level * q * t],
+                       inverse_rows + static_cast<std::size_t>(node.columns - t) * q, q, t, q);
+    std::vector<double> block, transposed, inverse;
+    for (auto b = node.blocks_begin; b < node.blocks_end; ++b) {
+        const OriginalBlock& original = plan_.blocks[b];
+        const Coupling& c = plan_.couplings[node.couplings_begin + original.coupling];
+        const int w = c.width;
+        const double* other_by_own = inverse_rows + static_cast<std::size_t>(c.column) * q;
+        block.resize(q * w);
+        transposed.resize(q * w);
+        inverse.resize(q * w);
+        read_block(block.data(), original.block, original.transposed, q, w);
+        read_block(transposed.data(), original.block, !original.transposed, w, q);
+        read_block(inverse.data(), other_by_own, true, q, w);
+        add_gradient_term(sums[node.factor], block.data(), Trow_[c.factor].data(), other_by_own, q, w);
+        add_gradient_term(sums[c.factor], transposed.data(), T, inverse.data(), w, q);
+    }
+}
+
+void Factorisation::add_tail_gradient(std::vector<std::vector<double>>& sums) const {
+    const int t = sums_.n_tail(), random = plan_.tail_random;
+    auto inverse_block = [&](int row, int rows, int column, int columns) {
+        std::vector<double> out(static_cast<std::size_t>(rows) * columns);
+        for (int i = 0; i < rows; ++i)
+            for (int j = 0; j < columns; ++j) out[i * columns + j] = tail_inverse(row + i, column + j);
+        return out;
+    };
+    for (const TailNode& node : plan_.tail) {
+        const int q = node.width;
+        const auto level = static_cast<std::size_t>(node.level);
+        add_gradient_term(sums[node.factor], &sums_.diag[node.factor][level * q * q], Trow_[node.factor].data(),
+                          inverse_block(node.column, q, node.column, q).data(), q, q);
+        small::add_product(sums[node.factor].data(), &sums_.tail[node.factor][level * q * t],
+                           inverse_block(random, t, node.column, q).data(), q, t, q);
+    }
+    std::vector<double> transposed;
+    for (const TailBlock& b : plan_.tail_blocks) {
+        const TailNode &first = plan_.tail[b.first], &second = plan_.tail[b.second];
+        const int q = first.width, w = second.width;
+        transposed.resize(q * w);
+        read_block(transposed.data(), b.block, true, w, q);
+        add_gradient_term(sums[first.factor], b.block, Trow_[second.factor].data(),
+                          inverse_block(second.column, w, first.column, q).data(), q, w);
+        add_gradient_term(sums[second.factor], transposed.data(), Trow_[first.factor].data(),
+                          inverse_block(first.column, q, second.column, w).data(), w, q);
+    }
+}
+
+std::vector<Eigen::MatrixXd> Factorisation::gradient() const {
+    std::vector<std::vector<double>> sums;
+    for (const Factor& f : sums_.factors) sums.emplace_back(static_cast<std::size_t>(f.width) * f.width, 0.0);
+    for (const HeadNode& node : plan_.head) add_node_gradient(node, sums);
+    add_tail_gradient(sums);
+    std::vector<Eigen::MatrixXd> out;
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+        using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+        const int q = sums_.factors[k].width;
+        out.push_back(2.0 * Eigen::Map<const RowMajor>(sums[k].data(), q, q));
+    }
+    return out;
+}
+
+}  // namespace multilevel

@@ -1,0 +1,107 @@
+// The augmented matrix A(theta) of a Gaussian model, factorised as R R' along a plan, and all that follows
+// from R: the profiled criterion, its gradient, the average information, the estimates.
+//
+//   A = [ L'Z'WZL + I   L'Z'W[X y] ;  .   [X y]'W[X y] ],   L = blockdiag of T over the levels.
+#pragma once
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <vector>
+
+#include "crossproducts.hpp"
+#include "plan.hpp"
+#include "structure.hpp"
+
+namespace multilevel {
+
+// Weights of the log-diagonal of R on the X and y rows; 1 on the random effects.
+struct TailWeights {
+    double fixed;
+    double response;
+};
+
+struct Pieces {
+    double log_det_random;  // log |L'Z'WZL + I|
+    double log_det_fixed;   // log |X'V^-1X|
+    double pwrss;           // penalised weighted residual sum of squares
+};
+
+struct Estimates {
+    Eigen::VectorXd beta;  // (p)
+    Eigen::VectorXd u;     // spherical random effects, all factors one after another
+};
+
+class Factorisation {
+  public:
+    Factorisation(const CrossProducts& sums, const Plan& plan);
+
+    // Forms and factorises A for one T per factor; false if it is not positive definite.
+    bool factorise(const std::vector<Eigen::MatrixXd>& factor_T);
+
+    Pieces pieces() const;
+    Estimates estimates() const;
+    Eigen::MatrixXd fixed_cholesky() const;  // lower factor of X'V^-1X
+
+    // Z'W(y - X beta - Z L u) at the estimates, all factors one after another.
+    Eigen::VectorXd random_scores(const Estimates& at) const;
+
+    // Blocks of R^-T W R^-1 where A has any. Needed before gradient() and the accessors below.
+    void invert_selected(TailWeights weights);
+    // d criterion / d T for each factor, for the weights given to invert_selected.
+    std::vector<Eigen::MatrixXd> gradient() const;
+    // Per factor: levels x (width x width) diagonal blocks, row-major.
+    const std::vector<std::vector<double>>& diagonal_blocks() const { return diagonal_; }
+    // Per factor: levels x (width x p) blocks against beta, row-major.
+    const std::vector<std::vector<double>>& fixed_blocks() const { return against_fixed_; }
+    Eigen::MatrixXd fixed_block() const;  // (p, p)
+
+    // R^-1 L'C v for columns v of working directions: v (n_random x k) is given per random effect,
+    // C = Z'W[Z X]. Returns v'C v - |R^-1 .|^2, the k x k matrix of v'Z'PZ v.
+    Eigen::MatrixXd projected_crossproduct(const Eigen::MatrixXd& v) const;
+
+    // Forward solve of R x = b without the y row; b is (n_random + p) x k, overwritten.
+    void forward_solve(Eigen::MatrixXd& b) const;
+
+    const Plan& plan() const { return plan_; }
+    const CrossProducts& sums() const { return sums_; }
+    const std::vector<Eigen::MatrixXd>& factor_T() const { return T_; }
+
+  private:
+    void fill_node(const HeadNode& node);
+    void fill_coupling(const HeadNode& node, const OriginalBlock& original);
+    void fill_tail();
+    bool eliminate(const HeadNode& node);
+    void update_later(const HeadNode& node);
+    void update_head_target(const HeadNode& node, std::size_t c);
+    void invert_node(const HeadNode& node);
+    void gather_inverse(const HeadNode& node);
+    void gather_head_inverse(const HeadNode& node, std::size_t c);
+    void gather_tail_inverse(const HeadNode& node);
+    void add_node_gradient(const HeadNode& node, std::vector<std::vector<double>>& sums) const;
+    void add_tail_gradient(std::vector<std::vector<double>>& sums) const;
+    void multiply_by_T(Eigen::MatrixXd& b) const;
+    Eigen::MatrixXd random_crossproduct(const Eigen::MatrixXd& v) const;
+    const Coupling& coupling_with(const HeadNode& node, int other) const;
+    double& tail_at(int row, int column) {
+        return tail_[static_cast<std::size_t>(column) * plan_.tail_size + row];
+    }
+    double tail_inverse(int i, int j) const {
+        return tail_inverse_[static_cast<std::size_t>(std::min(i, j)) * plan_.tail_size + std::max(i, j)];
+    }
+
+    const CrossProducts& sums_;
+    const Plan& plan_;
+    std::vector<Eigen::MatrixXd> T_;
+    std::vector<std::vector<double>> Trow_;  // T row-major per factor
+    std::vector<double> pivot_;              // per head node: L (lower, row-major)
+    std::vector<double> rows_;               // per head node: L^-1 A_row, column-major
+    std::vector<double> tail_;               // R of the tail: lower, column-major
+    std::vector<double> tail_inverse_;       // R^-T W R^-1 of the tail: lower, column-major
+    std::vector<double> inverse_pivot_;      // selected inverse, diagonal block of each head node
+    std::vector<double> inverse_rows_;       // selected inverse, row block of each head node
+    std::vector<double> local_;              // gathered inverse of a node's couplings, X and y
+    std::vector<int> tail_columns_;          // the columns of a node's row block that lie in the tail
+    std::vector<std::vector<double>> diagonal_, against_fixed_;
+};
+
+}  // namespace multilevel

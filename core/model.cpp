@@ -1,0 +1,137 @@
+#include "model.hpp"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+namespace multilevel {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+MatrixXd positive_part(const MatrixXd& symmetric, double floor) {
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(symmetric);
+    const VectorXd values = eigen.eigenvalues().cwiseMax(floor);
+    return eigen.eigenvectors() * values.asDiagonal() * eigen.eigenvectors().transpose();
+}
+
+}  // namespace
+
+Model::Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double memory_limit)
+    : sums_(std::move(sums)),
+      plan_(make_plan(sums_, memory_limit)),
+      terms_(std::move(terms)),
+      n_obs_(n_obs),
+      factorisation_(sums_, plan_) {
+    for (const Term& term : terms_) {
+        first_parameter_.push_back(n_parameters_);
+        n_parameters_ += term.n_parameters();
+    }
+}
+
+std::vector<MatrixXd> Model::factor_T(const VectorXd& theta) const {
+    std::vector<MatrixXd> out;
+    for (const Factor& f : sums_.factors) out.push_back(MatrixXd::Zero(f.width, f.width));
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        out[term.factor].block(term.first, term.first, term.width, term.width) =
+            term_factor(term, theta.data() + first_parameter_[i]).value;
+    }
+    return out;
+}
+
+double Model::criterion(const std::vector<MatrixXd>& factor_T, bool reml) {
+    if (!factorisation_.factorise(factor_T)) return std::numeric_limits<double>::infinity();
+    const Pieces p = factorisation_.pieces();
+    const double df = residual_df(reml);
+    const double value = p.log_det_random + (reml ? p.log_det_fixed : 0.0) +
+                         df * (1.0 + std::log(2.0 * std::numbers::pi * p.pwrss / df));
+    return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
+}
+
+double Model::criterion(const VectorXd& theta, bool reml) { return criterion(factor_T(theta), reml); }
+
+std::vector<MatrixXd> Model::factor_gradient(bool reml) {
+    factorisation_.invert_selected({reml ? 1.0 : 0.0, residual_df(reml)});
+    return factorisation_.gradient();
+}
+
+Derivatives Model::derivatives(const VectorXd& theta, bool reml) {
+    const std::vector<MatrixXd> by_factor = factor_gradient(reml);
+    std::vector<TermFactor> factors;
+    Derivatives out{VectorXd(n_parameters_), {}, {}};
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        factors.push_back(term_factor(term, theta.data() + first_parameter_[i]));
+        const MatrixXd slope = by_factor[term.factor].block(term.first, term.first, term.width, term.width);
+        for (std::size_t j = 0; j < factors[i].derivative.size(); ++j)
+            out.gradient(first_parameter_[i] + j) = slope.cwiseProduct(factors[i].derivative[j]).sum();
+        // slope = 2 Gamma T with T lower triangular
+        const MatrixXd gamma = 0.5 * factors[i].value.transpose()
+                                         .triangularView<Eigen::Upper>()
+                                         .solve(slope.transpose())
+                                         .transpose();
+        out.sigma_slope.push_back(0.5 * (gamma + gamma.transpose()));
+    }
+    out.average_information = average_information(factors, reml);
+    return out;
+}
+
+// AI_ij = m y'P V_i P V_j P y / r^2 - m b_i b_j / r^4,  V_i = Z dSigma_i Z',  b_i = y'P V_i P y.
+MatrixXd Model::average_information(const std::vector<TermFactor>& factors, bool reml) {
+    const VectorXd scores = factorisation_.random_scores(factorisation_.estimates());
+    MatrixXd v = MatrixXd::Zero(plan_.n_random, n_parameters_);
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        const Factor& f = sums_.factors[term.factor];
+        for (std::size_t j = 0; j < factors[i].derivative.size(); ++j) {
+            const MatrixXd half = factors[i].derivative[j] * factors[i].value.transpose();
+            const MatrixXd change = half + half.transpose();
+            for (int a = 0; a < f.levels; ++a) {
+                const auto at = plan_.factor_first[term.factor] + static_cast<std::size_t>(a) * f.width + term.first;
+                v.block(at, first_parameter_[i] + j, term.width, 1).noalias() = change * scores.segment(at, term.width);
+            }
+        }
+    }
+    const VectorXd b = v.transpose() * scores;
+    const double r2 = factorisation_.pieces().pwrss, m = residual_df(reml);
+    return m / r2 * factorisation_.projected_crossproduct(v) - m / (r2 * r2) * b * b.transpose();
+}
+
+std::vector<MatrixXd> Model::moment_covariances() const {
+    const int p = n_fixed(), t = sums_.n_tail();
+    const Eigen::Map<const RowMajor> fixed(sums_.fixed.data(), t, t);
+    const VectorXd beta = fixed.topLeftCorner(p, p).ldlt().solve(fixed.col(p).head(p));
+    const double rss = std::max(fixed(p, p) - beta.dot(fixed.col(p).head(p)), 1e-300);
+    const double sigma2 = rss / std::max(n_obs_ - p, 1.0);
+    std::vector<MatrixXd> out;
+    for (const Term& term : terms_) {
+        const Factor& f = sums_.factors[term.factor];
+        MatrixXd excess = MatrixXd::Zero(term.width, term.width), mean = excess;
+        double size = 0.0, squared_size = 0.0;
+        for (int a = 0; a < f.levels; ++a) {
+            const auto level = static_cast<std::size_t>(a) * f.width;
+            const Eigen::Map<const RowMajor> own(&sums_.diag[term.factor][level * f.width], f.width, f.width);
+            const Eigen::Map<const RowMajor> tail(&sums_.tail[term.factor][level * t], f.width, t);
+            const MatrixXd c = own.block(term.first, term.first, term.width, term.width);
+            const VectorXd score = (tail.col(p) - tail.leftCols(p) * beta).segment(term.first, term.width);
+            excess += score * score.transpose() / sigma2 - c;
+            mean += c;
+            const double n = c.trace() / term.width;
+            size += n;
+            squared_size += n * n;
+        }
+        mean /= size;
+        mean.diagonal().array() += 1e-8 * mean.trace();
+        const MatrixXd inverse = mean.inverse();
+        const double floor = 0.2 * f.levels / size;  // a standard deviation that a group of mean size can just show
+        MatrixXd sigma = positive_part(inverse * excess * inverse / squared_size, std::min(floor, 0.25));
+        out.push_back(sigma);
+    }
+    return out;
+}
+
+}  // namespace multilevel

@@ -1,0 +1,60 @@
+// A Gaussian mixed model as a function of its covariance parameters: criterion, gradient, curvature.
+#pragma once
+
+#include <Eigen/Dense>
+#include <vector>
+
+#include "factorisation.hpp"
+
+namespace multilevel {
+
+struct Derivatives {
+    Eigen::VectorXd gradient;
+    Eigen::MatrixXd average_information;       // a Hessian that is positive semidefinite everywhere
+    std::vector<Eigen::MatrixXd> sigma_slope;  // per term: d criterion / d Sigma (Gamma), Sigma = T T'
+};
+
+class Model {
+  public:
+    Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double memory_limit);
+    Model(const Model&) = delete;  // the plan and the factorisation point into the sums
+    Model& operator=(const Model&) = delete;
+
+    int n_parameters() const { return n_parameters_; }
+    int n_fixed() const { return sums_.n_fixed; }
+    const std::vector<Term>& terms() const { return terms_; }
+    int first_parameter(std::size_t term) const { return first_parameter_[term]; }
+    CrossProducts& sums() { return sums_; }
+    const CrossProducts& sums() const { return sums_; }
+    Factorisation& factorisation() { return factorisation_; }
+    const Plan& plan() const { return plan_; }
+
+    double residual_df(bool reml) const { return n_obs_ - (reml ? n_fixed() : 0); }
+
+    std::vector<Eigen::MatrixXd> factor_T(const Eigen::VectorXd& theta) const;
+
+    // -2 log-likelihood (ML) or the REML criterion, in the units of the scaled data; infinite if not finite.
+    double criterion(const Eigen::VectorXd& theta, bool reml);
+    double criterion(const std::vector<Eigen::MatrixXd>& factor_T, bool reml);
+
+    // Derivatives at the last point whose criterion was asked for.
+    Derivatives derivatives(const Eigen::VectorXd& theta, bool reml);
+    // d criterion / dT per factor, at the last point.
+    std::vector<Eigen::MatrixXd> factor_gradient(bool reml);
+
+    // Relative covariance (T T') of each term by the method of moments: a start for the search.
+    std::vector<Eigen::MatrixXd> moment_covariances() const;
+
+  private:
+    Eigen::MatrixXd average_information(const std::vector<TermFactor>& factors, bool reml);
+
+    CrossProducts sums_;
+    Plan plan_;
+    std::vector<Term> terms_;
+    std::vector<int> first_parameter_;
+    int n_parameters_ = 0;
+    double n_obs_;
+    Factorisation factorisation_;
+};
+
+}  // namespace multilevel

@@ -1,0 +1,242 @@
+// The Python face of the core: arrays in, arrays out, sizes checked once here, the GIL released inside.
+#include <nanobind/eigen/dense.h>
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "lapack.hpp"
+#include "model.hpp"
+#include "search.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace multilevel {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Columns = nb::ndarray<const double, nb::ndim<2>, nb::f_contig, nb::device::cpu>;
+using Codes = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+std::vector<Column> columns_of(const Columns& matrix, const Vector& shift, const Vector& scale) {
+    require(matrix.shape(1) == shift.shape(0) && matrix.shape(1) == scale.shape(0), "one shift and scale a column");
+    std::vector<Column> out;
+    for (std::size_t c = 0; c < matrix.shape(1); ++c)
+        out.push_back({matrix.data() + c * matrix.shape(0), shift(c), scale(c)});
+    return out;
+}
+
+void require_codes_in_range(const Codes& codes, int levels) {
+    for (std::size_t i = 0; i < codes.shape(0); ++i)
+        require(codes(i) >= 0 && codes(i) < levels, "a group code is out of range");
+}
+
+// Lets Ctrl-C through a few times a second, however fast the iterations are.
+class Interrupts {
+  public:
+    void operator()() {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - last_ < std::chrono::milliseconds(200)) return;
+        last_ = now;
+        nb::gil_scoped_acquire gil;
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+    }
+
+  private:
+    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// A Gaussian mixed model on one set of rows. Keeps references to the arrays it was made from.
+class GaussianModel {
+  public:
+    GaussianModel(Columns X, Vector x_shift, Vector x_scale, Vector y, double y_shift, double y_scale,
+                  nb::object weights, double n_obs, std::vector<Codes> codes, std::vector<int> levels,
+                  std::vector<Columns> Z, std::vector<Vector> z_shift, std::vector<Vector> z_scale,
+                  std::vector<std::tuple<int, int, int, int, bool>> terms, double memory_limit)
+        : X_(X), y_(y), codes_(codes), Z_(Z) {
+        require(y.shape(0) == X.shape(0), "y and X have the same rows");
+        require(codes.size() == levels.size() && codes.size() == Z.size() && !codes.empty(), "one Z a factor");
+        rows_.n = static_cast<std::int64_t>(y.shape(0));
+        rows_.fixed = columns_of(X, x_shift, x_scale);
+        rows_.response = {y.data(), y_shift, y_scale};
+        rows_.weights = nullptr;
+        if (!weights.is_none()) {
+            weights_ = nb::cast<Vector>(weights);
+            require(weights_.shape(0) == y.shape(0), "one weight a row");
+            rows_.weights = weights_.data();
+        }
+        for (std::size_t k = 0; k < codes.size(); ++k) {
+            require(codes[k].shape(0) == y.shape(0) && Z[k].shape(0) == y.shape(0), "codes and Z have y's rows");
+            require(k == 0 || levels[k] <= levels[k - 1], "factors come in order of decreasing levels");
+            require_codes_in_range(codes[k], levels[k]);
+            rows_.factors.push_back({codes[k].data(), levels[k], columns_of(Z[k], z_shift[k], z_scale[k])});
+        }
+        std::vector<Term> parsed;
+        for (const auto& [factor, first, width, kind, homogeneous] : terms) {
+            require(factor >= 0 && factor < static_cast<int>(codes.size()), "a term's factor is out of range");
+            require(first >= 0 && first + width <= static_cast<int>(Z[factor].shape(1)), "a term's columns are out of range");
+            parsed.push_back({factor, first, width, static_cast<StructureKind>(kind), homogeneous});
+        }
+        nb::gil_scoped_release release;
+        model_ = std::make_unique<Model>(cross_products(rows_), std::move(parsed), n_obs, memory_limit);
+    }
+
+    void set_response(Vector y, double shift, double scale) {
+        require(y.shape(0) == y_.shape(0), "the new response has the rows of the old");
+        y_ = y;
+        rows_.response = {y.data(), shift, scale};
+        nb::gil_scoped_release release;
+        replace_response(model_->sums(), rows_);
+    }
+
+    int n_parameters() const { return model_->n_parameters(); }
+
+    VectorXd start() const { return moment_start(*model_); }
+
+    double criterion(const VectorXd& theta, bool reml) {
+        check(theta);
+        nb::gil_scoped_release release;
+        return model_->criterion(theta, reml);
+    }
+
+    std::tuple<double, VectorXd, MatrixXd> derivatives(const VectorXd& theta, bool reml) {
+        check(theta);
+        nb::gil_scoped_release release;
+        const double value = model_->criterion(theta, reml);
+        Derivatives d = model_->derivatives(theta, reml);
+        return {value, d.gradient, d.average_information};
+    }
+
+    auto search(const VectorXd& start, bool reml, double tolerance, int max_evaluations) {
+        check(start);
+        nb::gil_scoped_release release;
+        const SearchResult r = multilevel::search(*model_, start, reml, {tolerance, max_evaluations}, Interrupts());
+        return std::make_tuple(r.theta, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_eigenvalue,
+                               r.converged, r.rank);
+    }
+
+    std::vector<MatrixXd> factors(const VectorXd& theta) const {
+        check(theta);
+        std::vector<MatrixXd> out;
+        for (std::size_t i = 0; i < model_->terms().size(); ++i)
+            out.push_back(term_factor(model_->terms()[i], theta.data() + model_->first_parameter(i)).value);
+        return out;
+    }
+
+    // beta, u per factor (levels x width), pwrss, log-determinants, lower factor of X'V^-1X
+    auto solution(const VectorXd& theta) {
+        check(theta);
+        factorise(theta);
+        const Estimates e = model_->factorisation().estimates();
+        const Pieces p = model_->factorisation().pieces();
+        return std::make_tuple(e.beta, by_level(e.u), p.pwrss, p.log_det_random, p.log_det_fixed,
+                               model_->factorisation().fixed_cholesky());
+    }
+
+    // Blocks of the inverse of A without y: per factor the levels' own blocks (levels * width x width) and
+    // those against beta (levels * width x p), and the block of beta. With `fixed` false, beta is held.
+    auto inverse_blocks(const VectorXd& theta, bool fixed) {
+        check(theta);
+        factorise(theta);
+        model_->factorisation().invert_selected({fixed ? 1.0 : 0.0, 0.0});
+        std::vector<MatrixXd> own, against;
+        for (std::size_t k = 0; k < model_->sums().factors.size(); ++k) {
+            own.push_back(stacked(model_->factorisation().diagonal_blocks()[k], model_->sums().factors[k].width));
+            against.push_back(stacked(model_->factorisation().fixed_blocks()[k], model_->n_fixed()));
+        }
+        return std::make_tuple(own, against, model_->factorisation().fixed_block());
+    }
+
+    // Columns of R^-1 b, b given over all random effects (factor by factor) and then beta.
+    MatrixXd forward_solve(const VectorXd& theta, MatrixXd b) {
+        check(theta);
+        require(b.rows() == static_cast<Eigen::Index>(model_->plan().n_random) + model_->n_fixed(),
+                "one row a random effect and coefficient");
+        nb::gil_scoped_release release;
+        factorise(theta);
+        model_->factorisation().forward_solve(b);
+        return b;
+    }
+
+    // head nodes, tail columns, doubles held in row blocks: how the model will be eliminated
+    std::tuple<int, int, std::size_t> elimination() const {
+        const Plan& plan = model_->plan();
+        return {static_cast<int>(plan.head.size()), plan.tail_size, plan.row_blocks};
+    }
+
+  private:
+    void check(const VectorXd& theta) const {
+        require(theta.size() == model_->n_parameters(), "theta has one entry a covariance parameter");
+    }
+
+    void factorise(const VectorXd& theta) {
+        if (!model_->factorisation().factorise(model_->factor_T(theta)))
+            throw std::invalid_argument("the augmented matrix is not positive definite at these parameters");
+    }
+
+    std::vector<MatrixXd> by_level(const VectorXd& u) const {
+        std::vector<MatrixXd> out;
+        for (std::size_t k = 0; k < model_->sums().factors.size(); ++k) {
+            const Factor& f = model_->sums().factors[k];
+            out.push_back(Eigen::Map<const MatrixXd>(u.data() + model_->plan().factor_first[k], f.width, f.levels).transpose());
+        }
+        return out;
+    }
+
+    static MatrixXd stacked(const std::vector<double>& row_major, int columns) {
+        const Eigen::Index rows = columns ? static_cast<Eigen::Index>(row_major.size()) / columns : 0;
+        return Eigen::Map<const MatrixXd>(row_major.data(), columns, rows).transpose();
+    }
+
+    Columns X_;
+    Vector y_, weights_;
+    std::vector<Codes> codes_;
+    std::vector<Columns> Z_;
+    RowData rows_;
+    std::unique_ptr<Model> model_;
+};
+
+void use_lapack(std::size_t potrf, std::size_t trtri, std::size_t lauum) {
+    lapack::set_routines(reinterpret_cast<lapack::Potrf>(potrf), reinterpret_cast<lapack::Trtri>(trtri),
+                         reinterpret_cast<lapack::Lauum>(lauum));
+}
+
+}  // namespace
+}  // namespace multilevel
+
+NB_MODULE(_core, m) {
+    using multilevel::GaussianModel;
+    m.def("use_lapack", &multilevel::use_lapack, "potrf"_a, "trtri"_a, "lauum"_a);
+    nb::class_<GaussianModel>(m, "GaussianModel")
+        .def(nb::init<multilevel::Columns, multilevel::Vector, multilevel::Vector, multilevel::Vector, double, double,
+                      nb::object, double, std::vector<multilevel::Codes>, std::vector<int>,
+                      std::vector<multilevel::Columns>, std::vector<multilevel::Vector>,
+                      std::vector<multilevel::Vector>, std::vector<std::tuple<int, int, int, int, bool>>, double>(),
+             "X"_a, "x_shift"_a, "x_scale"_a, "y"_a, "y_shift"_a, "y_scale"_a, "weights"_a.none(), "n_obs"_a,
+             "codes"_a, "levels"_a, "Z"_a, "z_shift"_a, "z_scale"_a, "terms"_a, "memory_limit"_a)
+        .def("set_response", &GaussianModel::set_response, "y"_a, "shift"_a, "scale"_a)
+        .def_prop_ro("n_parameters", &GaussianModel::n_parameters)
+        .def("start", &GaussianModel::start)
+        .def("criterion", &GaussianModel::criterion, "theta"_a, "reml"_a)
+        .def("derivatives", &GaussianModel::derivatives, "theta"_a, "reml"_a)
+        .def("search", &GaussianModel::search, "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+        .def("factors", &GaussianModel::factors, "theta"_a)
+        .def("solution", &GaussianModel::solution, "theta"_a)
+        .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)
+        .def("forward_solve", &GaussianModel::forward_solve, "theta"_a, "b"_a)
+        .def("elimination", &GaussianModel::elimination);
+}

@@ -1,0 +1,178 @@
+"""The compiled Gaussian mixed model: cross-products once, then criterion, derivatives and search in theta.
+
+All quantities are in working units: columns enter as (value - shift) * scale, covariances relative to the
+residual variance. `multilevel.kernels.reference` has the same mathematics in plain NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel.kernels import _core, lapack
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+
+lapack.connect()
+
+
+class StructureCode(IntEnum):
+    """Covariance structures as the core numbers them."""
+
+    us = 0
+    diag = 1
+    cs = 2
+    ar1 = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledColumns:
+    """Columns of data to be seen as (values - shift) * scale."""
+
+    values: Array  # (n, k) Fortran order
+    shift: Array  # (k,)
+    scale: Array  # (k,)
+
+
+@dataclass(frozen=True, slots=True)
+class FactorColumns:
+    """A grouping factor and all its random-effect columns."""
+
+    codes: Codes  # (n,)
+    n_levels: int
+    columns: ScaledColumns
+
+
+@dataclass(frozen=True, slots=True)
+class TermLayout:
+    """Which columns of which factor a random-effects term has, and its covariance structure."""
+
+    factor: int
+    first: int
+    width: int
+    structure: StructureCode
+    hom: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """Where the search ended."""
+
+    theta: Array
+    criterion: float
+    evaluations: int
+    iterations: int
+    stationarity: float  # decrease that one more Newton step would promise
+    null_eigenvalue: float  # least slope along a direction that Sigma lacks; 0 when it lacks none
+    converged: bool
+    rank: tuple[int, ...]  # per term: rank of Sigma
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Estimates and the pieces of the criterion at one theta."""
+
+    beta: Array  # (p,)
+    u: tuple[Array, ...]  # per factor: (J, Q) spherical random effects
+    pwrss: float
+    log_det_random: float
+    log_det_fixed: float
+    fixed_factor: Array  # (p, p) lower Cholesky factor of X'V^-1X
+
+
+@dataclass(frozen=True, slots=True)
+class InverseBlocks:
+    """Blocks of the inverse of the augmented matrix without y."""
+
+    own: tuple[Array, ...]  # per factor: (J, Q, Q)
+    against_fixed: tuple[Array, ...]  # per factor: (J, Q, p)
+    fixed: Array  # (p, p)
+
+
+class GaussianKernel:
+    """A Gaussian mixed model on fixed rows, compiled."""
+
+    def __init__(
+        self,
+        fixed: ScaledColumns,
+        response: ScaledColumns,
+        weights: Array | None,
+        n_obs: float,
+        factors: Sequence[FactorColumns],
+        terms: Sequence[TermLayout],
+        memory_limit: float = np.inf,
+    ) -> None:
+        """Form the cross-products. Factors come in order of decreasing number of levels."""
+        self.factors = tuple(factors)
+        self.n_fixed = fixed.values.shape[1]
+        self._native = _core.GaussianModel(
+            fixed.values,
+            fixed.shift,
+            fixed.scale,
+            np.ascontiguousarray(response.values[:, 0]),
+            float(response.shift[0]),
+            float(response.scale[0]),
+            weights,
+            n_obs,
+            [f.codes for f in factors],
+            [f.n_levels for f in factors],
+            [f.columns.values for f in factors],
+            [f.columns.shift for f in factors],
+            [f.columns.scale for f in factors],
+            [(t.factor, t.first, t.width, int(t.structure), t.hom) for t in terms],
+            memory_limit,
+        )
+
+    def set_response(self, y: Array, shift: float, scale: float) -> None:
+        """Put another response in the place of the one the model was made with."""
+        self._native.set_response(y, shift, scale)
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of theta."""
+        return self._native.n_parameters
+
+    def start(self) -> Array:
+        """Theta by the method of moments."""
+        return self._native.start()
+
+    def criterion(self, theta: Array, *, reml: bool) -> float:
+        """-2 log-likelihood, or the REML criterion."""
+        return self._native.criterion(theta, reml)
+
+    def derivatives(self, theta: Array, *, reml: bool) -> tuple[float, Array, Array]:
+        """Criterion, its gradient (k,), and the average information (k, k)."""
+        return self._native.derivatives(theta, reml)
+
+    def search(self, start: Array, *, reml: bool, tolerance: float, max_evaluations: int) -> SearchOutcome:
+        """Minimise the criterion from a start."""
+        *record, rank = self._native.search(start, reml, tolerance, max_evaluations)
+        return SearchOutcome(*record, tuple(rank))
+
+    def term_factors(self, theta: Array) -> list[Array]:
+        """T of each term: (q, q) lower triangular, Sigma = sigma^2 T T'."""
+        return [np.atleast_2d(factor) for factor in self._native.factors(theta)]
+
+    def solution(self, theta: Array) -> Solution:
+        """Estimates at theta."""
+        beta, u, *pieces, fixed_factor = self._native.solution(theta)
+        return Solution(beta, tuple(u), *pieces, fixed_factor)
+
+    def inverse_blocks(self, theta: Array, *, hold_fixed: bool) -> InverseBlocks:
+        """Blocks of the inverse; with `hold_fixed` those given beta, otherwise joint with beta."""
+        own, against, fixed = self._native.inverse_blocks(theta, not hold_fixed)
+        widths = [f.columns.values.shape[1] for f in self.factors]
+        return InverseBlocks(
+            tuple(a.reshape(-1, q, q) for a, q in zip(own, widths, strict=True)),
+            tuple(a.reshape(-1, q, self.n_fixed) for a, q in zip(against, widths, strict=True)),
+            fixed,
+        )
+
+    def forward_solve(self, theta: Array, b: Array) -> Array:
+        """R^-1 b without the y row; b has a row for each random effect, factor by factor, then for beta."""
+        return self._native.forward_solve(theta, np.asfortranarray(b))
