@@ -88,7 +88,7 @@ def least_squares(X: Array, y: Array, weights: Array | None = None) -> LeastSqua
         beta=centring.coefficients(centred, y_shift),
         residuals=residuals,
         rss=sum_of_squares(residuals, weights),
-        tss=sum_of_squares(response, weights),
+        tss=total_sum_of_squares(response, weights, about_mean=centring.one is not None),
         centring=centring,
         root=root,
     )
@@ -104,6 +104,11 @@ def whiten(values: Array, weights: Array | None) -> Array:
 def sum_of_squares(values: Array, weights: Array | None) -> float:
     """Weighted sum of squares."""
     return float(values @ values if weights is None else weights @ (values * values))
+
+
+def total_sum_of_squares(y: Array, weights: Array | None, *, about_mean: bool) -> float:
+    """Weighted sum of squares of `y`, about its mean or about zero."""
+    return sum_of_squares(y - np.average(y, weights=weights) if about_mean else y, weights)
 
 
 def triangularise(X: Array, y: Array) -> Triangle:

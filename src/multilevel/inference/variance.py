@@ -1,0 +1,42 @@
+"""What is an estimate of the covariance of the coefficients, and what follows from it?
+
+It is kept as the middle of a product, in the basis of the fit where X'WX is the identity (see `OLSRecord`),
+and carried to coefficients, or to linear combinations of them, only when these are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.fitted.ols import OLSRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Variance:
+    """An estimate of the covariance of the coefficients, in the basis of the fit."""
+
+    kind: str  # "model", "HC3", "CR1", ...
+    core: Array  # (p, p)
+    df: float  # degrees of freedom of the t that goes with it
+    cluster: str | None = None  # name of the clustering
+    n_clusters: int | None = None
+
+
+def covariance(record: OLSRecord, variance: Variance) -> Array:
+    """Covariance of the coefficients (p, p)."""
+    to_coefficients = record.to_coefficients
+    return np.asarray(to_coefficients @ variance.core @ to_coefficients.T)
+
+
+def variance_of(record: OLSRecord, variance: Variance, L: Array) -> Array:
+    """Variances of the linear combinations `L` beta-hat, with L (k, p): (k,)."""
+    rows = record.in_basis(L)
+    return np.asarray(((rows @ variance.core) * rows).sum(axis=1))
+
+
+def model_variance(record: OLSRecord) -> Variance:
+    """Sigma^2 (X'WX)^-1: right if errors are independent with the variances that the weights say."""
+    return Variance("model", record.sigma**2 * np.eye(record.n_coefficients), record.df_residual)

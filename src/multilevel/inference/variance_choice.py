@@ -1,0 +1,72 @@
+"""Which variance of the coefficients does the user want?"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from multilevel.design.design import Design, Grouping
+from multilevel.errors import ModelError, MultilevelWarning
+from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.sandwich import CR_KINDS, HC_KINDS, cr_variance, hc_variance, scored_rows
+from multilevel.inference.variance import Variance, model_variance
+
+FEW_CLUSTERS = 40  # below this, cluster variances tend to be too small (Cameron & Miller 2015, section VI)
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceChoice:
+    """A kind of variance, with the clusters that it needs."""
+
+    kind: str
+    clusters: Grouping | None
+
+
+def choose_variance(kind: str | None, clusters: Grouping | None) -> VarianceChoice:
+    """Check that kind and clusters go together; CR1 for clusters alone, the model's for nothing."""
+    if kind is None:
+        kind = "model" if clusters is None else "CR1"
+    if kind not in ("model", *HC_KINDS, *CR_KINDS):
+        raise ModelError(f"vcov={kind!r} is no variance of least squares; choose one of {known_kinds()}.")
+    if kind in CR_KINDS and clusters is None:
+        raise ModelError(f'vcov="{kind}" needs to know the clusters: add cluster="<column>".')
+    if kind not in CR_KINDS and clusters is not None:
+        raise ModelError(
+            f"vcov=\"{kind}\" would ignore the clusters in '{clusters.name}'; "
+            f"choose one of {', '.join(CR_KINDS)}, or leave out cluster=."
+        )
+    return VarianceChoice(kind, clusters)
+
+
+def known_kinds() -> str:
+    """Every kind there is, for messages."""
+    return ", ".join(("model", *HC_KINDS, *CR_KINDS))
+
+
+def estimate_variance(design: Design, record: OLSRecord, choice: VarianceChoice) -> Variance:
+    """The variance that was chosen."""
+    if choice.kind == "model":
+        return model_variance(record)
+    rows = scored_rows(design, record)
+    if choice.clusters is None:
+        return hc_variance(rows, choice.kind)
+    return cr_variance(rows, choice.clusters, choice.kind)
+
+
+def few_clusters_note(clusters: Grouping | None) -> str | None:
+    """What to know about a cluster variance from few clusters."""
+    if clusters is None or clusters.n_levels >= FEW_CLUSTERS:
+        return None
+    return (
+        f"'{clusters.name}' has {clusters.n_levels} clusters; below {FEW_CLUSTERS} "
+        "cluster-robust standard errors tend to be too small, even "
+        f"with the t on {clusters.n_levels - 1} df that is used here. "
+        f"Compare with a mixed model: ml.lmm with (1 | {clusters.name})."
+    )
+
+
+def warn_of_few_clusters(choice: VarianceChoice) -> None:
+    """Say so once, where the variance is asked for."""
+    note = few_clusters_note(choice.clusters)
+    if note is not None:
+        warnings.warn(note, MultilevelWarning, stacklevel=3)
