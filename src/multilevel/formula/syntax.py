@@ -176,9 +176,8 @@ class _Parser:
         left = self._operand()
         while (binding := self._binding(self._peek())) > floor:
             sign = self._take()
-            right = self._expression(
-                _SIGN - 1 if sign.value in ("^", "**") else binding
-            )  # powers: a^b^c, a^-1
+            is_power = sign.value in ("^", "**")  # binds from the right, and before a sign: a^-1
+            right = self._expression(_SIGN if is_power else binding)
             left = Binary("^" if is_power else sign.value, left, right, sign.start)
         return left
 
