@@ -6,27 +6,38 @@ from collections.abc import Iterable, Sequence
 from math import floor, isfinite, isnan, log10
 
 MISSING = "-"  # printed where there is no number; a note of the table says why
+MOST_DIGITS = 7  # of the largest number of a column
 LARGEST_FIXED = 1e7  # beyond this a column is written as mantissa and exponent
 SMALLEST_FIXED = 1e-5  # a column whose largest number is below this, too
 SMALLEST_P = 2.2e-16  # p-values below the rounding unit are not told apart
 
 
 def format_column(values: Iterable[float], significant: int = 4) -> list[str]:
-    """Write numbers with one count of decimals: enough for `significant` digits in the middling ones."""
+    """Write numbers with one count of decimals, enough for `significant` digits of the smallest if it can be.
+
+    Numbers that would then show fewer than two digits are written with an exponent, in their own cells.
+    """
     numbers = [float(value) for value in values]
     sizes = sorted(abs(value) for value in numbers if isfinite(value) and value != 0.0)
     if not sizes:
         return [format_number(value, "g") for value in numbers]
     if sizes[-1] >= LARGEST_FIXED or sizes[-1] < SMALLEST_FIXED:
         return [format_number(value, f".{significant - 1}e") for value in numbers]
-    return [format_number(value, f".{decimals(sizes, significant)}f") for value in numbers]
+    places = decimals(sizes, significant)
+    return [format_number(value, spec_of(value, places)) for value in numbers]
 
 
 def decimals(sizes: Sequence[float], significant: int) -> int:
     """Decimals that give the smallest of the sorted `sizes` its digits, the largest at most seven."""
     wanted = significant - 1 - floor(log10(sizes[0]))
-    bearable = 6 - max(floor(log10(sizes[-1])), 0)
+    bearable = MOST_DIGITS - 1 - max(floor(log10(sizes[-1])), 0)
     return max(min(wanted, bearable), 0)
+
+
+def spec_of(value: float, places: int) -> str:
+    """Fixed notation, unless it would leave fewer than two digits of a number that is not zero."""
+    tiny = value != 0.0 and abs(value) < 10.0 ** (1 - places) and places > 0
+    return ".1e" if tiny else f".{places}f"
 
 
 def format_number(value: float, spec: str) -> str:

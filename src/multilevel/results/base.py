@@ -214,6 +214,10 @@ class Fit(ABC, Generic[RecordT]):
         fit: Self = self.call.function(text, data, **options)
         return fit
 
+    def _by_ml(self) -> Self:
+        """This model fitted by maximum likelihood, as comparisons of likelihoods need it."""
+        return self
+
     # Display -----------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:

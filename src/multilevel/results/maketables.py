@@ -17,8 +17,8 @@ STATISTIC_KEYS = {  # maketables' key -> property of a fit
     "ll": "loglik",
     "df_model": "df_model",
     "df_resid": "df_residual",
-    "r2": "r2",
-    "adj_r2": "adj_r2",
+    "r2": "r_squared",
+    "adj_r2": "adj_r_squared",
     "sigma": "sigma",
     "n_clusters": "n_clusters",
 }

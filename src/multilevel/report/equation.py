@@ -1,0 +1,260 @@
+"""A linear mixed model as equations: one for each level, and all of them combined.
+
+Level 1 describes an observation within its groups; the coefficients that vary between groups get equations of
+their own, to which predictors that are constant within a group belong (Raudenbush and Bryk 2002, chapter 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from multilevel._typing import Array, Codes
+from multilevel.clusters.icc import holds
+from multilevel.design.design import Design
+from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value
+from multilevel.report.numbers import format_number
+
+INDEX_LETTERS = "jklmnopqr"  # of the grouping factors; i is the observation's
+EFFECT_LETTERS = "uvwrsabcd"  # of their random effects
+INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Which coefficients vary over which grouping factors, and which predictors belong to them.
+
+    Grouping factors are numbered by position in `order`, innermost first.
+    """
+
+    order: tuple[int, ...]  # (G,) indices into the design's groupings
+    names: tuple[str, ...]  # (G,) in that order
+    nested: bool  # whether each factor lies within the next
+    coefficients: tuple[str, ...]  # fixed ones first, then those that only vary about zero
+    n_fixed: int
+    varies: dict[str, tuple[int, ...]]  # coefficient -> positions of the factors it varies over, sorted
+    home: dict[str, tuple[str, int]]  # predictor -> coefficient and position of factor it explains
+
+
+def equation_sections(design: Design, record: LMMRecord) -> list[Section]:
+    """The whole model: levels, combined form, distributions and estimates."""
+    tree = hierarchy(design, record)
+    return [
+        observation_section(tree, design),
+        *group_sections(tree),
+        combined_section(tree, design),
+        distribution_section(tree, design, record),
+        Section("Estimates", tuple(values(tree, record))),
+    ]
+
+
+def hierarchy(design: Design, record: LMMRecord) -> Hierarchy:
+    """Order the grouping factors, and find what varies over each and what explains it."""
+    inside = holds(design)
+    order = tuple(sorted(range(len(design.groupings)), key=lambda g: -design.groupings[g].n_levels))
+    nested = all(inside[a, b] for a, b in pairwise(order))
+    only_random = [name for term in record.terms for name in term.names if name not in record.coef_names]
+    varies: dict[str, tuple[int, ...]] = {}
+    for term in record.terms:
+        for name in term.names:
+            varies[name] = tuple(sorted({*varies.get(name, ()), order.index(term.grouping)}))
+    return Hierarchy(
+        order=order,
+        names=tuple(design.groupings[g].name for g in order),
+        nested=nested,
+        coefficients=(*record.coef_names, *dict.fromkeys(only_random)),
+        n_fixed=len(record.coef_names),
+        varies=varies,
+        home=predictor_homes(design, order, varies),
+    )
+
+
+def predictor_homes(
+    design: Design, order: Sequence[int], varies: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[str, int]]:
+    """For each predictor of a higher level: the varying coefficient and the grouping factor it belongs to.
+
+    A column that is constant within the levels of a factor explains the intercept; its product with a
+    column whose slope varies explains that slope.
+    """
+    constant = {
+        name: [is_constant(design.X[:, column], design.groupings[g].codes) for g in order]
+        for column, name in enumerate(design.coef_names)
+        if name != INTERCEPT
+    }
+    homes = {}
+    for name in constant:
+        for target, explained_by in explanations(name, varies):
+            flags = constant.get(explained_by)
+            levels = [g for g in varies[target] if flags is not None and flags[g]]
+            if levels:
+                homes[name] = (target, levels[-1])
+                break
+    return homes
+
+
+def explanations(name: str, varies: dict[str, tuple[int, ...]]) -> list[tuple[str, str]]:
+    """Pairs (varying coefficient, predictor of it) that a column's name can stand for."""
+    pairs = [(INTERCEPT, name)] if INTERCEPT in varies else []
+    if ":" in name:
+        first, _, rest = name.partition(":")
+        pairs += [(slope, other) for slope, other in ((first, rest), (rest, first)) if slope in varies]
+    return [(target, predictor) for target, predictor in pairs if target != name]
+
+
+def is_constant(column: Array, codes: Codes) -> bool:
+    """Whether a column (n,) has one value in each level of a factor."""
+    value = np.empty(int(codes.max()) + 1)
+    value[codes] = column
+    return bool((value[codes] == column).all())
+
+
+# Symbols ---------------------------------------------------------------------------------------------
+
+
+def letters(tree: Hierarchy, positions: Sequence[int]) -> str:
+    """Indices of the factors at `positions`; in a nested model, and of the levels above them."""
+    shown = range(positions[0], len(tree.order)) if tree.nested and positions else positions
+    return "".join(INDEX_LETTERS[position] for position in shown)
+
+
+def observation(tree: Hierarchy) -> str:
+    """Indices of an observation: its own, and one for each grouping factor."""
+    return "i" + "".join(INDEX_LETTERS[position] for position in range(len(tree.order)))
+
+
+def gamma(tree: Hierarchy, name: str) -> Symbol:
+    """The fixed value of a coefficient."""
+    return Symbol("gamma", str(tree.coefficients.index(name)), "")
+
+
+def beta(tree: Hierarchy, name: str, positions: Sequence[int]) -> Symbol:
+    """A coefficient that varies over factors."""
+    return Symbol("beta", str(tree.coefficients.index(name)), letters(tree, positions))
+
+
+def effect(tree: Hierarchy, name: str, position: int) -> Symbol:
+    """The random effect of one factor on a coefficient."""
+    number = str(tree.coefficients.index(name))
+    return Symbol(EFFECT_LETTERS[position], number, letters(tree, [position]))
+
+
+def variables(name: str, indices: str) -> tuple[Symbol, ...]:
+    """The column that a coefficient multiplies; none for the intercept."""
+    return () if name == INTERCEPT else (Symbol(name, "", indices),)
+
+
+# Sections --------------------------------------------------------------------------------------------
+
+
+def observation_section(tree: Hierarchy, design: Design) -> Section:
+    """Level 1: the response by the coefficients that hold within its groups."""
+    indices = observation(tree)
+    terms = []
+    for name in tree.coefficients:
+        if name in tree.varies:
+            terms.append(Product(beta(tree, name, tree.varies[name]), variables(name, indices)))
+        elif name not in tree.home:
+            terms.append(Product(gamma(tree, name), variables(name, indices)))
+    return Section("Level 1 (observations)", (whole(tree, design, terms),))
+
+
+def combined_section(tree: Hierarchy, design: Design) -> Section:
+    """All levels put into one equation."""
+    indices = observation(tree)
+    fixed = [
+        Product(gamma(tree, name), variables(name, indices)) for name in tree.coefficients[: tree.n_fixed]
+    ]
+    random = [
+        Product(effect(tree, name, position), variables(name, indices))
+        for position in range(len(tree.order))
+        for name in tree.coefficients
+        if position in tree.varies.get(name, ())
+    ]
+    return Section("Combined", (whole(tree, design, fixed + random),))
+
+
+def whole(tree: Hierarchy, design: Design, terms: Sequence[Product]) -> Equation:
+    """The response as the sum of terms, offset and error."""
+    indices = observation(tree)
+    offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", indices),))]
+    error = Product(Symbol("e", "", indices))
+    return Equation(Symbol(design.response_name, "", indices), (*terms, *offset, error))
+
+
+def group_sections(tree: Hierarchy) -> list[Section]:
+    """Level 2 and above: one section a level when the factors are nested, else one for all of them."""
+    if not tree.nested:
+        names = ", ".join(f"{name} {INDEX_LETTERS[k]}" for k, name in enumerate(tree.names))
+        lines = [group_equation(tree, name, tree.varies[name], ()) for name in varying(tree)]
+        return [Section(f"Level 2 (crossed: {names})", tuple(lines))]
+    return [
+        Section(f"Level {position + 2} ({name})", tuple(level_equations(tree, position)))
+        for position, name in enumerate(tree.names)
+    ]
+
+
+def level_equations(tree: Hierarchy, position: int) -> list[Equation]:
+    """Equations of the coefficients that vary at one level of a nested model."""
+    names = [name for name in varying(tree) if position in tree.varies[name]]
+    return [
+        group_equation(tree, name, (position,), tuple(p for p in tree.varies[name] if p > position))
+        for name in names
+    ]
+
+
+def varying(tree: Hierarchy) -> list[str]:
+    """Coefficients that vary, in their order."""
+    return [name for name in tree.coefficients if name in tree.varies]
+
+
+def group_equation(tree: Hierarchy, name: str, here: tuple[int, ...], above: tuple[int, ...]) -> Equation:
+    """A varying coefficient: its value one level up, what explains it here, and the random effects."""
+    explained = [
+        Product(gamma(tree, each), variables(explaining_part(each, name), letters(tree, [position])))
+        for each, (target, position) in tree.home.items()
+        if target == name and position in here
+    ]
+    fixed = name in tree.coefficients[: tree.n_fixed]
+    base = [Product(beta(tree, name, above))] if above else [Product(gamma(tree, name))] if fixed else []
+    effects = [Product(effect(tree, name, position)) for position in here]
+    return Equation(beta(tree, name, here if not tree.nested else [here[0]]), (*base, *explained, *effects))
+
+
+def explaining_part(predictor: str, target: str) -> str:
+    """The predictor that is left of a product once the slope's own column is taken away."""
+    if target == INTERCEPT:
+        return predictor
+    return predictor.removeprefix(f"{target}:").removesuffix(f":{target}")
+
+
+def distribution_section(tree: Hierarchy, design: Design, record: LMMRecord) -> Section:
+    """What the random effects and the errors are drawn from."""
+    indices = observation(tree)
+    weight = None if design.weights is None else Symbol("weight", "", indices)
+    error = Normal((Symbol("e", "", indices),), ((number(record.sigma**2),),), weight)
+    return Section("Distributions", (*(random_normal(tree, term) for term in record.terms), error))
+
+
+def random_normal(tree: Hierarchy, term: TermCovariance) -> Normal:
+    """The joint distribution of one term's random effects."""
+    position = tree.order.index(term.grouping)
+    symbols = tuple(effect(tree, name, position) for name in term.names)
+    return Normal(symbols, tuple(tuple(number(entry) for entry in row) for row in term.covariance))
+
+
+def values(tree: Hierarchy, record: LMMRecord) -> list[Value]:
+    """The fixed coefficients with their estimates and names."""
+    return [
+        Value(gamma(tree, name), number(estimate), name)
+        for name, estimate in zip(record.coef_names, record.beta, strict=True)
+    ]
+
+
+def number(value: float) -> str:
+    """A number to five digits."""
+    return format_number(value, ".5g")

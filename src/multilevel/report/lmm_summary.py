@@ -1,0 +1,123 @@
+"""The summary of a linear mixed model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.design import Design
+from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.inference.wald import CoefficientTable
+from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
+from multilevel.report.lmm_tables import RESIDUAL
+from multilevel.report.numbers import format_column, format_fixed
+from multilevel.report.summary import Block, Summary
+
+ZERO_VARIANCE = 1e-4  # share of the residual SD below which a standard deviation is called zero (lme4's)
+
+
+def lmm_summary(
+    design: Design,
+    record: LMMRecord,
+    coefficients: CoefficientTable,
+    scaled_residuals: Array,
+    criteria: Block | None,
+) -> Summary:
+    """Put the summary of a fit together from its record and its scaled residuals (n,)."""
+    blocks = (
+        criteria,
+        residual_block("Scaled residuals", scaled_residuals, design.freq_weights),
+        random_block(record),
+        coefficient_block(coefficients),
+        *correlation_blocks(record.coef_names, record.vcov),
+    )
+    return Summary(
+        title=f"Linear mixed model fit by {'REML' if record.reml else 'maximum likelihood'}",
+        facts=summary_facts(design, record),
+        blocks=tuple(block for block in blocks if block is not None),
+        notes=(*dropped_notes(design.dropped), *singular_notes(record), *convergence_notes(record)),
+    )
+
+
+def summary_facts(design: Design, record: LMMRecord) -> tuple[tuple[str, str], ...]:
+    """The formula, the size of the data, and the criterion of a REML fit."""
+    groups = ", ".join(f"{grouping.name} {grouping.n_levels}" for grouping in design.groupings)
+    rows = "" if design.freq_weights is None else f" in {design.n_rows} rows"
+    criterion = (("REML criterion", f"{record.criterion:.1f}"),) if record.reml else ()
+    return (
+        ("Formula", design.formula.text),
+        ("Observations", f"{record.n_obs:g}{rows}; groups: {groups}"),
+        *criterion,
+    )
+
+
+def criteria_block(aic: float, bic: float, loglik: float, df_residual: int) -> Block:
+    """Information criteria of a maximum-likelihood fit."""
+    cells = (*format_fixed([aic, bic, loglik, -2.0 * loglik], 1), str(df_residual))
+    return Block(
+        "Information criteria", ("AIC", "BIC", "logLik", "deviance", "df.resid"), (cells,), n_labels=0
+    )
+
+
+def random_block(record: LMMRecord) -> Block:
+    """Variances, standard deviations and correlations of the random effects."""
+    variances = np.concatenate([*(np.diag(term.covariance) for term in record.terms), [record.sigma**2]])
+    cells = list(zip(format_column(variances), format_column(np.sqrt(variances)), strict=True))
+    labels = [pair for term in record.terms for pair in term_labels(term)]
+    correlations = [row for term in record.terms for row in correlation_rows(term)]
+    width = max(map(len, correlations))
+    rows = [
+        (*label, *cell, *row, *[""] * (width - len(row)))
+        for label, cell, row in zip([*labels, (RESIDUAL, "")], cells, [*correlations, []], strict=True)
+    ]
+    header = ("Group", "Name", "Variance", "Std.Dev.", *["Corr", *[""] * (width - 1)][:width])
+    return Block("Random effects", header, tuple(rows), n_labels=2)
+
+
+def term_labels(term: TermCovariance) -> list[tuple[str, str]]:
+    """Group and column of each row of a term, the group on the first row only."""
+    return [(term.group if k == 0 else "", name) for k, name in enumerate(term.names)]
+
+
+def correlation_rows(term: TermCovariance) -> list[list[str]]:
+    """Correlations of each column with those before it; none where the structure has none."""
+    if term.structure == "diag":
+        return [[] for _ in term.names]
+    return [format_fixed(term.correlation[k, :k], 2) for k in range(len(term.names))]
+
+
+def singular_notes(record: LMMRecord) -> list[str]:
+    """For each covariance on the boundary: which term it is, what is degenerate, and what to do."""
+    return [singular_note(term, record.sigma) for term in record.terms if term.singular]
+
+
+def singular_note(term: TermCovariance, sigma: float) -> str:
+    """Name what is degenerate in one singular term, and the simpler term to consider."""
+    zero = [name for name, sd in zip(term.names, term.sd, strict=True) if sd <= ZERO_VARIANCE * sigma]
+    start = f"Singular fit in ({term.label}): "
+    if len(zero) == len(term.names):
+        return (
+            f"{start}its variance is estimated as zero: levels of {term.group} differ no more than chance"
+            " would have them differ. Dropping the term leaves the likelihood as it is."
+        )
+    if zero:
+        return (
+            f"{start}the variance of {', '.join(zero)} is estimated as zero, so its correlations are"
+            " undefined. Dropping it from the bar leaves the likelihood as it is."
+        )
+    return (
+        f"{start}the random effects are perfectly correlated: the data support fewer than"
+        f" {len(term.names)} dimensions. Consider uncorrelated effects (||) or fewer columns."
+    )
+
+
+def convergence_notes(record: LMMRecord) -> list[str]:
+    """What the search says, if the optimum is not certified."""
+    optimum = record.optimum
+    if optimum.converged and optimum.certificate.holds:
+        return []
+    return [
+        f"NOT CONVERGED: {optimum.message} One more step promises a decrease of the criterion by"
+        f" {optimum.certificate.stationarity:.2g}. Do not use these estimates; check the scale of the"
+        " variables and whether the data can support the random effects."
+    ]

@@ -1,0 +1,166 @@
+"""Symbols, sums and equations, and how each is written as text and as LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GREEK = {"beta": "β", "gamma": "γ"}
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    **{character: "\\" + character for character in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A letter or a variable with its number and its indices: beta 0 j."""
+
+    name: str  # "beta", "u", or the name of a variable
+    number: str  # number of the coefficient; empty for a variable
+    indices: str  # "ij"; empty for a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A coefficient times variables; either may be missing."""
+
+    coefficient: Symbol | None
+    variables: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """left = sum of the right."""
+
+    left: Symbol
+    right: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """A vector of symbols with mean zero and a covariance matrix, its entries written out."""
+
+    symbols: tuple[Symbol, ...]
+    covariance: tuple[tuple[str, ...], ...]
+    divisor: Symbol | None = None  # what the variance is divided by: the weight of a row
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A symbol, its estimate, and the coefficient's name."""
+
+    symbol: Symbol
+    estimate: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and its lines."""
+
+    heading: str
+    lines: tuple[Equation | Normal | Value, ...]
+
+
+class Text:
+    """Plain text with Greek letters: β0_j."""
+
+    def page(self, sections: Sequence[Section]) -> str:
+        """All sections, one line an equation."""
+        return "\n".join(
+            line
+            for part in sections
+            for line in (part.heading, *(f"  {write(self, each)}" for each in part.lines))
+        )
+
+    def symbol(self, symbol: Symbol) -> str:
+        """One symbol."""
+        indices = f"_{symbol.indices}" if symbol.indices else ""
+        return f"{GREEK.get(symbol.name, symbol.name)}{symbol.number}{indices}"
+
+    def product(self, factors: Sequence[str]) -> str:
+        """Factors side by side."""
+        return " ".join(factors)
+
+    def normal(self, vector: Sequence[str], matrix: Sequence[Sequence[str]], divisor: str) -> str:
+        """A normal distribution."""
+        left = vector[0] if len(vector) == 1 else f"({', '.join(vector)})"
+        body = "; ".join(" ".join(row) for row in matrix)
+        variance = body if len(vector) == 1 else f"[{body}]"
+        return f"{left} ~ N(0, {variance}{f' / {divisor}' if divisor else ''})"
+
+    def value(self, symbol: str, estimate: str, name: str) -> str:
+        """An estimate and whose it is."""
+        return f"{symbol} = {estimate}  ({name})"
+
+
+class Latex:
+    r"""LaTeX for one `aligned` environment, to stand between `\[` and `\]`."""
+
+    def page(self, sections: Sequence[Section]) -> str:
+        """All sections, one row an equation."""
+        rows = [
+            row
+            for part in sections
+            for row in (
+                rf"&\text{{{escape_latex(part.heading)}}}",
+                *(rf"&\quad {write(self, each)}" for each in part.lines),
+            )
+        ]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def symbol(self, symbol: Symbol) -> str:
+        """One symbol: Greek letters by name, single letters as they are, variables upright."""
+        if symbol.name in GREEK:
+            base = f"\\{symbol.name}"
+        else:
+            base = (
+                symbol.name
+                if len(symbol.name) == 1 and symbol.number
+                else rf"\text{{{escape_latex(symbol.name)}}}"
+            )
+        subscript = symbol.number + symbol.indices
+        return f"{base}_{{{subscript}}}" if subscript else base
+
+    def product(self, factors: Sequence[str]) -> str:
+        """Factors with a thin space between."""
+        return r" \, ".join(factors)
+
+    def normal(self, vector: Sequence[str], matrix: Sequence[Sequence[str]], divisor: str) -> str:
+        """A normal distribution; vectors and covariances as matrices."""
+        over = f" / {divisor}" if divisor else ""
+        if len(vector) == 1:
+            return rf"{vector[0]} \sim N\left(0, {matrix[0][0]}{over}\right)"
+        column = r" \\ ".join(vector)
+        body = r" \\ ".join(" & ".join(row) for row in matrix)
+        return (
+            rf"\begin{{pmatrix}} {column} \end{{pmatrix}} \sim "
+            rf"N\left(0, \begin{{pmatrix}} {body} \end{{pmatrix}}\right)"
+        )
+
+    def value(self, symbol: str, estimate: str, name: str) -> str:
+        """An estimate and whose it is."""
+        return rf"{symbol} = {estimate} \quad \text{{({escape_latex(name)})}}"
+
+
+def write(style: Text | Latex, line: Equation | Normal | Value) -> str:
+    """Write one line in a style."""
+    if isinstance(line, Equation):
+        return f"{style.symbol(line.left)} = {' + '.join(_product(style, each) for each in line.right)}"
+    if isinstance(line, Value):
+        return style.value(style.symbol(line.symbol), line.estimate, line.name)
+    divisor = "" if line.divisor is None else style.symbol(line.divisor)
+    return style.normal([style.symbol(each) for each in line.symbols], line.covariance, divisor)
+
+
+def _product(style: Text | Latex, product: Product) -> str:
+    factors = ([] if product.coefficient is None else [product.coefficient]) + list(product.variables)
+    return style.product([style.symbol(factor) for factor in factors])
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it stands."""
+    return "".join(_LATEX_ESCAPES.get(character, character) for character in text)

@@ -1,0 +1,171 @@
+"""`ml.compare`: fits side by side, by information criteria and likelihood-ratio tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from multilevel._typing import Array, Frame
+from multilevel.errors import DataError, DataTypeError, ModelError
+from multilevel.frames.output import to_frame
+from multilevel.frames.table import FrameKind
+from multilevel.inference.compare import Candidate, LikelihoodRatios, likelihood_ratios
+from multilevel.report.compare import comparison_page
+from multilevel.results.base import Fit
+
+AnyFit = Fit[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Models by increasing number of parameters, each tested against the one before it; K models.
+
+    `frame` holds the table in the user's kind of frame; `comparison["p_value"]` is one of its columns.
+    """
+
+    models: tuple[str, ...]  # (K,)
+    formulas: tuple[str, ...]  # (K,)
+    npar: Array  # (K,)
+    aic: Array  # (K,)
+    bic: Array  # (K,)
+    loglik: Array  # (K,) of the maximum-likelihood fits
+    tests: LikelihoodRatios
+    notes: tuple[str, ...]
+    kind: FrameKind
+
+    @property
+    def frame(self) -> Frame:
+        """One row a model: npar, aic, bic, loglik, deviance, chisq, df, p_value, p_boundary."""
+        return to_frame(self.columns(), self.kind)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the table by name."""
+        return {
+            "model": list(self.models),
+            "formula": list(self.formulas),
+            "npar": self.npar,
+            "aic": self.aic,
+            "bic": self.bic,
+            "loglik": self.loglik,
+            "deviance": -2.0 * self.loglik,
+            "chisq": self.tests.chisq,
+            "df": self.tests.df,
+            "p_value": self.tests.p_value,
+            "p_boundary": self.tests.p_boundary,
+        }
+
+    def __getitem__(self, column: str) -> Any:
+        return self.columns()[column]
+
+    def __str__(self) -> str:
+        return str(comparison_page(self.columns(), self.notes))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return comparison_page(self.columns(), self.notes)._repr_html_()
+
+
+def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None) -> Comparison:
+    """Compare fits to the same data: AIC, BIC, log-likelihood and likelihood-ratio tests.
+
+    Models are sorted by their number of parameters, and each is tested against the one before it; the test
+    means something only if that one is nested in it. Fits by REML are refitted by maximum likelihood.
+    `p_value` takes the chi-square as it is; where one variance is tested, `p_boundary` uses the mixture of
+    chi-squares that holds on the boundary (the naive p-value is then too large).
+
+    >>> import multilevel as ml
+    >>> sleep = ml.datasets.sleepstudy()
+    >>> intercepts = ml.lmm("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> slopes = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleep)
+    >>> ml.compare(intercepts, slopes)["chisq"].round(3)
+    array([   nan, 42.139])
+
+    Stram, D. O. and Lee, J. W. (1994). Variance components testing in the longitudinal mixed effects model.
+    Biometrics 50, 1171-1177.
+    """
+    given = listed(fits)
+    labels = checked_names(names, given)
+    refuse_different_data(given)
+    refitted = [fit._by_ml() for fit in given]
+    order = sorted(range(len(given)), key=lambda k: refitted[k].df_model)
+    ordered = [refitted[k] for k in order]
+    return Comparison(
+        models=tuple(labels[k] for k in order),
+        formulas=tuple(fit.formula for fit in ordered),
+        npar=np.array([fit.df_model for fit in ordered]),
+        aic=np.array([fit.aic for fit in ordered]),
+        bic=np.array([fit.bic for fit in ordered]),
+        loglik=np.array([fit.loglik for fit in ordered]),
+        tests=likelihood_ratios([candidate(fit) for fit in ordered]),
+        notes=refit_notes(given, refitted, labels),
+        kind=given[0].design.frame_kind,
+    )
+
+
+def listed(fits: Sequence[AnyFit | Sequence[AnyFit]]) -> list[AnyFit]:
+    """The fits, whether given one by one or as one list."""
+    single = len(fits) == 1 and isinstance(fits[0], Sequence)
+    given = list(fits[0]) if single else list(fits)  # type: ignore[arg-type]
+    for fit in given:
+        if not isinstance(fit, Fit):
+            raise DataTypeError(
+                f"compare() takes fits, as compare(m0, m1) or compare([m0, m1]); got {fit!r:.60}."
+            )
+    if len(given) < 2:
+        raise DataError("compare() needs at least two fits.")
+    return given
+
+
+def checked_names(names: Sequence[str] | None, fits: Sequence[AnyFit]) -> list[str]:
+    """The names given, or the fits' numbers in the order given."""
+    labels = [str(k + 1) for k in range(len(fits))] if names is None else [str(name) for name in names]
+    if len(labels) != len(fits):
+        raise DataError(f"{len(labels)} names for {len(fits)} fits; give one name a fit.")
+    return labels
+
+
+def refuse_different_data(fits: Sequence[AnyFit]) -> None:
+    """Likelihoods compare only over the same responses in the same rows, counted alike."""
+    first = fits[0].design
+    for number, fit in enumerate(fits[1:], start=2):
+        other = fit.design
+        if not np.array_equal(first.rows, other.rows):
+            raise ModelError(
+                f"fit 1 uses {first.n_rows} rows and fit {number} uses {other.n_rows} other ones, so their"
+                " likelihoods do not compare; fit both to the rows that are complete for both."
+            )
+        if not np.array_equal(first.y, other.y):
+            raise ModelError(
+                f"fit 1 explains '{first.response_name}' and fit {number} '{other.response_name}', whose"
+                " values differ, so their likelihoods do not compare; use one response in one order of rows."
+            )
+        if not np.array_equal(counts(fits[0]), counts(fit)):
+            raise ModelError(f"fit 1 and fit {number} have different freq_weights; use the same for both.")
+
+
+def counts(fit: AnyFit) -> Array:
+    """How often each row stands (n,)."""
+    return np.ones(fit.design.n_rows) if fit.design.freq_weights is None else fit.design.freq_weights
+
+
+def candidate(fit: AnyFit) -> Candidate:
+    """The numbers of one fit that the tests need."""
+    return Candidate(fit.loglik, fit.df_model, len(fit.fixef), getattr(fit.record, "terms", ()))
+
+
+def refit_notes(
+    given: Sequence[AnyFit], refitted: Sequence[AnyFit], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """Say which fits were refitted by maximum likelihood."""
+    names = [label for label, old, new in zip(labels, given, refitted, strict=True) if old is not new]
+    if not names:
+        return ()
+    return (
+        f"Refitted by maximum likelihood: {', '.join(names)} (REML likelihoods compare only between models"
+        " with the same fixed part).",
+    )
