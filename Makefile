@@ -7,7 +7,7 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 SOURCES := pyproject.toml CMakeLists.txt LICENSE $(shell find core src -type f ! -name '*.pyc')
 # One thread of BLAS in each of the test processes: more would only compete for the same cores.
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
@@ -38,7 +38,7 @@ docs: $(VENV)/installed  ## rewrite every example and output shown in the docume
 	@$(BIN)/python tools/documents.py
 
 wheel: $(VENV)/tools  ## the wheel as a package index would get it, built in isolation
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf $(VENV) build dist

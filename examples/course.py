@@ -80,12 +80,13 @@ def teach_empty_model(fit: LMMFit) -> None:
 
 def teach_random_intercept(empty: LMMFit, fit: LMMFit) -> None:
     section("1.2  Everybody slows down alike: a random intercept")
+    before = variances(empty)["residual"]
     between, within = variances(fit).values()
     say(f"""
         Each day short of sleep costs {fit.fixef[1]:.2f} ms (SE {fit.se[1]:.2f}).
           between people   {between:7.1f}
           within people    {within:7.1f}     (REML criterion {fit.criterion:.1f})
-        Days explain variance within people, which falls from {variances(empty)["residual"]:.0f}. The variance between
+        The days explain variance within people ({before:.0f} before). The variance between
         people grows: the empty model took for noise in their means what the days explain.
     """)
 
@@ -158,9 +159,9 @@ def teach_by_hand(hand: ByHand) -> None:
     for community, mean in hand.means.items():
         print(f"  {community}   mean {mean:5.1f}")
     say(f"""
-        The squares around these means, divided by N - 5 = 15, give a variance of {hand.within:.2f} within communities.
-        (Divided by N - 1 = 19 they would give {hand.naive_within:.2f}: naive, because five means were estimated.)
-        The variance of the means, less what sampling four schools adds to it, is {hand.between:.2f}.
+        Variance within communities: the squares around these means, divided by N - 5 = 15:  {hand.within:.2f}
+          (divided by N - 1 = 19 they would give {hand.naive_within:.2f}: naive, for five means were estimated)
+        Variance between communities: that of the means, less what sampling schools adds:  {hand.between:.2f}
     """)
 
 
