@@ -160,7 +160,7 @@ def teach_by_hand(hand: ByHand) -> None:
         print(f"  {community}   mean {mean:5.1f}")
     say(f"""
         Variance within communities: the squares around these means, divided by N - 5 = 15:  {hand.within:.2f}
-          (divided by N - 1 = 19 they would give {hand.naive_within:.2f}: naive, for five means were estimated)
+          (divided by N - 1 = 19 they would give {hand.naive_within:.2f}: naive: five means were estimated)
         Variance between communities: that of the means, less what sampling schools adds:  {hand.between:.2f}
     """)
 
