@@ -220,6 +220,7 @@ void use_lapack(std::size_t potrf, std::size_t trtri, std::size_t lauum) {
 
 NB_MODULE(_core, m) {
     using multilevel::GaussianModel;
+    nb::exception<multilevel::TailTooLarge>(m, "TailTooLarge", PyExc_MemoryError);
     m.def("use_lapack", &multilevel::use_lapack, "potrf"_a, "trtri"_a, "lauum"_a);
     nb::class_<GaussianModel>(m, "GaussianModel")
         .def(nb::init<multilevel::Columns, multilevel::Vector, multilevel::Vector, multilevel::Vector, double, double,

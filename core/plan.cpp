@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 
 namespace multilevel {
@@ -220,7 +219,10 @@ class PlanBuilder {
         }
         plan_.tail_size = plan_.tail_random + sums_.n_tail();
         const double bytes = 8.0 * plan_.tail_size * plan_.tail_size;
-        if (bytes > memory_limit) throw std::length_error(std::to_string(bytes));
+        if (bytes > memory_limit)
+            throw TailTooLarge("the crossed random effects leave a dense matrix of " +
+                               std::to_string(plan_.tail_size) + " columns (" +
+                               std::to_string(static_cast<long long>(bytes / 1e6)) + " MB)");
     }
 
     std::vector<int> coupled_positions(int i) const {

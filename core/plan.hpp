@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 #include "crossproducts.hpp"
@@ -72,7 +73,13 @@ struct Plan {
     std::vector<std::size_t> factor_first;  // first unknown of each factor
 };
 
-// Throws std::length_error with the size in bytes if the dense tail alone would exceed `memory_limit`.
+// The dense tail alone would not fit in memory.
+class TailTooLarge : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+// Throws TailTooLarge, naming columns and size, if the dense tail would exceed `memory_limit` bytes.
 Plan make_plan(const CrossProducts& sums, double memory_limit);
 
 }  // namespace multilevel

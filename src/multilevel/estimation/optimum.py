@@ -33,3 +33,4 @@ class Optimum:
     converged: bool
     message: str  # for the user
     certificate: Certificate
+    rank: tuple[int, ...]  # per random-effects term: rank of its covariance

@@ -1,6 +1,12 @@
 from collections.abc import Sequence
 
-from multilevel._typing import Array, Codes
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+
+class TailTooLarge(MemoryError): ...
 
 def use_lapack(potrf: int, trtri: int, lauum: int) -> None: ...
 

@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel.kernels import _core, lapack
+from multilevel.kernels.threads import one_blas_thread
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
+TailTooLarge = _core.TailTooLarge  # raised when crossed factors leave more than fits in memory
 
 lapack.connect()
 
@@ -127,6 +129,7 @@ class GaussianKernel:
             [(t.factor, t.first, t.width, int(t.structure), t.hom) for t in terms],
             memory_limit,
         )
+        self.tail_size = self._native.elimination()[1]  # columns of the dense remainder, X and y
 
     def set_response(self, y: Array, shift: float, scale: float) -> None:
         """Put another response in the place of the one the model was made with."""
@@ -143,15 +146,18 @@ class GaussianKernel:
 
     def criterion(self, theta: Array, *, reml: bool) -> float:
         """-2 log-likelihood, or the REML criterion."""
-        return self._native.criterion(theta, reml)
+        with one_blas_thread(self.tail_size):
+            return self._native.criterion(theta, reml)
 
     def derivatives(self, theta: Array, *, reml: bool) -> tuple[float, Array, Array]:
         """Criterion, its gradient (k,), and the average information (k, k)."""
-        return self._native.derivatives(theta, reml)
+        with one_blas_thread(self.tail_size):
+            return self._native.derivatives(theta, reml)
 
     def search(self, start: Array, *, reml: bool, tolerance: float, max_evaluations: int) -> SearchOutcome:
         """Minimise the criterion from a start."""
-        *record, rank = self._native.search(start, reml, tolerance, max_evaluations)
+        with one_blas_thread(self.tail_size):
+            *record, rank = self._native.search(start, reml, tolerance, max_evaluations)
         return SearchOutcome(*record, tuple(rank))
 
     def term_factors(self, theta: Array) -> list[Array]:
@@ -160,12 +166,14 @@ class GaussianKernel:
 
     def solution(self, theta: Array) -> Solution:
         """Estimates at theta."""
-        beta, u, *pieces, fixed_factor = self._native.solution(theta)
+        with one_blas_thread(self.tail_size):
+            beta, u, *pieces, fixed_factor = self._native.solution(theta)
         return Solution(beta, tuple(u), *pieces, fixed_factor)
 
     def inverse_blocks(self, theta: Array, *, hold_fixed: bool) -> InverseBlocks:
         """Blocks of the inverse; with `hold_fixed` those given beta, otherwise joint with beta."""
-        own, against, fixed = self._native.inverse_blocks(theta, not hold_fixed)
+        with one_blas_thread(self.tail_size):
+            own, against, fixed = self._native.inverse_blocks(theta, not hold_fixed)
         widths = [f.columns.values.shape[1] for f in self.factors]
         return InverseBlocks(
             tuple(a.reshape(-1, q, q) for a, q in zip(own, widths, strict=True)),
@@ -175,4 +183,5 @@ class GaussianKernel:
 
     def forward_solve(self, theta: Array, b: Array) -> Array:
         """R^-1 b without the y row; b has a row for each random effect, factor by factor, then for beta."""
-        return self._native.forward_solve(theta, np.asfortranarray(b))
+        with one_blas_thread(self.tail_size):
+            return self._native.forward_solve(theta, np.asfortranarray(b))

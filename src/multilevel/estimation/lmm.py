@@ -1,0 +1,158 @@
+"""Where is the optimum of a linear mixed model's criterion in the covariance parameters?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.design import Design
+from multilevel.errors import MemoryNeedError, ModelError
+from multilevel.estimation.optimum import Certificate, Optimum
+from multilevel.estimation.working import (
+    WorkingFixed,
+    WorkingResponse,
+    WorkingTerm,
+    effective_weights,
+    working_fixed,
+    working_response,
+    working_term,
+)
+from multilevel.kernels.gaussian import (
+    FactorColumns,
+    GaussianKernel,
+    ScaledColumns,
+    SearchOutcome,
+    StructureCode,
+    TailTooLarge,
+    TermLayout,
+)
+
+TOLERANCE = 1e-10  # decrease of the criterion that one more step may promise
+MAX_EVALUATIONS = 2000
+MEMORY_SHARE = 0.4  # of the machine's memory, for the dense remainder: its inverse needs as much again
+PERFECT_FIT = 1e-22  # residual over total sum of squares that rounding alone leaves
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingModel:
+    """A design in working coordinates, with its compiled kernel."""
+
+    kernel: GaussianKernel
+    fixed: WorkingFixed
+    response: WorkingResponse
+    terms: tuple[WorkingTerm, ...]  # in the design's order
+    layouts: tuple[TermLayout, ...]  # the same terms as the kernel has them
+    groupings: tuple[int, ...]  # design grouping of each kernel factor
+    log_weights: float  # sum of freq * log(weight)
+
+
+def working_model(design: Design) -> WorkingModel:
+    """Scale a design's columns and form its cross-products."""
+    weights = effective_weights(design)
+    fixed = working_fixed(design.X, weights)
+    y = design.y if design.offset is None else design.y - design.offset
+    response = working_response(y, weights, fixed.centring.one is not None)
+    terms = tuple(working_term(term, weights) for term in design.terms)
+    groupings = factor_order(design)
+    layouts = term_layouts(design, groupings)
+    try:
+        kernel = GaussianKernel(
+            fixed.columns,
+            ScaledColumns(y[:, None], np.array([response.shift]), np.array([response.scale])),
+            weights,
+            design.n_obs,
+            [factor_columns(design, terms, grouping) for grouping in groupings],
+            layouts,
+            memory_limit(),
+        )
+    except TailTooLarge as error:
+        message = f"{error}, more than this machine's memory allows; drop a crossed factor or use fewer levels."
+        raise MemoryNeedError(message) from error
+    return WorkingModel(kernel, fixed, response, terms, layouts, groupings, log_weights(design))
+
+
+def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> Optimum:
+    """Search for the optimum, from a moment estimate unless told where to start."""
+    kernel = model.kernel
+    theta = kernel.start() if start is None else start
+    outcome = kernel.search(theta, reml=reml, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+    refuse_perfect_fit(kernel, outcome)
+    certificate = Certificate(outcome.stationarity, outcome.null_eigenvalue, outcome.converged)
+    return Optimum(
+        theta=outcome.theta,
+        criterion=outcome.criterion,
+        evaluations=outcome.evaluations,
+        iterations=outcome.iterations,
+        converged=outcome.converged,
+        message=search_message(outcome),
+        certificate=certificate,
+        rank=outcome.rank,
+    )
+
+
+def factor_order(design: Design) -> tuple[int, ...]:
+    """Groupings that terms use, most levels first, as the kernel eliminates them."""
+    used = {term.grouping for term in design.terms}
+    return tuple(sorted(used, key=lambda k: (-design.groupings[k].n_levels, k)))
+
+
+def factor_columns(design: Design, working: tuple[WorkingTerm, ...], grouping: int) -> FactorColumns:
+    """A grouping factor with the columns of all its terms side by side."""
+    mine = [(t, w) for t, w in zip(design.terms, working, strict=True) if t.grouping == grouping]
+    Z = mine[0][0].Z if len(mine) == 1 else np.hstack([term.Z for term, _ in mine])
+    shift = np.concatenate([w.shift for _, w in mine])
+    scale = np.concatenate([w.scale for _, w in mine])
+    factor = design.groupings[grouping]
+    return FactorColumns(factor.codes, factor.n_levels, ScaledColumns(np.asfortranarray(Z), shift, scale))
+
+
+def term_layouts(design: Design, groupings: tuple[int, ...]) -> tuple[TermLayout, ...]:
+    """Where each term's columns stand within its factor."""
+    taken = dict.fromkeys(groupings, 0)
+    layouts = []
+    for term in design.terms:
+        # one column has no correlation: every structure is the diagonal one
+        structure = "diag" if term.n_columns == 1 else term.structure
+        first = taken[term.grouping]
+        factor = groupings.index(term.grouping)
+        layouts.append(TermLayout(factor, first, term.n_columns, StructureCode[structure], term.hom))
+        taken[term.grouping] = first + term.n_columns
+    return tuple(layouts)
+
+
+def memory_limit() -> float:
+    """Bytes the dense remainder may take."""
+    return MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def log_weights(design: Design) -> float:
+    """What precision weights add to the log-likelihood: sum of log w, each row as often as it counts."""
+    if design.weights is None:
+        return 0.0
+    logs = np.log(design.weights)
+    return float(logs.sum() if design.freq_weights is None else design.freq_weights @ logs)
+
+
+def refuse_perfect_fit(kernel: GaussianKernel, outcome: SearchOutcome) -> None:
+    """Nothing can be estimated about a residual that is not there."""
+    solution = kernel.solution(outcome.theta)
+    if not np.isfinite(outcome.criterion) or solution.pwrss < PERFECT_FIT:
+        raise ModelError(
+            "the model fits the response exactly: no residual variance is left to estimate. "
+            "Check whether a predictor copies the response, or use fewer terms."
+        )
+
+
+def search_message(outcome: SearchOutcome) -> str:
+    """How the search ended, in a sentence."""
+    if outcome.converged:
+        return f"converged after {outcome.evaluations} evaluations; first-order conditions hold"
+    if outcome.evaluations >= MAX_EVALUATIONS:
+        return f"stopped after {outcome.evaluations} evaluations without meeting the first-order conditions"
+    return (
+        f"no better point was found after {outcome.evaluations} evaluations, yet the first-order conditions "
+        f"do not hold (a further step would promise {outcome.stationarity:.1e})"
+    )

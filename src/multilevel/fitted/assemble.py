@@ -1,0 +1,190 @@
+"""From an optimum to the record of a fitted linear mixed model, in the user's own units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.design import Design, RandomTerm
+from multilevel.estimation.lmm import WorkingModel
+from multilevel.estimation.optimum import Optimum
+from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
+from multilevel.kernels.gaussian import ScaledColumns, Solution
+
+SINGULAR_CORRELATION = 1e-8  # least eigenvalue of a correlation matrix that is taken for zero
+
+
+def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml: bool) -> LMMRecord:
+    """Estimates, covariances, conditional modes and fitted values at the optimum."""
+    solution = model.kernel.solution(optimum.theta)
+    df = design.n_obs - (design.X.shape[1] if reml else 0)
+    sigma = float(np.sqrt(solution.pwrss / df)) / model.response.scale
+    factors = user_factors(model, optimum)
+    terms = tuple(
+        term_covariance(design, term, factor, sigma, rank)
+        for term, factor, rank in zip(design.terms, factors, optimum.rank, strict=True)
+    )
+    fitted_fixed, fitted = fitted_values(design, model, solution, optimum)
+    theta, names = theta_of_terms(terms)
+    return LMMRecord(
+        coef_names=design.coef_names,
+        beta=model.fixed.coefficients(solution.beta, model.response),
+        vcov=fixed_covariance(model, solution, sigma),
+        sigma=sigma,
+        theta=theta,
+        theta_names=names,
+        terms=terms,
+        modes=conditional_modes(design, model, solution, optimum, sigma),
+        fitted=fitted,
+        fitted_fixed=fitted_fixed,
+        reml=reml,
+        criterion=user_criterion(model, solution, df, reml),
+        pwrss=solution.pwrss / model.response.scale**2,
+        n_obs=design.n_obs,
+        n_parameters=len(design.coef_names) + len(theta) + 1,
+        optimum=optimum,
+    )
+
+
+def user_criterion(model: WorkingModel, solution: Solution, df: float, reml: bool) -> float:
+    """The criterion with X, y and the weights in the user's units."""
+    pwrss = np.log(solution.pwrss) - 2.0 * np.log(model.response.scale)
+    log_det_fixed = solution.log_det_fixed - 2.0 * model.fixed.log_det if reml else 0.0
+    residual = df * (1.0 + np.log(2.0 * np.pi / df) + pwrss)
+    return float(solution.log_det_random + log_det_fixed + residual - model.log_weights)
+
+
+def fixed_covariance(model: WorkingModel, solution: Solution, sigma: float) -> Array:
+    """sigma^2 (X'V^-1X)^-1: (p, p)."""
+    half = np.linalg.solve(solution.fixed_factor, model.fixed.jacobian().T)
+    return np.asarray(sigma**2 * (half.T @ half))
+
+
+# ---- covariances ----
+
+
+def user_factors(model: WorkingModel, optimum: Optimum) -> list[Array]:
+    """M T of each term: a square root of its relative covariance on the user's columns, not triangular."""
+    factors = model.kernel.term_factors(optimum.theta)
+    return [working.back @ T for working, T in zip(model.terms, factors, strict=True)]
+
+
+def lower_triangular(root: Array) -> Array:
+    """The lower-triangular T with T T' = root root' and no negative diagonal."""
+    T = np.linalg.qr(root.T, mode="r").T
+    T = T * np.where(np.diag(T) < 0.0, -1.0, 1.0)
+    size = np.sqrt((T * T).sum(axis=1, keepdims=True))
+    return np.where(np.abs(T) > 1e-12 * size, T, 0.0)
+
+
+def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float, rank: int) -> TermCovariance:
+    """A term's covariance as the user reads it."""
+    factor = lower_triangular(root)
+    relative_sd = np.sqrt((factor * factor).sum(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = factor / relative_sd[:, None]
+    correlation = np.clip(unit @ unit.T, -1.0, 1.0)
+    np.fill_diagonal(correlation, np.where(relative_sd > 0.0, 1.0, np.nan))
+    return TermCovariance(
+        label=term.label,
+        group=design.groupings[term.grouping].name,
+        grouping=term.grouping,
+        names=term.names,
+        structure=term.structure,
+        hom=term.hom,
+        factor=factor,
+        covariance=sigma**2 * (factor @ factor.T),
+        sd=sigma * relative_sd,
+        correlation=correlation,
+        singular=rank < term.n_columns or singular_correlation(correlation),
+    )
+
+
+def singular_correlation(correlation: Array) -> bool:
+    """Whether a correlation matrix has lost a dimension (a correlation of one, or as good as)."""
+    return bool(np.linalg.eigvalsh(np.nan_to_num(correlation))[0] < SINGULAR_CORRELATION)
+
+
+def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str, ...]]:
+    """Covariance parameters relative to sigma, in lme4's order, and their names."""
+    values: list[float] = []
+    names: list[str] = []
+    for term in terms:
+        theta, labels = term_theta(term)
+        values += theta
+        names += [f"{term.group}.{label}" for label in labels]
+    return np.array(values), tuple(names)
+
+
+def term_theta(term: TermCovariance) -> tuple[list[float], list[str]]:
+    """Lower triangle column by column; for other structures deviations, then the correlation."""
+    q = len(term.names)
+    sd = np.sqrt((term.factor**2).sum(axis=1))
+    if q == 1:
+        return [float(sd[0])], [term.names[0]]
+    if term.structure == "us":
+        pairs = [(r, c) for c in range(q) for r in range(c, q)]
+        labels = [term.names[r] if r == c else f"{term.names[r]}.{term.names[c]}" for r, c in pairs]
+        return [float(term.factor[pair]) for pair in pairs], labels
+    deviations = ([float(sd[0])], ["sd"]) if term.hom else (list(map(float, sd)), list(term.names))
+    if term.structure == "diag":
+        return deviations
+    return [*deviations[0], float(term.correlation[1, 0])], [*deviations[1], "correlation"]
+
+
+# ---- conditional modes and fitted values ----
+
+
+def factor_root(model: WorkingModel, optimum: Optimum, factor: int, *, user: bool) -> Array:
+    """Block-diagonal T (or M T) over the terms of one kernel factor: (Q, Q)."""
+    width = model.kernel.factors[factor].columns.values.shape[1]
+    root = np.zeros((width, width))
+    factors = user_factors(model, optimum) if user else model.kernel.term_factors(optimum.theta)
+    for layout, block in zip(model.layouts, factors, strict=True):
+        if layout.factor == factor:
+            here = slice(layout.first, layout.first + layout.width)
+            root[here, here] = block
+    return root
+
+
+def conditional_modes(
+    design: Design, model: WorkingModel, solution: Solution, optimum: Optimum, sigma: float
+) -> tuple[Modes, ...]:
+    """BLUPs and their conditional variances given theta, one record a grouping factor."""
+    own = model.kernel.inverse_blocks(optimum.theta, hold_fixed=True).own
+    modes = {}
+    for k, grouping in enumerate(model.groupings):
+        root = factor_root(model, optimum, k, user=True)
+        modes[grouping] = Modes(
+            grouping=grouping,
+            terms=tuple(i for i, term in enumerate(design.terms) if term.grouping == grouping),
+            values=solution.u[k] @ root.T / model.response.scale,
+            variance=sigma**2 * (root @ own[k] @ root.T),
+        )
+    return tuple(modes[grouping] for grouping in sorted(modes))
+
+
+def fitted_values(
+    design: Design, model: WorkingModel, solution: Solution, optimum: Optimum
+) -> tuple[Array, Array]:
+    """Fixed part and whole prediction, formed in working coordinates to keep their digits: (n,) each."""
+    fixed = linear_combination(model.fixed.columns, solution.beta)
+    whole = fixed.copy()
+    for k, factor in enumerate(model.kernel.factors):
+        b = solution.u[k] @ factor_root(model, optimum, k, user=False).T
+        columns = factor.columns
+        for j in range(columns.values.shape[1]):
+            z = (columns.values[:, j] - columns.shift[j]) * columns.scale[j]
+            whole += z * b[factor.codes, j]
+    back = [part / model.response.scale + model.response.shift for part in (fixed, whole)]
+    if design.offset is not None:
+        back = [part + design.offset for part in back]
+    return back[0], back[1]
+
+
+def linear_combination(columns: ScaledColumns, coefficients: Array) -> Array:
+    """Scaled columns times coefficients: (n,)."""
+    out = np.zeros(len(columns.values))
+    for j, c in enumerate(coefficients):
+        out += (columns.values[:, j] - columns.shift[j]) * (columns.scale[j] * c)
+    return out
