@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from multilevel.errors import DataError
 
 GREEK = {"beta": "β", "gamma": "γ"}
 _LATEX_ESCAPES = {
@@ -144,6 +147,13 @@ class Latex:
     def value(self, symbol: str, estimate: str, name: str) -> str:
         """An estimate and whose it is."""
         return rf"{symbol} = {estimate} \quad \text{{({escape_latex(name)})}}"
+
+
+def write_page(sections: Sequence[Section], style: Literal["text", "latex"]) -> str:
+    """Sections as plain text or as LaTeX."""
+    if style not in ("text", "latex"):
+        raise DataError(f"equation(style={style!r}) does not exist; choose 'text' or 'latex'.")
+    return (Text() if style == "text" else Latex()).page(sections)
 
 
 def write(style: Text | Latex, line: Equation | Normal | Value) -> str:

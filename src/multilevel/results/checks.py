@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Array, Frame
-from multilevel.design.design import Design
-from multilevel.errors import DataError
+from multilevel.design.design import Design, Grouping
+from multilevel.errors import DataError, ModelError
 from multilevel.frames.table import read_table
 
 
@@ -46,3 +48,40 @@ def checked_columns(columns: dict[str, Array], data: Frame) -> dict[str, Array]:
     if taken:
         raise DataError(f"augment() would overwrite the column '{taken[0]}' of the data; rename it first.")
     return columns
+
+
+def rows_of_level(design: Design, group: object, factor: str | None) -> Array:
+    """Indices (m,) of the rows in one level of a grouping factor, by default of that with fewest levels."""
+    grouping = named_grouping(design, factor)
+    if str(group) not in grouping.levels:
+        near = get_close_matches(str(group), grouping.levels, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"levels are {', '.join(grouping.levels[:5])}, ..."
+        raise DataError(f"'{group}' is no level of {grouping.name}; {hint}")
+    return np.flatnonzero(grouping.codes == grouping.levels.index(str(group)))
+
+
+def named_grouping(design: Design, factor: str | None) -> Grouping:
+    """The grouping factor of that name, or the one with the fewest levels."""
+    if factor is None:
+        return min(design.groupings, key=lambda grouping: grouping.n_levels)
+    for grouping in design.groupings:
+        if grouping.name == factor:
+            return grouping
+    names = ", ".join(grouping.name for grouping in design.groupings)
+    raise DataError(f"'{factor}' is no grouping factor of this fit; it has {names}.")
+
+
+def checked_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """Give an option back, or say which there are."""
+    if value not in choices:
+        raise DataError(f"{name}={value!r} does not exist; choose {' or '.join(map(repr, choices))}.")
+    return value
+
+
+def refuse_wald_limits(conf_int: bool) -> None:
+    """Variances have no symmetric limits worth printing."""
+    if conf_int:
+        raise ModelError(
+            "symmetric (Wald) limits of variance parameters would mislead, so tidy('ran_pars') gives none; "
+            "leave conf_int out."
+        )

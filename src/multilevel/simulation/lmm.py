@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from multilevel._typing import Array
@@ -11,13 +13,18 @@ from multilevel.fitted.lmm import LMMRecord, TermCovariance
 
 
 def simulate_responses(
-    design: Design, record: LMMRecord, n: int, seed: int | np.random.SeedSequence | None, keep: bool
+    design: Design,
+    record: LMMRecord,
+    n: int,
+    seed: int | np.random.SeedSequence | None,
+    re: Literal["new", "keep"],
 ) -> Array:
-    """Draw responses (n_rows, n): new random effects in each column, or the conditional modes when `keep`.
+    """Draw responses (n_rows, n): new random effects in each column, or the conditional modes kept.
 
     Each column has a random stream of its own, so the first columns do not depend on how many follow.
     """
     refuse_counted_rows(design)
+    keep = keeps_effects(re)
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     mean = record.fitted if keep else record.fitted_fixed
     scale = record.sigma if design.weights is None else record.sigma / np.sqrt(design.weights)
@@ -27,6 +34,15 @@ def simulate_responses(
         effects = 0.0 if keep else random_part(design, record, rng)
         draws[:, column] = mean + effects + scale * rng.standard_normal(design.n_rows)
     return draws
+
+
+def keeps_effects(re: str) -> bool:
+    """Whether the fit's own random effects stay."""
+    if re not in ("new", "keep"):
+        raise ModelError(
+            f"simulate(re={re!r}) does not exist; choose 'new' random effects or 'keep' the fit's."
+        )
+    return re == "keep"
 
 
 def random_part(design: Design, record: LMMRecord, rng: np.random.Generator) -> Array:

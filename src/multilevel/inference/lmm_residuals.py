@@ -1,0 +1,34 @@
+"""How far is each row from the fit of a mixed model?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.design import Design
+from multilevel.errors import ModelError
+from multilevel.fitted.lmm import LMMRecord
+
+ResidualKind = Literal["response", "pearson", "scaled", "fixed"]
+
+
+def lmm_residuals(design: Design, record: LMMRecord, kind: ResidualKind) -> Array:
+    """Residuals (n,) of the kind asked for."""
+    match kind:
+        case "response":
+            return design.y - record.fitted
+        case "fixed":
+            return design.y - record.fitted_fixed
+        case "pearson":
+            return weighted_residuals(design, record)
+        case "scaled":
+            return weighted_residuals(design, record) / record.sigma
+    raise ModelError(f"residuals of kind {kind!r} do not exist; choose response, pearson, scaled or fixed.")
+
+
+def weighted_residuals(design: Design, record: LMMRecord) -> Array:
+    """Conditional residuals times the square roots of the precision weights: all errors have variance sigma^2."""
+    residual = design.y - record.fitted
+    return residual if design.weights is None else np.sqrt(design.weights) * residual

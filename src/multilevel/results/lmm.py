@@ -1,0 +1,315 @@
+"""`ml.lmm`: a linear mixed model from formula and data, and the fit that the user holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array, Frame
+from multilevel.clusters.icc import icc_at, intraclass_correlations
+from multilevel.clusters.plausible import plausible_ranges
+from multilevel.clusters.shrinkage import Shrinkage, shrinkage
+from multilevel.design.build import build_design
+from multilevel.design.checks import refuse_saturated_terms
+from multilevel.design.design import Design
+from multilevel.errors import FormulaError
+from multilevel.estimation.lmm import minimise, working_model
+from multilevel.estimation.optimum import Optimum
+from multilevel.fitted.assemble import assemble_lmm
+from multilevel.fitted.lmm import LMMRecord
+from multilevel.formula.parse import parse_formula
+from multilevel.formula.terms import Formula
+from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
+from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
+from multilevel.inference.prediction import Prediction, Request, predict_rows, rows_of_data, rows_of_design
+from multilevel.inference.wald import CoefficientTable, untested_table
+from multilevel.report.equation import equation_sections
+from multilevel.report.lmm_summary import criteria_block, lmm_summary
+from multilevel.report.lmm_tables import (
+    coef_columns,
+    icc_columns,
+    plausible_columns,
+    ran_pars_columns,
+    ran_vals_columns,
+    ranef_columns,
+    varcorr_columns,
+)
+from multilevel.report.notation import write_page
+from multilevel.report.summary import Summary
+from multilevel.results.base import Call, Fit
+from multilevel.results.checks import checked_choice, refuse_wald_limits, rows_of_level
+from multilevel.simulation.lmm import simulate_responses
+
+
+def lmm(
+    formula: str,
+    data: Frame,
+    *,
+    reml: bool = True,
+    weights: str | npt.ArrayLike | None = None,
+    freq_weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Literal["drop", "raise"] = "drop",
+) -> LMMFit:
+    """Linear mixed model: a regression whose intercept and slopes may vary between groups.
+
+    Args:
+        formula: lme4's dialect: `"y ~ x + (1 + x | g)"`, `(x || g)`, `(1 | a / b)`, `(1 | a) + (1 | b)`.
+        data: any data frame, or a mapping of equally long columns (n rows).
+        reml: restricted maximum likelihood (the default), or maximum likelihood.
+        weights: precision weights, column or array (n,): the variance of an error is sigma^2 / weight.
+        freq_weights: counts, column or array (n,): how many observations a row stands for.
+        offset: known part of the response, column or array (n,).
+        contrasts: coding of factors, for example `{"g": "sum"}`.
+        missing: "drop" rows with missing values and say how many, or "raise".
+
+    Example:
+        >>> import multilevel as ml
+        >>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", ml.datasets.sleepstudy())
+        >>> fit.fixef.round(2), fit.se.round(2)
+        (array([251.41,  10.47]), array([6.82, 1.55]))
+        >>> round(fit.sigma, 2), round(fit.criterion, 1)
+        (25.59, 1743.6)
+
+    References:
+        Bates, D., Mächler, M., Bolker, B. & Walker, S. (2015). Fitting linear mixed-effects models using
+        lme4. Journal of Statistical Software 67(1).
+    """
+    data_options = {
+        "weights": weights,
+        "freq_weights": freq_weights,
+        "offset": offset,
+        "contrasts": contrasts,
+        "missing": missing,
+    }
+    terms = parse_formula(formula)
+    require_bars(terms)
+    design = build_design(terms, data, **data_options)
+    refuse_saturated_terms(design)
+    return LMMFit(design, estimate(design, reml), Call(lmm, data, {"reml": reml, **data_options}))
+
+
+def estimate(design: Design, reml: bool) -> LMMRecord:
+    """From design to record: cross-products, search, and what was found."""
+    model = working_model(design)
+    return assemble_lmm(design, model, minimise(model, reml=reml), reml=reml)
+
+
+def require_bars(formula: Formula) -> None:
+    """Without random effects there is nothing mixed."""
+    if not formula.bars:
+        raise FormulaError(
+            f"'{formula.text}' has no random effects, which a mixed model needs; add a term like "
+            "(1 | group), or use ml.ols."
+        )
+
+
+class LMMFit(Fit[LMMRecord]):
+    """A fitted linear mixed model."""
+
+    # Stored numbers ----------------------------------------------------------------------------------
+
+    @property
+    def theta(self) -> Array:
+        """Covariance parameters relative to sigma, in lme4's order."""
+        return self.record.theta
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by restricted maximum likelihood."""
+        return self.record.reml
+
+    @property
+    def criterion(self) -> float:
+        """The REML criterion, or the deviance (-2 log-likelihood) of a fit by maximum likelihood."""
+        return self.record.criterion
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {grouping.name: grouping.n_levels for grouping in self.design.groupings}
+
+    @property
+    def optimum(self) -> Optimum:
+        """The record of the search, with the certificate that it ended at an optimum."""
+        return self.record.optimum
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search converged and its certificate holds."""
+        return self.optimum.converged and self.optimum.certificate.holds
+
+    @property
+    def singular(self) -> bool:
+        """Whether a covariance of random effects is on the boundary (a variance 0, a correlation +-1)."""
+        return self.record.singular
+
+    # Tables ------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """The fit on one page: criterion, random effects, coefficients, and what deserves notice."""
+        criteria = None if self.reml else criteria_block(self.aic, self.bic, self.loglik, self.df_residual)
+        return lmm_summary(self.design, self.record, self._coefficients(), self.residuals("scaled"), criteria)
+
+    def tidy(
+        self,
+        effects: Literal["fixed", "ran_pars", "ran_vals"] = "fixed",
+        *,
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+    ) -> Frame:
+        """Estimates under broom's names: coefficients, SDs and correlations, or random effects."""
+        if effects == "ran_pars":
+            refuse_wald_limits(conf_int)
+            return self._frame(ran_pars_columns(self.record))
+        if effects == "ran_vals":
+            return self._frame(ran_vals_columns(self._shrinkage(), conf_level if conf_int else None))
+        return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate)
+
+    def ranef(self) -> Frame:
+        """Random effects by level: conditional mode, its SD, the level's raw deviation, and reliability.
+
+        The raw deviation is what the level's rows alone say (their mean residual from the fixed part, for an
+        intercept); reliability, 1 - conditional variance / variance, is the weight the mode gives to it.
+        """
+        return self._frame(ranef_columns(self._shrinkage()))
+
+    def coef(self) -> Frame:
+        """Coefficients in each level: the fixed ones plus the level's own random effects."""
+        return self._frame(coef_columns(self.design, self.record))
+
+    def varcorr(self) -> Frame:
+        """Variances, standard deviations, covariances and correlations of the random effects."""
+        return self._frame(varcorr_columns(self.record))
+
+    def plausible_ranges(self, *, level: float = 0.95) -> Frame:
+        """Where the intercept and slopes of a new group would fall with probability `level`."""
+        return self._frame(plausible_columns(plausible_ranges(self.record, level)))
+
+    def icc(self, *, at: Mapping[str, npt.ArrayLike] | None = None) -> Frame:
+        """Intraclass correlations: how alike two observations of one group are, by grouping factor.
+
+        `icc` is the share of the variance that the fixed part leaves, `icc_cumulative` the correlation of two
+        observations of one level (which share all that it lies in), `icc_unadjusted` the share of the whole
+        variance. `at={"x": [0, 5]}` gives instead the correlation at values of the random slopes' covariates.
+        """
+        if at is not None:
+            return self._frame({**at, "icc": icc_at(self.record, at)})
+        return self._frame(icc_columns(intraclass_correlations(self.design, self.record)))
+
+    def equation(self, style: Literal["text", "latex"] = "text") -> str:
+        """The model written out, level by level and combined, as text or as LaTeX."""
+        return write_page(equation_sections(self.design, self.record), style)
+
+    # Inference ---------------------------------------------------------------------------------------
+
+    def vcov(self) -> Array:
+        """Model-based covariance (p, p) of the coefficients."""
+        return self.record.vcov
+
+    def matrices(self) -> ModelMatrices:
+        """X, and sparse Z, Lambda and Sigma: y = X beta + Z b + e with Var(b) = Sigma."""
+        return model_matrices(self.design, self.record)
+
+    def marginal_cov(self, group: object, *, factor: str | None = None) -> Array:
+        """Covariance (m, m) of the m responses in one group, random effects integrated out.
+
+        `group` is a level of `factor`, by default the grouping factor with the fewest levels.
+        """
+        return marginal_covariance(self.design, self.record, rows_of_level(self.design, group, factor))
+
+    # Data --------------------------------------------------------------------------------------------
+
+    def residuals(self, kind: ResidualKind = "response") -> Array:
+        """Residuals (n,): "response", "pearson" (times root weight), "scaled" (by sigma too), "fixed".
+
+        "fixed" residuals are taken from the fixed part only, and so hold the random effects.
+        """
+        return lmm_residuals(self.design, self.record, kind)
+
+    def predict(
+        self,
+        new: Frame | None = None,
+        *,
+        kind: Literal["response", "link"] = "response",
+        re: Literal["all", "none"] | Sequence[str] = "all",
+        new_levels: Literal["error", "population", "sample"] = "error",
+        interval: Literal["confidence", "prediction"] | None = None,
+        level: float = 0.95,
+        weights: npt.ArrayLike | None = None,
+        seed: int | None = None,
+    ) -> Array | Frame:
+        """Predicted values (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
+
+        Args:
+            new: data with the predictors (and the groups that `re` includes); rows with missing values
+                give NaN.
+            kind: "response" and "link" are the same in a linear model.
+            re: include the random effects of "all" grouping factors, of "none", or of those named.
+            new_levels: for groups that the fit has not seen: "error", the "population" (random effect zero,
+                its variance in the interval), or a "sample" from their distribution.
+            interval: "confidence" for the predicted mean of the groups included, "prediction" for a new
+                observation, which adds every random effect left out and the residual variance.
+            level: of the interval.
+            weights: precision weights (k,) of the new observations, 1 unless given.
+            seed: of the draws for new_levels="sample".
+        """
+        checked_choice("kind", kind, ("response", "link"))
+        request = Request(re=re, new_levels=new_levels, interval=interval, level=level, seed=seed)
+        rows = rows_of_design(self.design) if new is None else rows_of_data(self.design, new, weights)
+        prediction = predict_rows(self.design, self.record, rows, request)
+        return prediction.fit if interval is None else self._frame(interval_columns(prediction))
+
+    def simulate(
+        self, n: int = 1, seed: int | np.random.SeedSequence | None = None, re: Literal["new", "keep"] = "new"
+    ) -> Array:
+        """Draw `n` new responses (rows used, n), with new random effects or those of the fit kept."""
+        return simulate_responses(self.design, self.record, n, seed, re)
+
+    # What the shared face asks for -------------------------------------------------------------------
+
+    def _coefficients(self) -> CoefficientTable:
+        return untested_table(self.coef_names, self.fixef, np.sqrt(np.diag(self.record.vcov)))
+
+    def _glance(self) -> dict[str, object]:
+        return {
+            "nobs": self.nobs,
+            "sigma": self.sigma,
+            "loglik": self.loglik,
+            "aic": self.aic,
+            "bic": self.bic,
+            "criterion": self.criterion,
+            "reml": self.reml,
+            "df_residual": self.df_residual,
+        }
+
+    def _augmented(self) -> dict[str, Array]:
+        return {
+            "fitted": self.fitted,
+            "fitted_fixed": self.record.fitted_fixed,
+            "residual": self.residuals(),
+            "residual_scaled": self.residuals("scaled"),
+        }
+
+    def _estimate(self, design: Design) -> LMMRecord:
+        return estimate(design, self.reml)
+
+    def _by_ml(self) -> Self:
+        if not self.reml:
+            return self
+        call = replace(self.call, options={**self.call.options, "reml": False})
+        return type(self)(self.design, estimate(self.design, reml=False), call)
+
+    def _shrinkage(self) -> list[Shrinkage]:
+        return [shrinkage(self.design, self.record, modes) for modes in self.record.modes]
+
+
+def interval_columns(prediction: Prediction) -> dict[str, Array | None]:
+    """The columns of a prediction with limits."""
+    return {"fit": prediction.fit, "lower": prediction.lower, "upper": prediction.upper}

@@ -1,0 +1,43 @@
+import pytest
+
+from multilevel.errors import FormulaError
+from multilevel.formula.update import signed_terms, update_formula
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("y ~ a + (1 | g)", ". ~ . + x", "y ~ a + (1 | g) + x"),
+        ("y ~ a + b + (1 | g)", ". ~ . - b", "y ~ a + (1 | g)"),
+        ("y ~ a + (1 | g)", ". ~ . - (1|g) + (1 + a | g)", "y ~ a + (1 + a | g)"),
+        ("y ~ a + (1 | g)", "log(y) ~ .", "log(y) ~ a + (1 | g)"),
+        ("y ~ a + (1 | g)", "~ . + b", "y ~ a + (1 | g) + b"),
+        ("y ~ a", ". ~ . - 1", "y ~ a - 1"),
+        ("y ~ 1 + a", ". ~ . - 1", "y ~ a - 1"),
+        ("y ~ a - 1", ". ~ . + b", "y ~ a - 1 + b"),
+        ("y ~ a", ". ~ . - a", "y ~ 1"),
+        ("y ~ I(a - 1) + `b - c`", ". ~ . - I(a-1)", "y ~ `b - c`"),
+        ("y ~ a", ". ~ x.1 + z", "y ~ x.1 + z"),
+    ],
+)
+def test_a_dot_stands_for_what_was_there(old, new, expected):
+    assert update_formula(old, new) == expected
+
+
+def test_what_cannot_be_taken_away_is_refused():
+    with pytest.raises(FormulaError, match=r"\(1 \| h\)"):
+        update_formula("y ~ a + (1 | g)", ". ~ . - (1 | h)")
+
+
+def test_a_dot_inside_a_term_is_refused():
+    with pytest.raises(FormulaError, match="stand alone"):
+        update_formula("y ~ a", ". ~ .:b")
+
+
+def test_a_change_without_tilde_is_refused():
+    with pytest.raises(FormulaError, match="no '~'"):
+        update_formula("y ~ a", "+ b")
+
+
+def test_signs_inside_brackets_and_quotes_do_not_split():
+    assert signed_terms("C(a, 'x - y') - b") == [("+", "C(a, 'x - y')"), ("-", "b")]
