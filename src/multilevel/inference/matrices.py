@@ -38,8 +38,20 @@ def model_matrices(design: Design, record: LMMRecord) -> ModelMatrices:
     ).tocsc()
     Sigma = (record.sigma**2 * (Lambda @ Lambda.T)).tocsc()
     return ModelMatrices(
-        design.X, Z.tocsc(), Lambda, Sigma, residual_variance(design, record), random_effect_names(design)
+        design.X,
+        Z.tocsc(),
+        Lambda,
+        Sigma,
+        residual_variance(design, record.sigma),
+        random_effect_names(design),
     )
+
+
+def linear_matrices(design: Design, sigma: float) -> ModelMatrices:
+    """The same for a model without random effects, whose Z has no columns."""
+    none = sparse.csc_array((0, 0))
+    Z = sparse.csc_array((design.n_rows, 0))
+    return ModelMatrices(design.X, Z, none, none, residual_variance(design, sigma), ())
 
 
 def spread(term: RandomTerm, codes: Codes, n_levels: int) -> sparse.csr_array:
@@ -61,15 +73,15 @@ def random_effect_names(design: Design) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def residual_variance(design: Design, record: LMMRecord) -> Array:
+def residual_variance(design: Design, sigma: float) -> Array:
     """Residual variance (n,) of each row used: sigma^2, over the precision weight where there are weights."""
-    constant = np.full(design.n_rows, record.sigma**2)
+    constant = np.full(design.n_rows, sigma**2)
     return constant if design.weights is None else constant / design.weights
 
 
 def marginal_covariance(design: Design, record: LMMRecord, rows: Array) -> Array:
     """Covariance (m, m) of the responses in `rows` (m,), random effects integrated out: Z Sigma Z' + R."""
-    V = np.diag(residual_variance(design, record)[rows])
+    V = np.diag(residual_variance(design, record.sigma)[rows])
     for term, fit in zip(design.terms, record.terms, strict=True):
         codes = _codes(design, term)[rows]
         together = codes[:, None] == codes[None, :]

@@ -53,20 +53,19 @@ def estimate_variance(design: Design, record: OLSRecord, choice: VarianceChoice)
     return cr_variance(rows, choice.clusters, choice.kind)
 
 
-def few_clusters_note(clusters: Grouping | None) -> str | None:
-    """What to know about a cluster variance from few clusters."""
-    if clusters is None or clusters.n_levels >= FEW_CLUSTERS:
-        return None
-    return (
-        f"'{clusters.name}' has {clusters.n_levels} clusters; below {FEW_CLUSTERS} "
-        "cluster-robust standard errors tend to be too small, even "
-        f"with the t on {clusters.n_levels - 1} df that is used here. "
-        f"Compare with a mixed model: ml.lmm with (1 | {clusters.name})."
-    )
+def few_clusters_notes(cluster: str | None, n_clusters: int | None) -> list[str]:
+    """What to know about a cluster variance from few clusters; nothing about others."""
+    if n_clusters is None or n_clusters >= FEW_CLUSTERS:
+        return []
+    return [
+        f"'{cluster}' has {n_clusters} clusters; below {FEW_CLUSTERS} cluster-robust standard errors tend to "
+        f"be too small, even with the t on {n_clusters - 1} df that is used here. "
+        f"Compare with a mixed model: ml.lmm with (1 | {cluster})."
+    ]
 
 
 def warn_of_few_clusters(choice: VarianceChoice) -> None:
     """Say so once, where the variance is asked for."""
-    note = few_clusters_note(choice.clusters)
-    if note is not None:
-        warnings.warn(note, MultilevelWarning, stacklevel=3)
+    if choice.clusters is not None:
+        for note in few_clusters_notes(choice.clusters.name, choice.clusters.n_levels):
+            warnings.warn(note, MultilevelWarning, stacklevel=3)

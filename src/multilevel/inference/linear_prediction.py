@@ -1,0 +1,70 @@
+"""What does a linear model predict for a row, and how sure is it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array, Frame
+from multilevel.design.design import Design
+from multilevel.errors import DataError, ModelError
+from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.variance import Variance, variance_of
+from multilevel.inference.wald import critical_value
+
+Interval = Literal["confidence", "prediction"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinearRows:
+    """Rows to predict."""
+
+    X: Array  # (k, p)
+    offset: Array | None  # (k,)
+    weights: Array | None  # (k,) precision of a new observation
+
+    def precision(self) -> float | Array:
+        """Weights, 1 where there are none."""
+        return 1.0 if self.weights is None else self.weights
+
+
+def used_rows(design: Design) -> LinearRows:
+    """The rows that the model was fitted to."""
+    return LinearRows(design.X, design.offset, design.weights)
+
+
+def new_rows(design: Design, new: Frame, weights: npt.ArrayLike | None) -> LinearRows:
+    """New data, coded as those of the fit."""
+    encoded = design.encoder.encode(new)
+    return LinearRows(encoded.X, encoded.offset, checked_weights(weights, len(encoded.X)))
+
+
+def checked_weights(weights: npt.ArrayLike | None, k: int) -> Array | None:
+    """One positive weight for each of the `k` new rows."""
+    if weights is None:
+        return None
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (k,) or not (values > 0.0).all():
+        raise DataError(f"predict(weights=) needs one positive weight for each of the {k} new rows.")
+    return values
+
+
+def predictor(record: OLSRecord, rows: LinearRows) -> Array:
+    """X beta + offset (k,)."""
+    mean = rows.X @ record.beta
+    return np.asarray(mean if rows.offset is None else mean + rows.offset)
+
+
+def half_width(
+    record: OLSRecord, variance: Variance, rows: LinearRows, interval: Interval, level: float
+) -> Array:
+    """Half the width of the interval (k,), for the mean or for a new observation."""
+    if interval not in ("confidence", "prediction"):
+        raise ModelError(f'interval={interval!r} does not exist; choose "confidence" or "prediction".')
+    error = variance_of(record, variance, rows.X)
+    if interval == "prediction":
+        error = error + record.sigma**2 / rows.precision()
+    return critical_value(level, np.full(len(rows.X), variance.df)) * np.sqrt(error)

@@ -1,0 +1,72 @@
+"""The summary of a least-squares fit."""
+
+from __future__ import annotations
+
+from multilevel._typing import Array
+from multilevel.design.design import Design
+from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.overall import FTest, adjusted_r_squared, overall_test, r_squared
+from multilevel.inference.variance import Variance
+from multilevel.inference.variance_choice import few_clusters_notes
+from multilevel.inference.wald import CoefficientTable
+from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
+from multilevel.report.numbers import format_number, format_p
+from multilevel.report.summary import Summary
+
+
+def ols_summary(
+    design: Design,
+    record: OLSRecord,
+    variance: Variance,
+    coefficients: CoefficientTable,
+    residuals: Array,
+) -> Summary:
+    """Put the summary of a fit together from its record and its scaled residuals (n,)."""
+    return Summary(
+        title="Linear model fit by least squares" if design.weights is None else "Weighted least squares",
+        facts=summary_facts(design, record, variance),
+        blocks=(
+            residual_block("Scaled residuals", residuals, design.freq_weights),
+            coefficient_block(coefficients, "Coefficients"),
+        ),
+        notes=(
+            *fit_notes(record, variance),
+            *dropped_notes(design.dropped),
+            *few_clusters_notes(variance.cluster, variance.n_clusters),
+        ),
+    )
+
+
+def summary_facts(design: Design, record: OLSRecord, variance: Variance) -> tuple[tuple[str, str], ...]:
+    """The formula, the size of the data, and where the standard errors come from."""
+    rows = "" if design.freq_weights is None else f" in {design.n_rows} rows"
+    return (
+        ("Formula", design.formula.text),
+        ("Observations", f"{record.n_obs:g}{rows}"),
+        ("Standard errors", standard_errors(variance)),
+    )
+
+
+def standard_errors(variance: Variance) -> str:
+    """What the standard errors take into account."""
+    if variance.cluster is not None:
+        return f"{variance.kind}, robust to clustering within {variance.n_clusters} {variance.cluster}"
+    if variance.kind == "model":
+        return "model-based (independent errors)"
+    return f"{variance.kind}, robust to unequal variances"
+
+
+def fit_notes(record: OLSRecord, variance: Variance) -> list[str]:
+    """Residual standard error, R2 and the test of the whole model."""
+    test = overall_test(record, variance)
+    return [
+        f"Residual standard error: {record.sigma:.5g} on {record.df_residual:g} df",
+        f"R-squared: {r_squared(record):.4f}, adjusted: {adjusted_r_squared(record):.4f}",
+        *([] if test is None else [test_note(test)]),
+    ]
+
+
+def test_note(test: FTest) -> str:
+    """The F test on one line."""
+    statistic, p_value = format_number(test.statistic, ".4g"), format_p([test.p_value])[0]
+    return f"F statistic: {statistic} on {test.df_num:g} and {test.df_denom:g} df, p: {p_value}"

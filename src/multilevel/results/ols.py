@@ -1,0 +1,276 @@
+"""`ml.ols`: least squares from formula and data, and the fit that the user holds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array, Frame
+from multilevel.design.build import build_design
+from multilevel.design.design import Design, Grouping
+from multilevel.errors import FormulaError, MultilevelWarning
+from multilevel.estimation.ols import fit_ols, sum_of_squares, total_weights
+from multilevel.fitted.ols import OLSRecord, assemble_ols
+from multilevel.formula.parse import parse_formula
+from multilevel.formula.terms import Formula
+from multilevel.inference.clustering import Clustering, read_clusters
+from multilevel.inference.linear_prediction import Interval, half_width, new_rows, predictor, used_rows
+from multilevel.inference.matrices import ModelMatrices, linear_matrices
+from multilevel.inference.overall import adjusted_r_squared, overall_test, r_squared
+from multilevel.inference.residuals import (
+    ResidualKind,
+    cooks_distance,
+    residuals_of_kind,
+    studentized_residuals,
+)
+from multilevel.inference.sandwich import CR_KINDS, leverage, scored_rows
+from multilevel.inference.variance import covariance
+from multilevel.inference.variance_choice import (
+    VarianceChoice,
+    choose_variance,
+    estimate_variance,
+    warn_of_few_clusters,
+)
+from multilevel.inference.wald import CoefficientTable, wald_table
+from multilevel.report.notation import write_page
+from multilevel.report.ols_equation import linear_sections
+from multilevel.report.ols_summary import ols_summary
+from multilevel.report.summary import Summary
+from multilevel.results.base import Call, Fit
+from multilevel.results.checks import checked_response
+from multilevel.simulation.ols import simulate_linear
+
+PERFECT_FIT = 1e-15  # residuals smaller than this times the response are its rounding
+
+
+def ols(
+    formula: str,
+    data: Frame,
+    *,
+    vcov: str | None = None,
+    cluster: Clustering | None = None,
+    weights: str | npt.ArrayLike | None = None,
+    freq_weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Literal["drop", "raise"] = "drop",
+) -> OLSFit:
+    """Least squares: a linear model that takes rows as independent, or as alike within clusters.
+
+    Args:
+        formula: `"y ~ x1 + x2"`; random effects belong in `ml.lmm`.
+        data: any data frame, or a mapping of equally long columns (n rows).
+        vcov: variance of the coefficients: "model" (independent errors of equal variance), "HC0" to "HC3"
+            (unequal variances), "CR0", "CR1", "CR1p", "CR1S" (alike within clusters, needs `cluster`).
+            The default is "model", or "CR1" when `cluster` is given.
+        cluster: column of cluster labels, or an array (n,) of them; rows of one cluster may stand anywhere.
+        weights: precision weights, column or array (n,): the variance of an error is sigma^2 / weight.
+        freq_weights: counts, column or array (n,): how many observations a row stands for.
+        offset: known part of the response, column or array (n,).
+        contrasts: coding of factors, for example `{"g": "sum"}`.
+        missing: "drop" rows with missing values and say how many, or "raise".
+
+    Example:
+        >>> import multilevel as ml
+        >>> fit = ml.ols("Reaction ~ Days", ml.datasets.sleepstudy())
+        >>> fit.fixef.round(2)
+        array([251.41,  10.47])
+        >>> fit.se.round(2), fit.vcov(kind="HC3").diagonal().round(2)
+        (array([6.61, 1.24]), array([32.16,  2.07]))
+
+    References:
+        Cameron, A. C. & Miller, D. L. (2015). A practitioner's guide to cluster-robust inference.
+        Journal of Human Resources 50, 317-372.
+    """
+    data_options = {
+        "weights": weights,
+        "freq_weights": freq_weights,
+        "offset": offset,
+        "contrasts": contrasts,
+        "missing": missing,
+    }
+    terms = parse_formula(formula)
+    refuse_bars(terms)
+    design = build_design(terms, data, **data_options, extra_columns=named_column(cluster))
+    choice = choose_variance(vcov, None if cluster is None else read_clusters(cluster, data, design))
+    record = assemble_ols(design, fit_ols(design))
+    warn_of_few_clusters(choice)
+    warn_of_perfect_fit(design, record)
+    return OLSFit(design, record, Call(ols, data, {"vcov": vcov, "cluster": cluster, **data_options}), choice)
+
+
+def refuse_bars(formula: Formula) -> None:
+    """Random effects are not least squares."""
+    if formula.bars:
+        raise FormulaError(
+            f"'{formula.text}' has random effects, {formula.bars[0].text}, which least squares cannot "
+            "estimate; use ml.lmm, or leave the bars out."
+        )
+
+
+def named_column(cluster: Clustering | None) -> tuple[str, ...]:
+    """The column of the data that rows must not miss because of their cluster."""
+    return (cluster,) if isinstance(cluster, str) else ()
+
+
+def warn_of_perfect_fit(design: Design, record: OLSRecord) -> None:
+    """Residuals that are rounding make standard errors of rounding."""
+    if record.rss <= PERFECT_FIT**2 * sum_of_squares(design.y, total_weights(design)):
+        warnings.warn(
+            f"the model fits '{design.response_name}' perfectly: standard errors and tests are rounding "
+            "errors. Is the response computed from the predictors?",
+            MultilevelWarning,
+            stacklevel=3,
+        )
+
+
+class OLSFit(Fit[OLSRecord]):
+    """A linear model fitted by least squares, with the variance of its coefficients that was asked for."""
+
+    def __init__(self, design: Design, record: OLSRecord, call: Call, choice: VarianceChoice) -> None:
+        super().__init__(design, record, call)
+        self.choice = choice
+        self.variance = estimate_variance(design, record, choice)
+
+    # Stored numbers ----------------------------------------------------------------------------------
+
+    @property
+    def df_residual(self) -> int:
+        """Observations less coefficients."""
+        return round(self.record.df_residual)
+
+    @property
+    def r_squared(self) -> float:
+        """Share of the variance of the response that the model accounts for."""
+        return r_squared(self.record)
+
+    @property
+    def adj_r_squared(self) -> float:
+        """R-squared with both variances on their degrees of freedom."""
+        return adjusted_r_squared(self.record)
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Clusters of the variance; None without clusters."""
+        return self.variance.n_clusters
+
+    # Tables ------------------------------------------------------------------------------------------
+
+    def summary(self) -> Summary:
+        """Coefficients with their tests, and how well the model fits."""
+        return ols_summary(
+            self.design,
+            self.record,
+            self.variance,
+            self._coefficients(),
+            self.residuals("scaled"),
+        )
+
+    def equation(self, style: Literal["text", "latex"] = "text") -> str:
+        """The model written out, as text or as LaTeX."""
+        return write_page(linear_sections(self.design, self.record), style)
+
+    def _coefficients(self) -> CoefficientTable:
+        df = np.full(self.record.n_coefficients, self.variance.df)
+        std_error = np.sqrt(covariance(self.record, self.variance).diagonal())
+        return wald_table(self.coef_names, self.fixef, std_error, df)
+
+    def _glance(self) -> dict[str, object]:
+        test = overall_test(self.record, self.variance)
+        return {
+            "r_squared": self.r_squared,
+            "adj_r_squared": self.adj_r_squared,
+            "sigma": self.sigma,
+            "statistic": np.nan if test is None else test.statistic,
+            "p_value": np.nan if test is None else test.p_value,
+            "loglik": self.loglik,
+            "aic": self.aic,
+            "bic": self.bic,
+            "deviance": self.record.rss,
+            "df_residual": self.df_residual,
+            "nobs": self.nobs,
+            "vcov": self.variance.kind,
+        }
+
+    def _augmented(self) -> dict[str, Array]:
+        rows = scored_rows(self.design, self.record)
+        return {
+            "fitted": self.fitted,
+            "residual": self.record.residuals,
+            "residual_scaled": self.residuals("scaled"),
+            "residual_studentized": studentized_residuals(rows, self.sigma),
+            "leverage": leverage(rows),
+            "cooks_distance": cooks_distance(rows, self.sigma),
+        }
+
+    # Inference ---------------------------------------------------------------------------------------
+
+    def vcov(self, *, kind: str | None = None, cluster: Clustering | None = None) -> Array:
+        """Covariance (p, p) of the coefficients: the fit's own, or another kind or clustering for once."""
+        if kind is None and cluster is None:
+            return covariance(self.record, self.variance)
+        choice = choose_variance(kind, self._clusters(kind, cluster))
+        warn_of_few_clusters(choice)
+        return covariance(self.record, estimate_variance(self.design, self.record, choice))
+
+    def matrices(self) -> ModelMatrices:
+        """X, and the variances of the errors: y = X beta + e (there is no Z)."""
+        return linear_matrices(self.design, self.sigma)
+
+    def _clusters(self, kind: str | None, cluster: Clustering | None) -> Grouping | None:
+        """Clusters for another variance: those given, else the fit's own where the kind needs them."""
+        if cluster is not None:
+            return read_clusters(cluster, self.call.data, self.design)
+        return self.choice.clusters if kind in CR_KINDS else None
+
+    # Data --------------------------------------------------------------------------------------------
+
+    def residuals(self, kind: ResidualKind = "response") -> Array:
+        """Residuals (n,): "response", "pearson" (times root weight), "scaled" (by sigma), "studentized"."""
+        return residuals_of_kind(scored_rows(self.design, self.record), self.sigma, kind)
+
+    def predict(
+        self,
+        new: Frame | None = None,
+        *,
+        kind: Literal["response", "link"] = "response",  # noqa: ARG002 (the same in a linear model)
+        interval: Interval | None = None,
+        level: float = 0.95,
+        weights: npt.ArrayLike | None = None,
+    ) -> Array | Frame:
+        """Predicted values (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
+
+        Args:
+            new: data with the predictors; rows with missing values give NaN.
+            kind: "response" and "link" are the same in a linear model.
+            interval: "confidence" for the mean, "prediction" for a new observation.
+            level: of the interval.
+            weights: precision weights (k,) of the new observations, 1 unless given.
+        """
+        rows = used_rows(self.design) if new is None else new_rows(self.design, new, weights)
+        fit = predictor(self.record, rows)
+        if interval is None:
+            return fit
+        half = half_width(self.record, self.variance, rows, interval, level)
+        return self._frame({"fit": fit, "lower": fit - half, "upper": fit + half})
+
+    def simulate(self, n: int = 1, seed: int | np.random.SeedSequence | None = None) -> Array:
+        """Draw `n` new responses (rows used, n) from the fitted model."""
+        return simulate_linear(self.design, self.record, n, seed)
+
+    def refit(self, y: npt.ArrayLike) -> Self:
+        """Fit the same model to another response (n,), over the rows used or all rows of the data."""
+        design = replace(self.design, y=checked_response(y, self.design))
+        return type(self)(design, self._estimate(design), self.call, self.choice)
+
+    def _estimate(self, design: Design) -> OLSRecord:
+        return assemble_ols(design, fit_ols(design))
+
+    @property
+    def __maketables_vcov_info__(self) -> dict[str, str | None]:
+        return {"vcov_type": self.variance.kind, "clustervar": self.variance.cluster}
