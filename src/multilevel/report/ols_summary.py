@@ -23,7 +23,7 @@ def ols_summary(
 ) -> Summary:
     """Put the summary of a fit together from its record and its scaled residuals (n,)."""
     return Summary(
-        title="Linear model fit by least squares" if design.weights is None else "Weighted least squares",
+        title=f"Linear model fit by {'' if design.weights is None else 'weighted '}least squares",
         facts=summary_facts(design, record, variance),
         blocks=(
             residual_block("Scaled residuals", residuals, design.freq_weights),
@@ -57,16 +57,19 @@ def standard_errors(variance: Variance) -> str:
 
 
 def fit_notes(record: OLSRecord, variance: Variance) -> list[str]:
-    """Residual standard error, R2 and the test of the whole model."""
-    test = overall_test(record, variance)
-    return [
-        f"Residual standard error: {record.sigma:.5g} on {record.df_residual:g} df",
-        f"R-squared: {r_squared(record):.4f}, adjusted: {adjusted_r_squared(record):.4f}",
-        *([] if test is None else [test_note(test)]),
-    ]
+    """Residual standard error, and R2 with the test of the whole model if it is more than a constant."""
+    error = f"Residual standard error: {record.sigma:.5g} on {record.df_residual:g} df"
+    if record.n_coefficients == record.has_constant:
+        return [error]
+    r2 = f"R-squared: {r_squared(record):.4f}, adjusted: {adjusted_r_squared(record):.4f}"
+    return [error, r2, f_note(overall_test(record, variance), variance)]
 
 
-def test_note(test: FTest) -> str:
-    """The F test on one line."""
+def f_note(test: FTest | None, variance: Variance) -> str:
+    """The F test on one line, or why there is none."""
+    if test is None:
+        return (
+            f"No F test of the whole model: {variance.n_clusters} clusters are too few for its coefficients."
+        )
     statistic, p_value = format_number(test.statistic, ".4g"), format_p([test.p_value])[0]
     return f"F statistic: {statistic} on {test.df_num:g} and {test.df_denom:g} df, p: {p_value}"
