@@ -29,6 +29,6 @@ def lmm_residuals(design: Design, record: LMMRecord, kind: ResidualKind) -> Arra
 
 
 def weighted_residuals(design: Design, record: LMMRecord) -> Array:
-    """Conditional residuals times the square roots of the precision weights: all errors have variance sigma^2."""
+    """Conditional residuals times the square roots of the precision weights, on one scale sigma."""
     residual = design.y - record.fitted
     return residual if design.weights is None else np.sqrt(design.weights) * residual

@@ -18,7 +18,9 @@ def residual_block(title: str, residuals: Array, counts: Array | None) -> Block:
     """Smallest, quartiles and largest of the residuals (n,), each row counted as often as `counts` says."""
     values = residuals if counts is None else np.repeat(residuals, counts.astype(int))
     quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
-    return Block(title, ("Min", "1Q", "Median", "3Q", "Max"), (tuple(format_column(quantiles)),), n_labels=0)
+    return Block(
+        title, ("Min", "1Q", "Median", "3Q", "Max"), (tuple(format_fixed(quantiles, 4)),), n_labels=0
+    )
 
 
 def coefficient_block(table: CoefficientTable, title: str = "Fixed effects") -> Block:

@@ -145,7 +145,7 @@ def effect(tree: Hierarchy, name: str, position: int) -> Symbol:
 
 def variables(name: str, indices: str) -> tuple[Symbol, ...]:
     """The column that a coefficient multiplies; none for the intercept."""
-    return () if name == INTERCEPT else (Symbol(name, "", indices),)
+    return () if name == INTERCEPT else (Symbol(name, "", indices, variable=True),)
 
 
 # Sections --------------------------------------------------------------------------------------------
@@ -181,9 +181,9 @@ def combined_section(tree: Hierarchy, design: Design) -> Section:
 def whole(tree: Hierarchy, design: Design, terms: Sequence[Product]) -> Equation:
     """The response as the sum of terms, offset and error."""
     indices = observation(tree)
-    offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", indices),))]
+    offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", indices, variable=True),))]
     error = Product(Symbol("e", "", indices))
-    return Equation(Symbol(design.response_name, "", indices), (*terms, *offset, error))
+    return Equation(Symbol(design.response_name, "", indices, variable=True), (*terms, *offset, error))
 
 
 def group_sections(tree: Hierarchy) -> list[Section]:
@@ -235,7 +235,7 @@ def explaining_part(predictor: str, target: str) -> str:
 def distribution_section(tree: Hierarchy, design: Design, record: LMMRecord) -> Section:
     """What the random effects and the errors are drawn from."""
     indices = observation(tree)
-    weight = None if design.weights is None else Symbol("weight", "", indices)
+    weight = None if design.weights is None else Symbol("weight", "", indices, variable=True)
     error = Normal((Symbol("e", "", indices),), ((number(record.sigma**2),),), weight)
     return Section("Distributions", (*(random_normal(tree, term) for term in record.terms), error))
 

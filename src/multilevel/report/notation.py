@@ -19,11 +19,12 @@ _LATEX_ESCAPES = {
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A letter or a variable with its number and its indices: beta 0 j."""
+    """A letter with its number and its indices (beta 0 j), or a variable of the data."""
 
-    name: str  # "beta", "u", or the name of a variable
-    number: str  # number of the coefficient; empty for a variable
+    name: str  # "beta", "u", "e", or the name of a variable
+    number: str  # number of the coefficient; empty where there is none
     indices: str  # "ij"; empty for a constant
+    variable: bool = False  # whether it is a variable of the data
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class Text:
     def symbol(self, symbol: Symbol) -> str:
         """One symbol."""
         indices = f"_{symbol.indices}" if symbol.indices else ""
-        return f"{GREEK.get(symbol.name, symbol.name)}{symbol.number}{indices}"
+        name = symbol.name if symbol.variable else GREEK.get(symbol.name, symbol.name)
+        return f"{name}{symbol.number}{indices}"
 
     def product(self, factors: Sequence[str]) -> str:
         """Factors side by side."""
@@ -117,14 +119,10 @@ class Latex:
 
     def symbol(self, symbol: Symbol) -> str:
         """One symbol: Greek letters by name, single letters as they are, variables upright."""
-        if symbol.name in GREEK:
-            base = f"\\{symbol.name}"
+        if symbol.variable:
+            base = rf"\text{{{escape_latex(symbol.name)}}}"
         else:
-            base = (
-                symbol.name
-                if len(symbol.name) == 1 and symbol.number
-                else rf"\text{{{escape_latex(symbol.name)}}}"
-            )
+            base = f"\\{symbol.name}" if symbol.name in GREEK else symbol.name
         subscript = symbol.number + symbol.indices
         return f"{base}_{{{subscript}}}" if subscript else base
 

@@ -22,9 +22,9 @@ def linear_sections(design: Design, record: OLSRecord) -> list[Section]:
 def model_equation(design: Design) -> Equation:
     """The response as the sum of coefficients times predictors, offset and error."""
     fixed = [Product(beta(j), predictor(name)) for j, name in enumerate(design.coef_names)]
-    offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", ROW),))]
+    offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", ROW, variable=True),))]
     error = Product(Symbol("e", "", ROW))
-    return Equation(Symbol(design.response_name, "", ROW), (*fixed, *offset, error))
+    return Equation(Symbol(design.response_name, "", ROW, variable=True), (*fixed, *offset, error))
 
 
 def beta(j: int) -> Symbol:
@@ -34,12 +34,12 @@ def beta(j: int) -> Symbol:
 
 def predictor(name: str) -> tuple[Symbol, ...]:
     """The column that a coefficient multiplies; none for the intercept."""
-    return () if name == "Intercept" else (Symbol(name, "", ROW),)
+    return () if name == "Intercept" else (Symbol(name, "", ROW, variable=True),)
 
 
 def error_distribution(design: Design, record: OLSRecord) -> Normal:
     """Normal errors, their variance divided by the precision weights."""
-    weight = None if design.weights is None else Symbol("weight", "", ROW)
+    weight = None if design.weights is None else Symbol("weight", "", ROW, variable=True)
     return Normal((Symbol("e", "", ROW),), ((format_number(record.sigma**2, ".5g"),),), weight)
 
 

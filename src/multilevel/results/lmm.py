@@ -25,7 +25,8 @@ from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
-from multilevel.inference.prediction import Prediction, Request, predict_rows, rows_of_data, rows_of_design
+from multilevel.inference.prediction import Prediction, Request, predict_rows
+from multilevel.inference.prediction_rows import rows_of_data, rows_of_design
 from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
