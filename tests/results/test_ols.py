@@ -325,8 +325,8 @@ def test_as_many_coefficients_as_rows():
         ml.ols("y ~ x + z", random_data(3))
 
 
-def test_perfect_fits_are_said():
-    with pytest.warns(MultilevelWarning, match="fits 'y' perfectly"):
+def test_a_perfect_fit_has_no_variance_to_estimate():
+    with pytest.raises(ModelError, match="fits 'y' perfectly"):
         ml.ols("y ~ x", {"x": [1.0, 2.0, 4.0, 7.0], "y": [3.0, 5.0, 9.0, 15.0]})
 
 

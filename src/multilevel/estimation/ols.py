@@ -18,6 +18,8 @@ from multilevel.estimation.centring import Centring, centre
 
 GRAM_CONDITION = 1e4  # squared condition number up to which a Gram matrix costs us at most 4 of 16 digits
 
+PERFECT_FIT = 1e-15  # residuals smaller than this share of the response are its rounding
+
 
 @dataclass(frozen=True, slots=True)
 class LeastSquares:
@@ -46,7 +48,10 @@ def fit_ols(design: Design) -> LeastSquares:
     """Least squares for a design; its random terms, if any, are left out of account."""
     refuse_saturated(design.n_obs, design.X.shape[1])
     response = design.y if design.offset is None else design.y - design.offset
-    return least_squares(design.X, response, total_weights(design))
+    weights = total_weights(design)
+    solution = least_squares(design.X, response, weights)
+    refuse_perfect_fit(solution.rss, sum_of_squares(design.y, weights), design.response_name)
+    return solution
 
 
 def refuse_saturated(n_obs: float, p: int) -> None:
@@ -55,6 +60,15 @@ def refuse_saturated(n_obs: float, p: int) -> None:
         raise ModelError(
             f"{n_obs:.0f} observations and {p} coefficients leave no residual variance to estimate; "
             "use fewer terms or more rows."
+        )
+
+
+def refuse_perfect_fit(rss: float, y_squared: float, response: str) -> None:
+    """Residuals that are rounding leave no variance to estimate."""
+    if rss <= PERFECT_FIT**2 * y_squared:
+        raise ModelError(
+            f"the model fits '{response}' perfectly and leaves no residual variance to estimate; "
+            "is the response computed from the predictors?"
         )
 
 

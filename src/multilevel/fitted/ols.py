@@ -101,7 +101,5 @@ def log_precision(design: Design) -> float:
 
 
 def gaussian_loglik(rss: float, n_obs: float, sum_log_weights: float) -> float:
-    """Log-likelihood of weighted Gaussian errors at the ML variance; infinite for a perfect fit."""
-    if rss == 0.0:
-        return math.inf
+    """Log-likelihood of weighted Gaussian errors at the ML variance."""
     return 0.5 * (sum_log_weights - n_obs * (math.log(2.0 * math.pi * rss / n_obs) + 1.0))

@@ -7,37 +7,40 @@ from typing import Literal
 import numpy as np
 
 from multilevel._typing import Array
+from multilevel.design.design import Design
 from multilevel.errors import ModelError
-from multilevel.inference.sandwich import LEVERAGE_ONE, ScoredRows, leverage
+from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.sandwich import LEVERAGE_ONE, ScoredRows, leverage, scored_rows
 
 ResidualKind = Literal["response", "pearson", "scaled", "studentized"]
 
 
-def residuals_of_kind(rows: ScoredRows, sigma: float, kind: ResidualKind) -> Array:
+def residuals_of_kind(design: Design, record: OLSRecord, kind: ResidualKind) -> Array:
     """Residuals (n,) of the kind asked for."""
     match kind:
         case "response":
-            return rows.residuals
+            return record.residuals
         case "pearson":
-            return pearson_residuals(rows)
+            return pearson_residuals(record.residuals, design.weights)
         case "scaled":
-            return pearson_residuals(rows) / sigma
+            return pearson_residuals(record.residuals, design.weights) / record.sigma
         case "studentized":
-            return studentized_residuals(rows, sigma)
+            return studentized_residuals(scored_rows(design, record), record.sigma)
     raise ModelError(
         f"residuals of kind {kind!r} do not exist; choose response, pearson, scaled or studentized."
     )
 
 
-def pearson_residuals(rows: ScoredRows) -> Array:
+def pearson_residuals(residuals: Array, precision: Array | None) -> Array:
     """Residuals times the square roots of the precision weights: all have variance sigma^2 (1 - h)."""
-    return rows.residuals if rows.precision is None else np.sqrt(rows.precision) * rows.residuals
+    return residuals if precision is None else np.sqrt(precision) * residuals
 
 
 def studentized_residuals(rows: ScoredRows, sigma: float) -> Array:
     """Residuals over their standard errors; NaN in a row that has a coefficient of its own."""
     share = 1.0 - leverage(rows)
-    return pearson_residuals(rows) / (sigma * np.sqrt(np.where(share < LEVERAGE_ONE, np.nan, share)))
+    error = sigma * np.sqrt(np.where(share < LEVERAGE_ONE, np.nan, share))
+    return pearson_residuals(rows.residuals, rows.precision) / error
 
 
 def cooks_distance(rows: ScoredRows, sigma: float) -> Array:

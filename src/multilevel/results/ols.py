@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -13,8 +12,8 @@ import numpy.typing as npt
 from multilevel._typing import Array, Frame
 from multilevel.design.build import build_design
 from multilevel.design.design import Design, Grouping
-from multilevel.errors import FormulaError, MultilevelWarning
-from multilevel.estimation.ols import fit_ols, sum_of_squares, total_weights
+from multilevel.errors import FormulaError
+from multilevel.estimation.ols import fit_ols
 from multilevel.fitted.ols import OLSRecord, assemble_ols
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
@@ -44,8 +43,6 @@ from multilevel.report.summary import Summary
 from multilevel.results.base import Call, Fit
 from multilevel.results.checks import checked_response
 from multilevel.simulation.ols import simulate_linear
-
-PERFECT_FIT = 1e-15  # residuals smaller than this times the response are its rounding
 
 
 def ols(
@@ -100,7 +97,6 @@ def ols(
     choice = choose_variance(vcov, None if cluster is None else read_clusters(cluster, data, design))
     record = assemble_ols(design, fit_ols(design))
     warn_of_few_clusters(choice)
-    warn_of_perfect_fit(design, record)
     return OLSFit(design, record, Call(ols, data, {"vcov": vcov, "cluster": cluster, **data_options}), choice)
 
 
@@ -118,17 +114,6 @@ def named_column(cluster: Clustering | None) -> tuple[str, ...]:
     return (cluster,) if isinstance(cluster, str) else ()
 
 
-def warn_of_perfect_fit(design: Design, record: OLSRecord) -> None:
-    """Residuals that are rounding make standard errors of rounding."""
-    if record.rss <= PERFECT_FIT**2 * sum_of_squares(design.y, total_weights(design)):
-        warnings.warn(
-            f"the model fits '{design.response_name}' perfectly: standard errors and tests are rounding "
-            "errors. Is the response computed from the predictors?",
-            MultilevelWarning,
-            stacklevel=3,
-        )
-
-
 class OLSFit(Fit[OLSRecord]):
     """A linear model fitted by least squares, with the variance of its coefficients that was asked for."""
 
@@ -143,6 +128,11 @@ class OLSFit(Fit[OLSRecord]):
     def df_residual(self) -> int:
         """Observations less coefficients."""
         return round(self.record.df_residual)
+
+    @property
+    def criterion(self) -> float:
+        """The deviance, -2 log-likelihood."""
+        return -2.0 * self.loglik
 
     @property
     def r_squared(self) -> float:
@@ -163,13 +153,8 @@ class OLSFit(Fit[OLSRecord]):
 
     def summary(self) -> Summary:
         """Coefficients with their tests, and how well the model fits."""
-        return ols_summary(
-            self.design,
-            self.record,
-            self.variance,
-            self._coefficients(),
-            self.residuals("scaled"),
-        )
+        residuals = self.residuals("scaled")
+        return ols_summary(self.design, self.record, self.variance, self._coefficients(), residuals)
 
     def equation(self, style: Literal["text", "latex"] = "text") -> str:
         """The model written out, as text or as LaTeX."""
@@ -191,7 +176,7 @@ class OLSFit(Fit[OLSRecord]):
             "loglik": self.loglik,
             "aic": self.aic,
             "bic": self.bic,
-            "deviance": self.record.rss,
+            "rss": self.record.rss,
             "df_residual": self.df_residual,
             "nobs": self.nobs,
             "vcov": self.variance.kind,
@@ -211,7 +196,12 @@ class OLSFit(Fit[OLSRecord]):
     # Inference ---------------------------------------------------------------------------------------
 
     def vcov(self, *, kind: str | None = None, cluster: Clustering | None = None) -> Array:
-        """Covariance (p, p) of the coefficients: the fit's own, or another kind or clustering for once."""
+        """Covariance (p, p) of the coefficients: the fit's own, or another kind or clustering for once.
+
+        Args:
+            kind: "model", "HC0" to "HC3", "CR0", "CR1", "CR1p" or "CR1S", as for `ml.ols`.
+            cluster: column of the data of the fit, or labels (n,) for its rows; the fit's own if not given.
+        """
         if kind is None and cluster is None:
             return covariance(self.record, self.variance)
         choice = choose_variance(kind, self._clusters(kind, cluster))
@@ -232,7 +222,7 @@ class OLSFit(Fit[OLSRecord]):
 
     def residuals(self, kind: ResidualKind = "response") -> Array:
         """Residuals (n,): "response", "pearson" (times root weight), "scaled" (by sigma), "studentized"."""
-        return residuals_of_kind(scored_rows(self.design, self.record), self.sigma, kind)
+        return residuals_of_kind(self.design, self.record, kind)
 
     def predict(
         self,
@@ -274,3 +264,7 @@ class OLSFit(Fit[OLSRecord]):
     @property
     def __maketables_vcov_info__(self) -> dict[str, str | None]:
         return {"vcov_type": self.variance.kind, "clustervar": self.variance.cluster}
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        return ["N", "r2", "adj_r2"]
