@@ -15,6 +15,7 @@
 #include "lapack.hpp"
 #include "model.hpp"
 #include "search.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -221,6 +222,8 @@ void use_lapack(std::size_t potrf, std::size_t trtri, std::size_t lauum) {
 NB_MODULE(_core, m) {
     using multilevel::GaussianModel;
     nb::exception<multilevel::TailTooLarge>(m, "TailTooLarge", PyExc_MemoryError);
+    m.def("set_threads", &multilevel::set_threads, "count"_a);
+    m.def("threads", &multilevel::threads);
     m.def("use_lapack", &multilevel::use_lapack, "potrf"_a, "trtri"_a, "lauum"_a);
     nb::class_<GaussianModel>(m, "GaussianModel")
         .def(nb::init<multilevel::Columns, multilevel::Vector, multilevel::Vector, multilevel::Vector, double, double,

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel.kernels import _core, lapack
-from multilevel.kernels.threads import one_blas_thread
+from multilevel.kernels.threads import one_blas_thread, use_threads
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 TailTooLarge = _core.TailTooLarge  # raised when crossed factors leave more than fits in memory
 
 lapack.connect()
+use_threads()
 
 
 class StructureCode(IntEnum):
