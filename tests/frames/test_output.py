@@ -13,7 +13,7 @@ import pytest
 
 from multilevel.errors import DataTypeError
 from multilevel.frames.output import to_frame, with_columns
-from multilevel.frames.table import Categorical, read_table
+from multilevel.frames.table import Categorical, Numeric, read_table
 
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.Table}
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -27,7 +27,7 @@ def frame(kind: str) -> Any:
 
 
 def cells(native: Any, name: str) -> list[Any]:
-    return [None if v is None or v != v else v for v in nw.from_native(native).get_column(name).to_list()]
+    return [None if v is None or v != v else v for v in nw.from_native(native).get_column(name).to_list()]  # noqa: PLR0124
 
 
 @every_kind
@@ -50,6 +50,24 @@ def test_categoricals_keep_their_levels(kind: str) -> None:
     assert back.levels == ("z", "x")
     np.testing.assert_array_equal(back.codes, LABELS.codes)
     assert back.ordered == (kind != "polars")  # polars has no ordered categoricals
+
+
+@every_kind
+def test_missing_numbers_are_nulls(kind: str) -> None:
+    holes = np.array([False, True])
+    columns = {
+        "n": Numeric(np.array([1.0, np.nan]), integer=True, missing=holes),
+        "x": Numeric(np.array([0.5, np.nan]), integer=False, missing=holes),
+        "m": Numeric(np.array([1.0, 2.0]), integer=True, missing=None),
+    }
+    made = nw.from_native(to_frame(columns, kind))
+    assert made.get_column("n").null_count() == made.get_column("x").null_count() == 1
+    assert cells(made, "n") == [1, None]
+    assert made.schema["m"] == nw.Int64
+    assert kind == "pandas" or made.schema["n"] == nw.Int64
+    spread = with_columns(frame(kind), {"n": columns["n"], "m": columns["m"]}, ROWS)
+    assert cells(spread, "n") == [1, None, None]
+    assert cells(spread, "m") == [1, None, 2]
 
 
 @every_kind

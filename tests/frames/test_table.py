@@ -18,6 +18,11 @@ import pytest
 from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
 from multilevel.frames.table import Categorical, Column, Numeric, read_table
 
+
+def one_chunk_each(values: list[Any]) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.array([value], pa.array(values).type) for value in values])
+
+
 MAKERS: dict[str, Callable[[list[Any]], Any]] = {
     "pandas": lambda values: pd.DataFrame({"a": values}, index=[7] * len(values)),
     "pandas objects": lambda values: pd.DataFrame({"a": pd.Series(values, dtype=object)}),
@@ -25,10 +30,10 @@ MAKERS: dict[str, Callable[[list[Any]], Any]] = {
     "polars lazy": lambda values: pl.LazyFrame({"a": values}),
     "polars objects": lambda values: pl.DataFrame({"a": pl.Series(values, dtype=pl.Object)}),
     "pyarrow": lambda values: pa.table({"a": values}),
-    "pyarrow in chunks": lambda values: pa.table({"a": pa.chunked_array([pa.array([v], pa.array(values).type) for v in values])}),
+    "pyarrow in chunks": lambda values: pa.table({"a": one_chunk_each(values)}),
     "mapping of lists": lambda values: {"a": values},
     "mapping of objects": lambda values: {"a": np.array(values, dtype=object)},
-}  # fmt: skip
+}
 every_frame = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 

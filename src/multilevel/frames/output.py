@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from multilevel._typing import Frame, Mask
 from multilevel.errors import DataTypeError
-from multilevel.frames.column import Categorical
+from multilevel.frames.column import Categorical, Numeric
 from multilevel.frames.labels import label_text
 from multilevel.frames.table import FrameKind, eager_frame
 
-Column = npt.ArrayLike | Categorical  # (n,) what a new column may be given as
+Column = npt.ArrayLike | Categorical | Numeric  # (n,) what a new column may be given as
 
 KINDS: Final = ("pandas", "polars", "pyarrow", "modin", "cudf")
 _Backend = Any  # a FrameKind; narwhals types it as one of a list of literals
@@ -26,7 +26,7 @@ def to_frame(columns: Mapping[str, Column], kind: FrameKind) -> Frame:
     """Frame of the given kind ("pandas", "polars", "pyarrow", ...) from equally long columns (n,).
 
     Strings stay strings and integers integers; a `Categorical` becomes the kind's own categorical
-    with the same order of levels.
+    with the same order of levels, and the missing values of a `Numeric` nulls.
 
     >>> to_frame({"term": ["Intercept"], "estimate": [251.4]}, "pandas")
             term  estimate
@@ -76,10 +76,22 @@ def _frame(columns: Mapping[str, Column], kind: _Backend) -> nw.DataFrame[Any]:
 def _series(name: str, column: Column, kind: _Backend) -> nw.Series[Any]:
     if isinstance(column, Categorical):
         return _categorical_series(name, column, kind)
+    if isinstance(column, Numeric):
+        return _numeric_series(name, column, kind)
     values = np.asarray(column)
     if values.dtype.kind in "OUS":
         return nw.new_series(name, values.tolist(), backend=kind)
     return nw.new_series(name, values, backend=kind)
+
+
+def _numeric_series(name: str, column: Numeric, kind: _Backend) -> nw.Series[Any]:
+    values: npt.NDArray[Any] = column.values
+    if column.integer:
+        values = np.where(np.isnan(values), 0, values).astype(np.int64)
+    series = nw.new_series(name, values, backend=kind)
+    if column.missing is None:
+        return series
+    return _null_outside(series.to_frame(), ~column.missing).get_column(name)
 
 
 def _categorical_series(name: str, column: Categorical, kind: _Backend) -> nw.Series[Any]:
@@ -112,6 +124,9 @@ def _spread(column: Column, rows: Mask) -> Column:
     source = np.maximum(np.cumsum(rows) - 1, 0)
     if isinstance(column, Categorical):
         return Categorical(_spread_array(column.codes, source), column.levels, column.ordered)
+    if isinstance(column, Numeric):
+        missing = None if column.missing is None else _spread_array(column.missing, source)
+        return Numeric(_spread_array(column.values, source), column.integer, missing)
     return _spread_array(np.asarray(column), source)
 
 
