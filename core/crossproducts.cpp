@@ -256,4 +256,23 @@ void replace_response(CrossProducts& sums, const RowData& rows) {
     }
 }
 
+void linear_predictors(const RowData& rows, const double* beta, const std::vector<std::vector<double>>& b,
+                       double* fixed, double* whole) {
+    constexpr std::int64_t task_rows = 16384;
+    parallel_for(static_cast<int>((rows.n + task_rows - 1) / task_rows), [&](int task) {
+        const std::int64_t begin = task * task_rows, end = std::min(rows.n, begin + task_rows);
+        std::fill(fixed + begin, fixed + end, 0.0);
+        for (std::size_t c = 0; c < rows.fixed.size(); ++c)
+            for (std::int64_t i = begin; i < end; ++i) fixed[i] += beta[c] * rows.fixed[c](i);
+        std::copy(fixed + begin, fixed + end, whole + begin);
+        for (std::size_t k = 0; k < rows.factors.size(); ++k) {
+            const FactorData& f = rows.factors[k];
+            const int q = n_columns(f);
+            for (int c = 0; c < q; ++c)
+                for (std::int64_t i = begin; i < end; ++i)
+                    whole[i] += b[k][static_cast<std::size_t>(f.codes[i]) * q + c] * f.columns[c](i);
+        }
+    });
+}
+
 }  // namespace multilevel

@@ -148,6 +148,29 @@ class GaussianModel {
                                model_->factorisation().fixed_cholesky());
     }
 
+    // Fixed part and whole prediction of every row, from beta and per factor b (levels x width).
+    std::tuple<VectorXd, VectorXd> linear_predictors(const VectorXd& beta, const std::vector<MatrixXd>& b) const {
+        require(beta.size() == model_->n_fixed(), "one coefficient a column of X");
+        require(b.size() == rows_.factors.size(), "one matrix of effects a factor");
+        std::vector<std::vector<double>> effects;
+        for (std::size_t k = 0; k < b.size(); ++k) {
+            require(b[k].rows() == model_->sums().factors[k].levels && b[k].cols() == model_->sums().factors[k].width,
+                    "effects are levels x width");
+            const Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> by_level = b[k];
+            effects.emplace_back(by_level.data(), by_level.data() + by_level.size());
+        }
+        VectorXd fixed(rows_.n), whole(rows_.n);
+        nb::gil_scoped_release release;
+        multilevel::linear_predictors(rows_, beta.data(), effects, fixed.data(), whole.data());
+        return {fixed, whole};
+    }
+
+    // [X y]'W[X y]
+    MatrixXd fixed_crossproduct() const {
+        const int t = model_->sums().n_tail();
+        return Eigen::Map<const MatrixXd>(model_->sums().fixed.data(), t, t);
+    }
+
     // Blocks of the inverse of A without y: per factor the levels' own blocks (levels * width x width) and
     // those against beta (levels * width x p), and the block of beta. With `fixed` false, beta is held.
     auto inverse_blocks(const VectorXd& theta, bool fixed) {
@@ -242,5 +265,7 @@ NB_MODULE(_core, m) {
         .def("solution", &GaussianModel::solution, "theta"_a)
         .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)
         .def("forward_solve", &GaussianModel::forward_solve, "theta"_a, "b"_a)
+        .def("linear_predictors", &GaussianModel::linear_predictors, "beta"_a, "b"_a)
+        .def("fixed_crossproduct", &GaussianModel::fixed_crossproduct)
         .def("elimination", &GaussianModel::elimination);
 }

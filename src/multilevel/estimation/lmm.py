@@ -16,7 +16,9 @@ from multilevel.estimation.working import (
     WorkingResponse,
     WorkingTerm,
     effective_weights,
-    working_fixed,
+    nearly_collinear,
+    orthonormal_fixed,
+    scaled_fixed,
     working_response,
     working_term,
 )
@@ -52,26 +54,27 @@ class WorkingModel:
 def working_model(design: Design) -> WorkingModel:
     """Scale a design's columns and form its cross-products."""
     weights = effective_weights(design)
-    fixed = working_fixed(design.X, weights)
+    fixed = scaled_fixed(design.X, weights)
     y = design.y if design.offset is None else design.y - design.offset
     response = working_response(y, weights, fixed.centring.one is not None)
     terms = tuple(working_term(term, weights) for term in design.terms)
     groupings = factor_order(design)
     layouts = term_layouts(design, groupings)
+    factors = [factor_columns(design, terms, grouping) for grouping in groupings]
+    scaled_y = ScaledColumns(y[:, None], np.array([response.shift]), np.array([response.scale]))
+
+    def kernel(columns: ScaledColumns) -> GaussianKernel:
+        return GaussianKernel(columns, scaled_y, weights, design.n_obs, factors, layouts, memory_limit())
+
     try:
-        kernel = GaussianKernel(
-            fixed.columns,
-            ScaledColumns(y[:, None], np.array([response.shift]), np.array([response.scale])),
-            weights,
-            design.n_obs,
-            [factor_columns(design, terms, grouping) for grouping in groupings],
-            layouts,
-            memory_limit(),
-        )
+        compiled = kernel(fixed.columns)
+        if nearly_collinear(compiled.fixed_crossproduct()[:-1, :-1]):
+            fixed = orthonormal_fixed(design.X, fixed, weights)
+            compiled = kernel(fixed.columns)
     except TailTooLarge as error:
         message = f"{error}, more than this machine's memory allows; drop a crossed factor or use fewer levels."
         raise MemoryNeedError(message) from error
-    return WorkingModel(kernel, fixed, response, terms, layouts, groupings, log_weights(design))
+    return WorkingModel(compiled, fixed, response, terms, layouts, groupings, log_weights(design))
 
 
 def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> Optimum:
@@ -139,7 +142,8 @@ def log_weights(design: Design) -> float:
 def refuse_perfect_fit(kernel: GaussianKernel, outcome: SearchOutcome) -> None:
     """Nothing can be estimated about a residual that is not there."""
     solution = kernel.solution(outcome.theta)
-    if not np.isfinite(outcome.criterion) or solution.pwrss < PERFECT_FIT:
+    total = kernel.fixed_crossproduct()[-1, -1]
+    if not np.isfinite(outcome.criterion) or solution.pwrss < PERFECT_FIT * total:
         raise ModelError(
             "the model fits the response exactly: no residual variance is left to estimate. "
             "Check whether a predictor copies the response, or use fewer terms."

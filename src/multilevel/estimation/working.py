@@ -16,9 +16,10 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.design import Design, RandomTerm
-from multilevel.estimation.centring import Centring, centre
+from multilevel.estimation.centring import Centring, constant_combination
 from multilevel.kernels.gaussian import ScaledColumns
 
+SAMPLE = 4096  # rows that shifts and scales are taken from, at most twice as many
 WELL_CONDITIONED = 1e-8  # reciprocal condition of X_w'X_w down to which cross-products keep half their digits
 
 
@@ -68,51 +69,78 @@ class WorkingTerm:
     back: Array  # (q, q) M
 
 
-def root_mean_square(columns: Array, weights: Array | None) -> Array:
-    """Per column: (k,), 1 where a column is zero."""
-    total = len(columns) if weights is None else weights.sum()
-    mean = (columns * columns).sum(axis=0) if weights is None else weights @ (columns * columns)
-    rms = np.sqrt(mean / total)
-    return np.where(rms > 0.0, rms, 1.0)
+def sample_rows(n: int) -> slice:
+    """Rows that shifts and scales are taken from: any fixed shift serves, so a few thousand will do."""
+    return slice(None, None, max(1, n // SAMPLE))
 
 
-def working_fixed(X: Array, weights: Array | None) -> WorkingFixed:
-    """Centre and scale X; replace it by an orthonormal basis if its columns are nearly collinear."""
-    centring = centre(X, weights)
-    p = X.shape[1]
-    centred = centring.columns(X)
-    scale = 1.0 / root_mean_square(centred, weights)
-    working = ScaledColumns(X, centring.shift, scale)
-    if p == 0 or reciprocal_condition(centred * scale, weights) > WELL_CONDITIONED:
-        return WorkingFixed(working, centring, scale, None)
+def sample_mean(columns: Array, weights: Array | None) -> Array:
+    """Mean of each column over the sampled rows: (k,)."""
+    rows = sample_rows(len(columns))
+    return np.asarray(np.average(columns[rows], axis=0, weights=None if weights is None else weights[rows]))
+
+
+def typical_size(columns: Array, shift: Array) -> Array:
+    """Root mean square of each column about its shift: (k,), 1 where a column is all zero."""
+    rows = sample_rows(len(columns))
+    size = root_mean_square(columns[rows] - shift)
+    for j in np.flatnonzero(size == 0.0):  # a rare indicator may be missing from the sample
+        size[j] = root_mean_square(columns[:, [j]] - shift[j])[0]
+    return np.where(size > 0.0, size, 1.0)
+
+
+def root_mean_square(columns: Array) -> Array:
+    """Per column: (k,), safe from overflow."""
+    largest = np.abs(columns).max(axis=0)
+    unit = columns / np.where(largest > 0.0, largest, 1.0)
+    return np.asarray(largest * np.sqrt((unit * unit).mean(axis=0)))
+
+
+def scaled_fixed(X: Array, weights: Array | None) -> WorkingFixed:
+    """X centred where the constant is in its span, and scaled."""
+    one = constant_combination(X)
+    shift = np.zeros(X.shape[1])
+    if one is not None:
+        shift = np.where(one == 0.0, sample_mean(X, weights), 0.0)
+    scale = 1.0 / typical_size(X, shift)
+    return WorkingFixed(ScaledColumns(X, shift, scale), Centring(shift, one), scale, None)
+
+
+def orthonormal_fixed(X: Array, plain: WorkingFixed, weights: Array | None) -> WorkingFixed:
+    """The same span by an orthonormal basis, for columns that are nearly collinear."""
+    columns = (X - plain.columns.shift) * plain.scale
     size = np.sqrt(len(X) if weights is None else weights.sum())
     root = 1.0 if weights is None else np.sqrt(weights)[:, None]
-    orthonormal, triangle = np.linalg.qr(root * (centred * scale))
+    orthonormal, triangle = np.linalg.qr(root * columns)
     basis = np.asfortranarray(orthonormal * size / root)
-    return WorkingFixed(ScaledColumns(basis, np.zeros(p), np.ones(p)), centring, scale, triangle / size)
+    p = X.shape[1]
+    working = ScaledColumns(basis, np.zeros(p), np.ones(p))
+    return WorkingFixed(working, plain.centring, plain.scale, triangle / size)
 
 
-def reciprocal_condition(columns: Array, weights: Array | None) -> float:
-    """Smallest over largest eigenvalue of the columns' cross-products."""
-    gram = columns.T @ (columns if weights is None else weights[:, None] * columns)
-    eigenvalues = np.linalg.eigvalsh(gram)
-    return float(eigenvalues[0] / eigenvalues[-1])
+def nearly_collinear(crossproduct: Array) -> bool:
+    """Whether half the digits of a column would be lost in X'WX (p, p)."""
+    if len(crossproduct) == 0:
+        return False
+    root = np.sqrt(np.diag(crossproduct))
+    eigenvalues = np.linalg.eigvalsh(crossproduct / np.outer(root, root))
+    return bool(eigenvalues[0] < WELL_CONDITIONED * eigenvalues[-1])
 
 
 def working_response(y: Array, weights: Array | None, centred: bool) -> WorkingResponse:
     """Scale y to unit size, about its mean if the constant is in the span of X."""
-    shift = float(np.average(y, weights=weights)) if centred else 0.0
-    return WorkingResponse(shift, float(1.0 / root_mean_square((y - shift)[:, None], weights)[0]))
+    shift = sample_mean(y[:, None], weights) if centred else np.zeros(1)
+    return WorkingResponse(float(shift[0]), float(1.0 / typical_size(y[:, None], shift)[0]))
 
 
 def working_term(term: RandomTerm, weights: Array | None) -> WorkingTerm:
     """Scale a term's columns; centre them too if an unstructured intercept can take up the shift."""
     intercept = intercept_column(term)
     shift = np.zeros(term.n_columns)
-    if term.structure == "us" and intercept is not None:
-        shift = np.average(term.Z, axis=0, weights=weights)
+    if term.structure == "us" and intercept is not None and term.n_columns > 1:
+        shift = sample_mean(term.Z, weights)
         shift[intercept] = 0.0
-    scale = 1.0 / root_mean_square(term.Z - shift, weights)
+    scale = 1.0 / typical_size(term.Z, shift)
     if term.hom:
         scale = np.full(term.n_columns, np.exp(np.log(scale).mean()))
     back = np.diag(scale)
@@ -123,7 +151,12 @@ def working_term(term: RandomTerm, weights: Array | None) -> WorkingTerm:
 
 def intercept_column(term: RandomTerm) -> int | None:
     """The term's column of ones, if it has one."""
-    return next((j for j in range(term.n_columns) if (term.Z[:, j] == 1.0).all()), None)
+    return next((j for j in range(term.n_columns) if is_one(term.Z[:, j])), None)
+
+
+def is_one(column: Array) -> bool:
+    """Whether a column holds ones only (a glance at the first rows settles most)."""
+    return bool((column[:8] == 1.0).all() and (column == 1.0).all())
 
 
 def effective_weights(design: Design) -> Array | None:

@@ -9,7 +9,7 @@ from multilevel.design.design import Design, RandomTerm
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
 from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
-from multilevel.kernels.gaussian import ScaledColumns, Solution
+from multilevel.kernels.gaussian import Solution
 
 SINGULAR_CORRELATION = 1e-8  # least eigenvalue of a correlation matrix that is taken for zero
 
@@ -168,23 +168,14 @@ def fitted_values(
     design: Design, model: WorkingModel, solution: Solution, optimum: Optimum
 ) -> tuple[Array, Array]:
     """Fixed part and whole prediction, formed in working coordinates to keep their digits: (n,) each."""
-    fixed = linear_combination(model.fixed.columns, solution.beta)
-    whole = fixed.copy()
-    for k, factor in enumerate(model.kernel.factors):
-        b = solution.u[k] @ factor_root(model, optimum, k, user=False).T
-        columns = factor.columns
-        for j in range(columns.values.shape[1]):
-            z = (columns.values[:, j] - columns.shift[j]) * columns.scale[j]
-            whole += z * b[factor.codes, j]
-    back = [part / model.response.scale + model.response.shift for part in (fixed, whole)]
+    b = [
+        u @ factor_root(model, optimum, k, user=False).T
+        for k, u in enumerate(solution.u)
+    ]
+    back = [
+        part / model.response.scale + model.response.shift
+        for part in model.kernel.linear_predictors(solution.beta, b)
+    ]
     if design.offset is not None:
         back = [part + design.offset for part in back]
     return back[0], back[1]
-
-
-def linear_combination(columns: ScaledColumns, coefficients: Array) -> Array:
-    """Scaled columns times coefficients: (n,)."""
-    out = np.zeros(len(columns.values))
-    for j, c in enumerate(coefficients):
-        out += (columns.values[:, j] - columns.shift[j]) * (columns.scale[j] * c)
-    return out

@@ -186,3 +186,11 @@ class GaussianKernel:
         """R^-1 b without the y row; b has a row for each random effect, factor by factor, then for beta."""
         with one_blas_thread(self.tail_size):
             return self._native.forward_solve(theta, np.asfortranarray(b))
+
+    def linear_predictors(self, beta: Array, b: Sequence[Array]) -> tuple[Array, Array]:
+        """Fixed part and whole prediction (n,) from beta and each factor's effects (J, Q), in working units."""
+        return self._native.linear_predictors(beta, list(b))
+
+    def fixed_crossproduct(self) -> Array:
+        """[X y]'W[X y]: (p + 1, p + 1)."""
+        return self._native.fixed_crossproduct()
