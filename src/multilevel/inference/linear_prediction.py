@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._typing import Array, Frame
+from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design
 from multilevel.errors import DataError, ModelError
 from multilevel.fitted.ols import OLSRecord
@@ -20,7 +20,7 @@ Interval = Literal["confidence", "prediction"]
 
 @dataclass(frozen=True, slots=True)
 class LinearRows:
-    """Rows to predict."""
+    """Rows to predict; NaN where a predictor is missing."""
 
     X: Array  # (k, p)
     offset: Array | None  # (k,)
@@ -39,7 +39,21 @@ def used_rows(design: Design) -> LinearRows:
 def new_rows(design: Design, new: Frame, weights: npt.ArrayLike | None) -> LinearRows:
     """New data, coded as those of the fit."""
     encoded = design.encoder.encode(new)
-    return LinearRows(encoded.X, encoded.offset, checked_weights(weights, len(encoded.X)))
+    given = checked_weights(weights, len(encoded.rows))
+    return LinearRows(
+        X=spread(encoded.X, encoded.rows),
+        offset=None if encoded.offset is None else spread(encoded.offset, encoded.rows),
+        weights=given
+        if given is not None or encoded.weights is None
+        else spread(encoded.weights, encoded.rows),
+    )
+
+
+def spread(values: Array, rows: Mask) -> Array:
+    """Values of the marked rows (k, ...) in their places among all rows (n, ...), NaN elsewhere."""
+    everywhere = np.full((len(rows), *values.shape[1:]), np.nan)
+    everywhere[rows] = values
+    return everywhere
 
 
 def checked_weights(weights: npt.ArrayLike | None, k: int) -> Array | None:

@@ -240,7 +240,8 @@ class OLSFit(Fit[OLSRecord]):
             kind: "response" and "link" are the same in a linear model.
             interval: "confidence" for the mean, "prediction" for a new observation.
             level: of the interval.
-            weights: precision weights (k,) of the new observations, 1 unless given.
+            weights: precision weights (k,) of the new observations; if not given, those in the column that
+                the fit took them from, or 1.
         """
         rows = used_rows(self.design) if new is None else new_rows(self.design, new, weights)
         fit = predictor(self.record, rows)
