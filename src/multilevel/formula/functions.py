@@ -17,7 +17,7 @@ STATEFUL = _words(  # these remember the data of the fit, so that new data are c
     "scale center poly ns bs cs cr cc within between mean median sd var min max"
 )
 CODING = _words("I C Q factor ordered relevel interaction")
-CONTRASTS = _words("treatment sum helmert poly sas")
+CONTRASTS = _words("treatment sum helmert poly SAS diff")
 CONTRAST_CLASSES = _words("Treatment Sum Helmert Poly Diff")  # as patsy writes them
 FUNCTIONS = ELEMENTWISE | STATEFUL | CODING | CONTRAST_CLASSES
 

@@ -1,0 +1,150 @@
+"""From a formula and data to the arrays that a model is estimated from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from multilevel._typing import Array, Frame
+from multilevel.design.arguments import Given, RowNumbers, in_rows, read_given
+from multilevel.design.columns import (
+    known_levels,
+    missing_rows,
+    read_columns,
+    refuse_not_finite,
+    usable,
+    with_contrasts,
+)
+from multilevel.design.design import Design, Dropped
+from multilevel.design.encoder import Encoder
+from multilevel.design.expressions import Columns
+from multilevel.design.model_terms import columns_of_all, columns_of_sides, formula_sides
+from multilevel.design.offsets import total_offset
+from multilevel.design.random_terms import RandomPart, code_random_part, row_labels
+from multilevel.design.rank import independent_columns, take_columns
+from multilevel.design.response import evaluate_response, refuse_constant
+from multilevel.design.rows import UsedRows, choose_rows
+from multilevel.design.sides import INTERCEPT, LearnedSides, Matrix, learn_sides
+from multilevel.formula.terms import Formula
+from multilevel.frames.table import Column, Table, read_table
+
+
+def build_design(
+    formula: Formula,
+    data: Frame,
+    *,
+    weights: RowNumbers | None = None,
+    freq_weights: RowNumbers | None = None,
+    offset: RowNumbers | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: str = "drop",
+    extra_columns: Sequence[str] = (),
+) -> Design:
+    """The response, model matrices and group codes that a formula asks of the data.
+
+    `weights` (precision), `freq_weights` (counts) and `offset` name a column or are one number a row.
+    Rows with something missing in any column used, or in `extra_columns`, are left out and counted, or
+    refused with `missing="raise"`. Stateful functions (`scale`, `poly`, `within`) learn from the rows used.
+
+    >>> from multilevel.formula.parse import parse_formula
+    >>> data = {"y": [1.0, 2.0, 4.0, 3.0], "x": [0.0, 1.0, 0.0, 1.0], "g": ["a", "a", "b", "b"]}
+    >>> design = build_design(parse_formula("y ~ x + (1 | g)"), data)
+    >>> design.coef_names, design.groupings[0].levels, design.terms[0].names
+    (('Intercept', 'x'), ('a', 'b'), ('Intercept',))
+    """
+    table = read_table(data)
+    given = read_given(table, weights, freq_weights, offset)
+    source = read_columns(table, _computed_columns(formula, table.names))
+    rows = _used_rows(formula, table, source, given, extra_columns, missing)
+    columns = with_contrasts({name: usable(each, rows.mask) for name, each in source.items()}, contrasts)
+    sides, learned = _code_sides(formula, columns, rows)
+    fixed, *left_of_bars = sides
+    labels = partial(row_labels, table=table, rows=rows.mask, columns=columns, memory=learned.memory)
+    random = code_random_part(formula.bars, left_of_bars, labels)
+    intercept = fixed.names.index(INTERCEPT) if INTERCEPT in fixed.names else None
+    kept = independent_columns(fixed.values, intercept)
+    arguments = in_rows(given, rows.mask)
+    return Design(
+        formula=formula,
+        y=_response(formula, columns, learned, rows),
+        X=take_columns(fixed.values, kept),
+        coef_names=tuple(fixed.names[j] for j in kept),
+        groupings=random.groupings,
+        terms=random.terms,
+        weights=arguments.weights,
+        freq_weights=arguments.freq_weights,
+        offset=total_offset(
+            formula.offsets, columns, learned.memory, arguments.offset, rows.n_used, rows.mask
+        ),
+        rows=rows.as_mask(),
+        dropped=_dropped(rows, fixed, kept),
+        encoder=_encoder(formula, columns, learned, random, kept, offset, weights),
+        frame_kind=table.kind,
+    )
+
+
+def _computed_columns(formula: Formula, available: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that something is computed from: response, predictors, offsets, computed groups."""
+    groups = chain.from_iterable(bar.factor for bar in formula.bars)
+    computed = (group for group in groups if group not in available)
+    expressions = [*formula.response.expressions, *formula.offsets, *computed]
+    return (*columns_of_all(expressions, available), *columns_of_sides(formula_sides(formula), available))
+
+
+def _used_rows(
+    formula: Formula,
+    table: Table,
+    source: Mapping[str, Column],
+    given: Given,
+    extra_columns: Sequence[str],
+    policy: str,
+) -> UsedRows:
+    groups = chain.from_iterable(bar.factor for bar in formula.bars)
+    also = {name: table.column(name) for name in [*groups, *extra_columns] if name in table.names}
+    missing = {name: missing_rows(column) for name, column in {**source, **also}.items()}
+    counts = None if given.freq_weights is None else given.freq_weights.values
+    return choose_rows(table.n_rows, missing | given.missing(), counts, policy)
+
+
+def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[list[Matrix], LearnedSides]:
+    """Model matrices of the fixed part and of what stands left of each bar."""
+    sides, learned = learn_sides(formula_sides(formula), columns, rows.n_used)
+    for side in sides:
+        for name, column in zip(side.names, side.values.T, strict=True):
+            refuse_not_finite(f"'{name}'", column, rows.mask)
+    return sides, learned
+
+
+def _response(formula: Formula, columns: Columns, learned: LearnedSides, rows: UsedRows) -> Array:
+    y = evaluate_response(formula.response, columns, learned.memory, rows.n_used, rows.mask)
+    refuse_constant(y, formula.response.text)
+    return y
+
+
+def _dropped(rows: UsedRows, fixed: Matrix, kept: Sequence[int]) -> Dropped:
+    dependent = tuple(name for j, name in enumerate(fixed.names) if j not in kept)
+    return Dropped(rows.n_total, rows.n_missing, rows.missing_by_column, dependent)
+
+
+def _encoder(
+    formula: Formula,
+    columns: Columns,
+    learned: LearnedSides,
+    random: RandomPart,
+    kept: tuple[int, ...],
+    offset: RowNumbers | None,
+    weights: RowNumbers | None,
+) -> Encoder:
+    return Encoder(
+        formula=formula,
+        levels={name: known_levels(value) for name, value in columns.items()},
+        sides=learned,
+        kept=kept,
+        widths=tuple(term.n_columns for term in random.terms),
+        term_groupings=tuple(term.grouping for term in random.terms),
+        groups=random.coders,
+        offset=offset if isinstance(offset, str) else offset is not None,
+        weights=weights if isinstance(weights, str) else None,
+    )

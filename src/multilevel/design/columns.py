@@ -1,0 +1,116 @@
+"""What do the columns of the data hold in the rows used?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from multilevel._typing import Array, Mask
+from multilevel.design.expressions import Value
+from multilevel.design.factor import Factor, drop_unused, with_levels
+from multilevel.design.functions import resolve_contrasts
+from multilevel.errors import DataError, DataTypeError
+from multilevel.frames.table import Categorical, Column, Numeric, Table
+
+MOST_ROWS_SHOWN = 5
+
+
+def read_columns(table: Table, names: Iterable[str]) -> dict[str, Column]:
+    """Columns by name; infinite numbers are refused."""
+    columns = {name: table.column(name) for name in names}
+    for name, column in columns.items():
+        if isinstance(column, Numeric):
+            refuse_infinite(f"Column {name!r}", column.values)
+    return columns
+
+
+def missing_rows(column: Column) -> Mask | None:
+    """Rows in which the column is missing; None when there are none."""
+    if isinstance(column, Numeric):
+        return column.missing
+    missing: Mask = column.codes < 0
+    return missing if missing.any() else None
+
+
+def usable(column: Column, rows: Mask | None) -> Value:
+    """What expressions compute with: numbers, truth values or labels, in the rows used."""
+    if isinstance(column, Numeric):
+        return column.values if rows is None else column.values[rows]
+    codes = column.codes if rows is None else column.codes[rows]
+    if column.levels and all(isinstance(level, bool | np.bool_) for level in column.levels):
+        truth: Mask = np.array(column.levels, dtype=np.bool_)[codes]
+        return truth
+    return drop_unused(Factor(codes, column.levels, column.ordered))
+
+
+def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | None) -> dict[str, Value]:
+    """The columns, with the user's contrasts on the factors they name."""
+    recoded = {name: _recoded(name, columns, given) for name, given in (contrasts or {}).items()}
+    return columns | recoded
+
+
+def recode(name: str, column: Column, rows: Mask | None, known: tuple[object, ...] | None) -> Value:
+    """A column of new data as the fit had it: `known` are the levels it had there, None for numbers."""
+    if known is None:
+        if isinstance(column, Categorical) and _has_values(column):
+            raise DataTypeError(f"Column {name!r} holds labels here; the model was fitted to numbers.")
+        numbers = usable(column, rows)
+        return numbers if not isinstance(numbers, Factor) else np.full(len(numbers), np.nan)
+    value = usable(column, rows)
+    if isinstance(value, Factor):
+        return with_levels(value, known)
+    return with_levels(_labels(value), known)
+
+
+def known_levels(value: Value) -> tuple[object, ...] | None:
+    """The levels of a column, for coding new data; None when it holds numbers."""
+    if isinstance(value, Factor):
+        return value.levels
+    return (False, True) if value.dtype == np.bool_ else None
+
+
+def refuse_infinite(what: str, values: Array, rows: Mask | None = None) -> None:
+    """An error naming the rows, should any value be infinite."""
+    if np.isfinite(np.sum(values)):  # one pass tells in most cases; NaN is for others to judge
+        return
+    _refuse(what, "infinite", np.isinf(values), rows)
+
+
+def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
+    """An error naming the rows, should any value computed be NaN or infinite."""
+    if not np.isfinite(np.sum(values)):
+        _refuse(what, "not finite", ~np.isfinite(values), rows)
+
+
+def row_list(where: Mask, rows: Mask | None) -> str:
+    """Positions in the user's data of some of the rows used, for messages."""
+    positions = np.flatnonzero(where) if rows is None else np.flatnonzero(rows)[where]
+    shown = ", ".join(str(position) for position in positions[:MOST_ROWS_SHOWN].tolist())
+    more = f" and {len(positions) - MOST_ROWS_SHOWN} more" if len(positions) > MOST_ROWS_SHOWN else ""
+    return f"row{'s' if len(positions) > 1 else ''} {shown}{more} (counted from 0)"
+
+
+def _refuse(what: str, problem: str, where: Mask, rows: Mask | None) -> None:
+    if where.any():
+        raise DataError(f"{what} is {problem} in {row_list(where, rows)}; correct or remove these rows.")
+
+
+def _recoded(name: str, columns: Mapping[str, Value], given: Any) -> Value:
+    value = columns.get(name)
+    if value is None:
+        raise DataError(f"contrasts= names {name!r}, which is no predictor of this formula.")
+    if not isinstance(value, Factor) and value.dtype != np.bool_:
+        raise DataTypeError(f"contrasts= names {name!r}, which is numeric; make it categorical first.")
+    factor = value if isinstance(value, Factor) else _labels(value)
+    return Factor(factor.codes, factor.levels, factor.ordered, resolve_contrasts(given))
+
+
+def _labels(values: Array | Mask) -> Factor:
+    levels, codes = np.unique(values, return_inverse=True)
+    return Factor(codes.astype(np.int32), tuple(levels.tolist()))
+
+
+def _has_values(column: Categorical) -> bool:
+    return bool((column.codes >= 0).any())

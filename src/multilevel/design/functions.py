@@ -1,0 +1,157 @@
+"""What do the functions of a formula compute? The names of formula/functions.py, made real.
+
+Those that learn from the data take `_state`, a dictionary that is empty when a model is fitted and
+holds what was learned when new data are coded (formulaic's convention, so that its transforms fit in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from formulaic.transforms import TRANSFORMS, ContrastsRegistry
+
+from multilevel._typing import Array, Mask
+from multilevel.design.factor import Factor, as_factor, interaction, remember_levels, with_levels
+from multilevel.design.group_means import between, within
+from multilevel.design.splines import bs, ns
+from multilevel.errors import DataError
+from multilevel.formula.functions import CONTRAST_CLASSES, NUMPY
+
+State = dict[str, Any]
+_Value = TypeVar("_Value")
+_SUMMARIES: dict[str, Callable[[Array], float]] = {
+    "mean": lambda x: float(np.mean(x)),
+    "median": lambda x: float(np.median(x)),
+    "sd": lambda x: float(np.std(x, ddof=1)),
+    "var": lambda x: float(np.var(x, ddof=1)),
+    "min": lambda x: float(np.min(x)),
+    "max": lambda x: float(np.max(x)),
+}
+
+
+def logarithm(x: Array, base: float | None = None) -> Array:
+    """Natural logarithm, or to another base, as R's `log`."""
+    values: Array = np.log(x) if base is None else np.log(x) / np.log(base)
+    return values
+
+
+def factor(
+    x: Factor | Array, contrasts: Any = None, *, levels: Sequence[object] | None = None, _state: State
+) -> Factor:
+    """A column as labels, with levels in sorted order or in the order given; `C(x, contr.sum)` codes it."""
+    made = remember_levels(as_factor(x), _state)
+    if levels is not None and "levels" not in _state:
+        made = _in_order(made, levels)
+    _state.setdefault("levels", made.levels)
+    return made if contrasts is None else replace(made, contrasts=resolve_contrasts(contrasts))
+
+
+def ordered(x: Factor | Array, levels: Sequence[object] | None = None, *, _state: State) -> Factor:
+    """A column as labels with an order: coded by orthogonal polynomials."""
+    return replace(factor(x, levels=levels, _state=_state), ordered=True)
+
+
+def relevel(x: Factor | Array, ref: object, *, _state: State) -> Factor:
+    """The same labels with another reference level, as R's `relevel`."""
+    made = as_factor(x)
+    first = [level for level in made.levels if str(level) == str(ref)]
+    if not first and "levels" not in _state:
+        raise DataError(f"relevel() has no level {ref!r} to put first; there are {_listed(made.levels)}.")
+    others = [level for level in made.levels if level not in first]
+    return factor(made, levels=[*first, *others], _state=_state)
+
+
+def polynomial(x: Array, degree: int = 1, *, raw: bool = False, _state: State) -> Array:
+    """Orthogonal polynomials of a column, as R's `poly`; `raw=True` gives plain powers."""
+    distinct = len(np.unique(x)) if not _state else degree + 1
+    if degree >= distinct:
+        raise DataError(f"a polynomial of degree {degree} needs more than {distinct} distinct values.")
+    basis: Array = TRANSFORMS["poly"](x, degree, raw=raw, _state=_state)
+    return basis
+
+
+def resolve_contrasts(given: Any) -> Any:
+    """A contrast coding from its name, its class, itself, or its matrix of one row a level."""
+    names = {name: getattr(ContrastsRegistry, name) for name in ("treatment", "sum", "helmert", "poly")}
+    if isinstance(given, str):
+        name = given.removeprefix("contr.").lower()
+        if name not in names:
+            raise DataError(
+                f"There is no coding {given!r}; choose one of {', '.join(names)} or give a matrix."
+            )
+        return names[name]()
+    if isinstance(given, type):
+        return given()
+    if hasattr(given, "get_coding_column_names"):
+        return given
+    return ContrastsRegistry.custom(np.asarray(given, dtype=np.float64))
+
+
+def _summary(name: str) -> Callable[..., float]:
+    """A number computed from the data of the fit and kept: `I(x - mean(x))` is right on new data too."""
+    compute = _SUMMARIES[name]
+
+    def summary(x: Array, *, _state: State) -> float:
+        if "value" not in _state:
+            _state["value"] = compute(x)
+        value: float = _state["value"]
+        return value
+
+    return summary
+
+
+def _in_order(made: Factor, levels: Sequence[object]) -> Factor:
+    ordered_factor = with_levels(replace(made, levels=made.levels), levels)
+    if len(ordered_factor.levels) > len(levels):
+        extra = _listed(ordered_factor.levels[len(levels) :])
+        raise DataError(f"the levels given leave out {extra}; name every level, or drop those rows.")
+    return ordered_factor
+
+
+def _listed(levels: Sequence[object]) -> str:
+    return ", ".join(repr(str(level)) for level in levels)
+
+
+def _where(condition: Mask, yes: npt.ArrayLike, no: npt.ArrayLike) -> npt.NDArray[Any]:
+    return np.where(condition, yes, no)
+
+
+def _isin(values: Factor | Array, labels: Sequence[object]) -> Mask:
+    return values.isin(labels) if isinstance(values, Factor) else np.isin(values, labels)  # type: ignore[arg-type]
+
+
+def _identity(x: _Value) -> _Value:
+    return x
+
+
+CONSTANTS: dict[str, float] = {"pi": np.pi}
+FUNCTIONS: dict[str, Any] = {
+    **{name: getattr(np, name) for name in "log2 log10 log1p exp expm1 sqrt abs sign sin cos tan".split()},
+    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan")},
+    **{name: getattr(np, name) for name in "sinh cosh tanh floor round".split()},
+    **{name: _summary(name) for name in _SUMMARIES},
+    **{name: TRANSFORMS[name] for name in ("scale", "center", "cs", "cr", "cc", *CONTRAST_CLASSES)},
+    "log": logarithm,
+    "ceiling": np.ceil,
+    "ifelse": _where,
+    "pmin": np.minimum,
+    "pmax": np.maximum,
+    "poly": polynomial,
+    "ns": ns,
+    "bs": bs,
+    "within": within,
+    "between": between,
+    "I": _identity,
+    "C": factor,
+    "factor": factor,
+    "ordered": ordered,
+    "relevel": relevel,
+    "interaction": interaction,
+    "contr": ContrastsRegistry,
+    "np": SimpleNamespace(**{name: getattr(np, name) for name in NUMPY - {"isin"}}, isin=_isin),
+}

@@ -1,0 +1,46 @@
+"""Which part of a predictor lies between groups, and which within?
+
+`between(x, g)` is the mean of x in the row's group, `within(x, g)` the deviation from it. On new data a
+group of the fit keeps the mean it had there, so that coefficients keep their meaning; a new group has
+the mean of its own new rows.
+
+Reference: Raudenbush and Bryk (2002), Hierarchical Linear Models, chapter 5 (centring).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.factor import Factor, as_factor, level_text
+
+
+def between(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Array:
+    """Mean of `x` in each row's group (n,)."""
+    labels = as_factor(groups)
+    own = _group_means(x, labels)
+    names = [level_text(level) for level in labels.levels]
+    if "means" not in _state:
+        _state["means"] = dict(zip(names, own.tolist(), strict=True))
+    known: dict[str, float] = _state["means"]
+    means = np.array([known.get(name, mean) for name, mean in zip(names, own.tolist(), strict=True)])
+    per_row: Array = means[labels.codes]
+    return per_row
+
+
+def within(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Array:
+    """Deviation of `x` from its group's mean (n,)."""
+    deviation: Array = x - between(x, groups, _state=_state)
+    return deviation
+
+
+def _group_means(x: Array, groups: Factor) -> Array:
+    """Mean by level (L,); NaN for a level without rows."""
+    counts = np.bincount(groups.codes, minlength=len(groups.levels))
+    shift = float(np.mean(x)) if len(x) else 0.0  # sums of large numbers lose digits
+    sums = np.bincount(groups.codes, weights=x - shift, minlength=len(groups.levels))
+    with np.errstate(invalid="ignore"):
+        means: Array = shift + sums / counts
+    return means

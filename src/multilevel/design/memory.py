@@ -1,0 +1,49 @@
+"""Would a model matrix fit in memory? Asked before it is built."""
+
+from __future__ import annotations
+
+import os
+
+from multilevel.errors import MemoryNeedError
+
+USABLE_FRACTION = 0.8  # of what is available, so that the system keeps working
+_BYTES_PER_NUMBER = 8
+
+
+def available_memory() -> int | None:
+    """Bytes that could be used now; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            found = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return _physical_memory()
+
+
+def require_memory(n_rows: int, widths: dict[str, int]) -> None:
+    """Refuse a matrix of n_rows and sum(widths) columns that would not fit; `widths` is by term."""
+    need = n_rows * sum(widths.values()) * _BYTES_PER_NUMBER
+    available = available_memory()
+    if available is None or need <= USABLE_FRACTION * available:
+        return
+    widest = max(widths, key=lambda term: widths[term])
+    raise MemoryNeedError(
+        f"The model matrix would need {_size(need)} ({n_rows:,} rows by {sum(widths.values()):,} columns), and "
+        f"{_size(available)} are available. Most of it is {widest!r} with {widths[widest]:,} columns: "
+        f"a factor with that many levels belongs in a random effect, (1 | {widest})."
+    )
+
+
+def _physical_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        return None
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.3g} TB"
