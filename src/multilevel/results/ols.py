@@ -84,7 +84,7 @@ def ols(
         Cameron, A. C. & Miller, D. L. (2015). A practitioner's guide to cluster-robust inference.
         Journal of Human Resources 50, 317-372.
     """
-    data_options = {
+    data_options: dict[str, Any] = {
         "weights": weights,
         "freq_weights": freq_weights,
         "offset": offset,
