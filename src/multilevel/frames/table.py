@@ -11,6 +11,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import numpy.typing as npt
 from narwhals.exceptions import DuplicateError
 
 from multilevel._typing import Frame
@@ -95,15 +96,21 @@ def _from_mapping(data: Mapping[Any, Any]) -> Table:
 def _read_from(columns: Mapping[str, Any], name: str) -> Column:
     values = columns[name]
     if type(values) is np.ndarray:
-        if values.ndim != 1:
-            raise DataTypeError(f"Column {name!r} has {values.ndim} dimensions; a column has one.")
-        if values.dtype.kind not in "OUS":
-            return read_array(name, values)
-        return read_series(name, nw.new_series(name, values.astype(object), nw.Object, backend="pandas"))
+        return _read_ndarray(name, values)
     series = nw.from_native(values, series_only=True, pass_through=True)
     if not isinstance(series, nw.Series):
         series = nw.new_series(name, values, backend="pandas")
     return read_series(name, series)
+
+
+def _read_ndarray(name: str, values: npt.NDArray[Any]) -> Column:
+    if values.ndim != 1:
+        raise DataTypeError(f"Column {name!r} has {values.ndim} dimensions; a column has one.")
+    if values.dtype.kind not in "OUS":
+        return read_array(name, values)
+    pandas = nw.Implementation.PANDAS.to_native_namespace()  # hashes text faster than NumPy sorts it
+    objects = pandas.Series(values.astype(object), dtype=object)
+    return read_series(name, nw.from_native(objects, series_only=True))
 
 
 def _common_length(columns: Mapping[str, Any]) -> int:
