@@ -237,6 +237,16 @@ def test_predictions_of_incomplete_rows_are_missing():
     assert np.isnan(predicted[1])
 
 
+def test_new_observations_have_the_weights_of_their_column(sleep, weighted):
+    new = sleep.head(3)
+    by_column = weighted.predict(new, interval="prediction")
+    given = weighted.predict(new[["Days"]], interval="prediction", weights=new["w"])
+    np.testing.assert_allclose(by_column["upper"], given["upper"], rtol=1e-12)
+    np.testing.assert_allclose(by_column, weighted.predict(interval="prediction").head(3), rtol=1e-12)
+    with pytest.raises(DataError, match="3 new rows"):
+        weighted.predict(new, interval="prediction", weights=[1.0, -1.0, 1.0])
+
+
 def test_pickle_round_trip(sleep):
     fit = ml.ols("Reaction ~ Days", sleep, vcov="HC3")
     again = pickle.loads(pickle.dumps(fit))
@@ -252,6 +262,14 @@ def test_simulate_and_refit_find_the_model_again():
     refits = np.array([fit.refit(y).fixef for y in draws.T])
     np.testing.assert_allclose(refits.std(axis=0), np.sqrt(fit.vcov(kind="model").diagonal()), rtol=0.2)
     assert fit.refit(draws[:, 0]).variance.kind == "HC1"
+
+
+def test_comparison_with_a_larger_model_is_the_likelihood_ratio():
+    data = random_data()
+    small, large = ml.ols("y ~ x", data), ml.ols("y ~ x + g", data)
+    comparison = ml.compare(small, large)
+    assert comparison["chisq"][1] == pytest.approx(2.0 * (large.loglik - small.loglik), rel=1e-12)
+    assert comparison["df"][1] == 4
 
 
 def test_update_adds_a_term():
@@ -313,11 +331,18 @@ def test_random_effects_are_sent_to_lmm(sleep):
         ({"vcov": "HC3", "cluster": "g"}, ModelError, "would ignore the clusters in 'g'"),
         ({"cluster": "gg"}, ColumnNotFoundError, "gg"),
         ({"cluster": np.arange(7)}, DataError, "60 rows of the data"),
+        ({"cluster": ["g", "x"]}, DataError, "60 rows of the data"),
     ],
 )
 def test_impossible_variances(options, error, message):
     with pytest.raises(error, match=message):
         ml.ols("y ~ x", random_data(), **options)
+
+
+def test_missing_clusters_can_be_refused():
+    data = random_data().assign(g=lambda d: d["g"].where(d.index != 7))
+    with pytest.raises(DataError, match=r"\bg\b"):
+        ml.ols("y ~ x", data, cluster="g", missing="raise")
 
 
 def test_as_many_coefficients_as_rows():

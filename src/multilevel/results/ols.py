@@ -78,7 +78,7 @@ def ols(
         >>> fit.fixef.round(2)
         array([251.41,  10.47])
         >>> fit.se.round(2), fit.vcov(kind="HC3").diagonal().round(2)
-        (array([6.61, 1.24]), array([32.16,  2.07]))
+        (array([6.61, 1.24]), array([26.87,  1.64]))
 
     References:
         Cameron, A. C. & Miller, D. L. (2015). A practitioner's guide to cluster-robust inference.
