@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel._typing import Array, Codes
+from multilevel._typing import Array, Codes, Mask
 from multilevel.design.design import Design
 from multilevel.fitted.lmm import LMMRecord, Modes
 
@@ -63,14 +63,36 @@ def raw_deviations(Z: Array, residual: Array, weights: Array, codes: Codes) -> A
     For a random intercept this is the level's mean residual: what the level says before shrinkage.
     A level whose rows do not identify its effects gets NaN.
     """
-    gram = sums_by_level(weights[:, None, None] * Z[:, :, None] * Z[:, None, :], codes)
-    moment = sums_by_level((weights * residual)[:, None] * Z, codes)
+    shift = column_shift(Z)
+    centred = Z - shift
+    gram = sums_by_level(weights[:, None, None] * centred[:, :, None] * centred[:, None, :], codes)
+    moment = sums_by_level((weights * residual)[:, None] * centred, codes)
+    deviations = solve_by_level(gram, moment)
+    if shift.any():
+        constant = int(np.argmax(is_constant_one(Z)))
+        deviations[:, constant] -= deviations @ shift
+    return deviations
+
+
+def column_shift(Z: Array) -> Array:
+    """What to subtract from each column (Q,) to keep its digits: its mean, if an intercept can take it up."""
+    ones = is_constant_one(Z)
+    return np.where(ones, 0.0, Z.mean(axis=0)) if ones.any() else np.zeros(Z.shape[1])
+
+
+def is_constant_one(Z: Array) -> Mask:
+    """Which columns (Q,) are the intercept's."""
+    return np.asarray((Z == 1.0).all(axis=0))
+
+
+def solve_by_level(gram: Array, moment: Array) -> Array:
+    """Solve each level's normal equations, (J, Q, Q) and (J, Q); NaN where they are singular."""
     scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
     inverse_scale = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
     scaled = gram * inverse_scale[:, :, None] * inverse_scale[:, None, :]
     identified = np.linalg.eigvalsh(scaled)[:, 0] > RELATIVE_RANK
-    deviations = np.full(moment.shape, np.nan)
     solution = np.linalg.solve(scaled[identified], (moment * inverse_scale)[identified][:, :, None])[:, :, 0]
+    deviations = np.full(moment.shape, np.nan)
     deviations[identified] = solution * inverse_scale[identified]
     return deviations
 
@@ -79,4 +101,4 @@ def sums_by_level(values: Array, codes: Codes) -> Array:
     """Sum the rows of `values` (n, ...) within each level: (J, ...)."""
     flat = values.reshape(len(values), -1)
     columns = [np.bincount(codes, weights=flat[:, column]) for column in range(flat.shape[1])]
-    return np.column_stack(columns).reshape(-1, *values.shape[1:])
+    return np.asarray(np.column_stack(columns).reshape(-1, *values.shape[1:]), dtype=np.float64)

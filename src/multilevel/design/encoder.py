@@ -64,9 +64,9 @@ class Encoder:
 
         `groupings` are the indices of the grouping factors wanted (all by default): the columns of the
         others, and of terms on them, need not be there; `every_term` wants the columns left of every bar
-        all the same, since the variance of a group that is not known depends on them. Incomplete rows are left out and marked in
-        `rows`. New levels of a grouping factor are given to the caller; a new level of a factor in the
-        fixed part or left of a bar is an error, since it has no coefficient.
+        all the same, since the variance of a group that is not known depends on them. Incomplete rows
+        are left out and marked in `rows`. New levels of a grouping factor are given to the caller; a new
+        level of a factor in the fixed part or left of a bar is an error, since it has no coefficient.
         """
         table = read_table(data)
         wanted = frozenset(range(len(self.groups)) if groupings is None else groupings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from multilevel._typing import Array, Codes
@@ -79,7 +80,7 @@ def residual_variance(design: Design, sigma: float) -> Array:
     return constant if design.weights is None else constant / design.weights
 
 
-def marginal_covariance(design: Design, record: LMMRecord, rows: Array) -> Array:
+def marginal_covariance(design: Design, record: LMMRecord, rows: npt.NDArray[np.intp]) -> Array:
     """Covariance (m, m) of the responses in `rows` (m,), random effects integrated out: Z Sigma Z' + R."""
     V = np.diag(residual_variance(design, record.sigma)[rows])
     for term, fit in zip(design.terms, record.terms, strict=True):

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Frame
 from multilevel.clusters.icc import effect_variance
 from multilevel.design.design import Design
 from multilevel.errors import DataError, ModelError, NewLevelsError
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.joint_variance import prediction_variance
-from multilevel.inference.prediction_rows import Rows
+from multilevel.inference.prediction_rows import Rows, over_all_rows, rows_of_data, rows_of_design
 from multilevel.inference.wald import critical_value
 from multilevel.simulation.lmm import draw_effects
 
@@ -51,8 +52,7 @@ class Prediction:
 
 
 def predict_rows(design: Design, record: LMMRecord, rows: Rows, request: Request) -> Prediction:
-    """Predict k rows as requested."""
-    checked(request)
+    """Predict the rows as requested; NaN in rows with missing predictors."""
     included = included_terms(design, request.re)
     if request.new_levels == "error":
         refuse_new_levels(design, rows, included)
@@ -60,14 +60,14 @@ def predict_rows(design: Design, record: LMMRecord, rows: Rows, request: Request
     if request.new_levels == "sample":
         fit = fit + sampled_part(design, record, rows, included, np.random.default_rng(request.seed))
     if request.interval is None:
-        return Prediction(fit, None, None)
+        return Prediction(over_all_rows(fit, rows.complete), None, None)
     variance = error_variance(design, record, rows, included, request.interval == "prediction")
     half = critical_value(request.level, None) * np.sqrt(variance)
-    return Prediction(fit, fit - half, fit + half)
+    return Prediction(*(over_all_rows(value, rows.complete) for value in (fit, fit - half, fit + half)))
 
 
-def checked(request: Request) -> None:
-    """Refuse options that do not exist, or not together."""
+def checked(request: Request) -> Request:
+    """A request whose options exist, and go together."""
     choices = {
         "new_levels": (request.new_levels, ("error", "population", "sample")),
         "interval": (request.interval, (None, "confidence", "prediction")),
@@ -80,12 +80,22 @@ def checked(request: Request) -> None:
             'an interval has no meaning around a sampled effect; new_levels="population" gives the interval '
             "that covers the new levels."
         )
+    return request
 
 
-def included_terms(design: Design, re: Literal["all", "none"] | Sequence[str]) -> tuple[bool, ...]:
-    """Whether each random term is included."""
+def rows_to_predict(
+    design: Design, new: Frame | None, request: Request, weights: npt.ArrayLike | None
+) -> Rows:
+    """The rows of the fit, or new ones with the grouping factors that the request includes."""
+    if new is None:
+        return rows_of_design(design)
+    return rows_of_data(design, new, included_groupings(design, request.re), weights)
+
+
+def included_groupings(design: Design, re: Literal["all", "none"] | Sequence[str]) -> frozenset[int]:
+    """The grouping factors whose random effects are included."""
     if re in ("all", "none"):
-        return tuple(re == "all" for _ in design.terms)
+        return frozenset(range(len(design.groupings)) if re == "all" else ())
     wanted = [re] if isinstance(re, str) else list(re)
     names = [grouping.name for grouping in design.groupings]
     unknown = [name for name in wanted if name not in names]
@@ -93,7 +103,13 @@ def included_terms(design: Design, re: Literal["all", "none"] | Sequence[str]) -
         raise DataError(
             f"re={unknown[0]!r} is no grouping factor of this fit; choose 'all', 'none' or from {names}."
         )
-    return tuple(names[term.grouping] in wanted for term in design.terms)
+    return frozenset(map(names.index, wanted))
+
+
+def included_terms(design: Design, re: Literal["all", "none"] | Sequence[str]) -> tuple[bool, ...]:
+    """Whether each random term is included."""
+    groupings = included_groupings(design, re)
+    return tuple(term.grouping in groupings for term in design.terms)
 
 
 def refuse_new_levels(design: Design, rows: Rows, included: Sequence[bool]) -> None:
@@ -139,7 +155,7 @@ def sampled_part(
     """Z b (k,) with one draw of b for each unseen level, the same in all of its rows."""
     total = np.zeros(len(rows.X))
     for k, term in enumerate(design.terms):
-        unseen = rows.unseen[term.grouping]
+        unseen = rows.new_codes[term.grouping]
         if included[k] and (unseen >= 0).any():
             drawn = draw_effects(record.terms[k], record.sigma, int(unseen.max()) + 1, rng)
             total += np.where(unseen >= 0, (rows.Z[k] * drawn[unseen]).sum(axis=1), 0.0)
@@ -161,9 +177,16 @@ def error_variance(
             variance = variance + np.where(rows.codes[fit.grouping] < 0, between, 0.0)
         elif observation:
             variance = variance + between
-    return variance + new_error_variance(record, rows) if observation else variance
+    return variance + new_error_variance(design, record, rows) if observation else variance
 
 
-def new_error_variance(record: LMMRecord, rows: Rows) -> Array:
+def new_error_variance(design: Design, record: LMMRecord, rows: Rows) -> Array:
     """Residual variance (k,) of new observations: sigma^2, over their precision weights."""
-    return record.sigma**2 / (np.ones(len(rows.X)) if rows.weights is None else rows.weights)
+    if rows.weights is not None:
+        return record.sigma**2 / rows.weights
+    if design.weights is not None:
+        raise DataError(
+            "the fit has precision weights, and a prediction interval needs those of the new rows: "
+            "pass predict(..., weights=), one positive number a row."
+        )
+    return np.full(len(rows.X), record.sigma**2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from multilevel._typing import Array
 from multilevel.inference.wald import CoefficientTable, wald_limits
 
-Columns = dict[str, object]  # name -> column, ready for frames.output.to_frame
+Columns = dict[str, Any]  # name -> column, ready for frames.output.to_frame
 
 
 def fixed_columns(table: CoefficientTable, conf_level: float | None, exponentiate: bool) -> Columns:

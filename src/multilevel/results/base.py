@@ -245,6 +245,6 @@ class Fit(ABC, Generic[RecordT]):
     def __maketables_default_stat_keys__(self) -> list[str]:
         return ["N", "aic", "bic"]
 
-    def _frame(self, columns: Mapping[str, object]) -> Frame:
+    def _frame(self, columns: Mapping[str, Any]) -> Frame:
         """A table in the user's own kind of frame."""
         return to_frame(columns, self.design.frame_kind)

@@ -12,6 +12,8 @@ from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, ModelError
 from multilevel.frames.table import read_table
 
+Indices = npt.NDArray[np.intp]  # row numbers
+
 
 def checked_response(y: npt.ArrayLike, design: Design) -> Array:
     """A new response over the rows used (n,), from one over those rows or over all rows of the data."""
@@ -50,7 +52,7 @@ def checked_columns(columns: dict[str, Array], data: Frame) -> dict[str, Array]:
     return columns
 
 
-def rows_of_level(design: Design, group: object, factor: str | None) -> Array:
+def rows_of_level(design: Design, group: object, factor: str | None) -> Indices:
     """Indices (m,) of the rows in one level of a grouping factor, by default of that with fewest levels."""
     grouping = named_grouping(design, factor)
     if str(group) not in grouping.levels:

@@ -109,8 +109,8 @@ def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None
 
 def listed(fits: Sequence[AnyFit | Sequence[AnyFit]]) -> list[AnyFit]:
     """The fits, whether given one by one or as one list."""
-    single = len(fits) == 1 and isinstance(fits[0], Sequence)
-    given = list(fits[0]) if single else list(fits)  # type: ignore[arg-type]
+    one_list = len(fits) == 1 and isinstance(fits[0], Sequence)
+    given: list[Any] = list(fits[0] if one_list else fits)  # type: ignore[arg-type]
     for fit in given:
         if not isinstance(fit, Fit):
             raise DataTypeError(

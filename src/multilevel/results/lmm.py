@@ -25,8 +25,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
-from multilevel.inference.prediction import Prediction, Request, predict_rows
-from multilevel.inference.prediction_rows import rows_of_data, rows_of_design
+from multilevel.inference.prediction import Prediction, Request, checked, predict_rows, rows_to_predict
 from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
@@ -166,6 +165,7 @@ class LMMFit(Fit[LMMRecord]):
         exponentiate: bool = False,
     ) -> Frame:
         """Estimates under broom's names: coefficients, SDs and correlations, or random effects."""
+        checked_choice("effects", effects, ("fixed", "ran_pars", "ran_vals"))
         if effects == "ran_pars":
             refuse_wald_limits(conf_int)
             return self._frame(ran_pars_columns(self.record))
@@ -262,8 +262,8 @@ class LMMFit(Fit[LMMRecord]):
             seed: of the draws for new_levels="sample".
         """
         checked_choice("kind", kind, ("response", "link"))
-        request = Request(re=re, new_levels=new_levels, interval=interval, level=level, seed=seed)
-        rows = rows_of_design(self.design) if new is None else rows_of_data(self.design, new, weights)
+        request = checked(Request(re, new_levels, interval, level, seed))
+        rows = rows_to_predict(self.design, new, request, weights)
         prediction = predict_rows(self.design, self.record, rows, request)
         return prediction.fit if interval is None else self._frame(interval_columns(prediction))
 

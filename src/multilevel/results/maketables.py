@@ -6,6 +6,8 @@ of it is imported here. https://github.com/py-econometrics/maketables
 
 from __future__ import annotations
 
+import numpy.typing as npt
+
 from multilevel._typing import Frame
 from multilevel.frames.output import to_frame
 from multilevel.inference.wald import CoefficientTable, two_sided_p, wald_limits
@@ -30,7 +32,7 @@ def coefficient_frame(table: CoefficientTable) -> Frame:
     maketables cannot do without p-values; a table that makes no test gives those of the normal.
     """
     low, high = wald_limits(table, 0.95)
-    columns = {
+    columns: dict[str, npt.ArrayLike] = {
         "Coefficient": list(table.term),
         "b": table.estimate,
         "se": table.std_error,

@@ -1,0 +1,96 @@
+"""Comparisons of fits: R's likelihood-ratio tests, and what must not be compared."""
+
+import numpy as np
+import pytest
+
+import multilevel as ml
+from multilevel.errors import DataError, DataTypeError, ModelError
+from reference_cases import load_case
+
+INTERCEPTS = "Reaction ~ Days + (1 | Subject)"
+SLOPES = "Reaction ~ Days + (1 + Days | Subject)"
+
+
+@pytest.fixture(scope="module")
+def intercepts(sleepstudy):
+    return ml.lmm(INTERCEPTS, sleepstudy)
+
+
+@pytest.fixture(scope="module")
+def slopes(sleepstudy):
+    return ml.lmm(SLOPES, sleepstudy)
+
+
+def test_the_likelihood_ratio_test_of_the_course(intercepts, slopes):
+    expected = load_case("lmm_sleepstudy_m2_reml")["lrt"]["m1"]
+    table = ml.compare(intercepts, slopes).frame
+    assert list(table["formula"]) == [INTERCEPTS, SLOPES]
+    for column, name in [("npar", "n_par"), ("aic", "AIC"), ("bic", "BIC"), ("loglik", "loglik")]:
+        np.testing.assert_allclose(table[column], expected[name], atol=1e-6)
+    assert np.isnan(table["chisq"][0])
+    assert table["chisq"][1] == pytest.approx(expected["chisq"], abs=1e-6)
+    assert table["df"][1] == 2
+    assert table["p_value"][1] == pytest.approx(expected["p"], rel=1e-5)
+    assert table["p_boundary"][1] == pytest.approx(3.96e-10, rel=1e-3)
+
+
+def test_the_order_and_the_form_of_the_arguments_do_not_matter(intercepts, slopes):
+    given = ml.compare(slopes, intercepts, names=["slopes", "intercepts"])
+    assert given.models == ("intercepts", "slopes")
+    listed = ml.compare([intercepts, slopes])
+    np.testing.assert_allclose(given["chisq"], listed["chisq"])
+
+
+def test_a_maximum_likelihood_fit_is_not_refitted(sleepstudy, intercepts):
+    by_ml = ml.lmm(SLOPES, sleepstudy, reml=False)
+    comparison = ml.compare(intercepts, by_ml)
+    assert any("Refitted by maximum likelihood: 1 (" in note for note in comparison.notes)
+    assert comparison["loglik"][1] == by_ml.loglik
+    assert intercepts.reml
+
+
+def test_least_squares_compares_with_a_mixed_model(sleepstudy, intercepts):
+    naive = ml.ols("Reaction ~ Days", sleepstudy)
+    comparison = ml.compare(naive, intercepts)
+    assert list(comparison["npar"]) == [3, 4]
+    # R: anova(lmer(Reaction ~ Days + (1 | Subject)), lm(Reaction ~ Days)): logLik -950.15, -897.04
+    np.testing.assert_allclose(comparison["loglik"], [-950.1465, -897.0393], atol=1e-4)
+    assert comparison["p_boundary"][1] == pytest.approx(comparison["p_value"][1] / 2)
+
+
+def test_the_printed_comparison(intercepts, slopes):
+    text = str(ml.compare(intercepts, slopes))
+    assert "Model 1: " + INTERCEPTS in text
+    assert "42.139   2  7.07e-10" in text
+    assert "p (boundary)" in text
+    assert "nan" not in text
+    assert "<table" in ml.compare(intercepts, slopes)._repr_html_()
+
+
+def test_fits_to_other_rows_are_refused(sleepstudy, slopes):
+    fewer = ml.lmm(INTERCEPTS, sleepstudy.iloc[:170])
+    with pytest.raises(ModelError, match="180 rows and fit 2 uses 170"):
+        ml.compare(slopes, fewer)
+    gaps = sleepstudy.assign(Days=sleepstudy["Days"].astype(float).where(sleepstudy.index != 3))
+    with pytest.raises(ModelError, match="complete for both"):
+        ml.compare(slopes, ml.lmm(INTERCEPTS, gaps))
+
+
+def test_fits_to_other_responses_are_refused(sleepstudy, slopes):
+    with pytest.raises(ModelError, match=r"'log\(Reaction\)'"):
+        ml.compare(slopes, ml.lmm("log(Reaction) ~ Days + (1 | Subject)", sleepstudy))
+
+
+def test_fits_that_count_rows_differently_are_refused(sleepstudy, slopes):
+    counted = ml.lmm(INTERCEPTS, sleepstudy, freq_weights=np.full(180, 2.0))
+    with pytest.raises(ModelError, match="freq_weights"):
+        ml.compare(slopes, counted)
+
+
+def test_what_is_no_fit_is_refused(slopes):
+    with pytest.raises(DataTypeError, match="takes fits"):
+        ml.compare(slopes, "m2")
+    with pytest.raises(DataError, match="at least two"):
+        ml.compare(slopes)
+    with pytest.raises(DataError, match="names"):
+        ml.compare(slopes, slopes, names=["one"])
