@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
+from reference.doubts import all_doubts
 from reference_cases import (
+    REFERENCE,
     align_names,
     case_data,
     case_names,
@@ -121,3 +125,28 @@ def test_interactions_are_aligned_whatever_their_order() -> None:
 def test_doubtful_cases_are_listed() -> None:
     assert warnings_about("gee_sleepstudy_unstructured")
     assert warnings_about("lmm_rail") == []
+    listed = json.loads((REFERENCE / "trust.json").read_text(encoding="utf-8"))["cases"]
+    assert listed == all_doubts()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tolerance"),
+    [  # absolute, on the log-likelihood: each pair is the same model by two packages
+        ("tmb_sleepstudy_gaussian", "lmm_sleepstudy_m2_ml", 1e-6),
+        ("nlme_sleep_lme_reml", "lmm_sleepstudy_m2_reml", 1e-6),
+        ("tmb_cbpp", "glmm_cbpp_laplace", 1e-5),  # glmer's inner tolerance
+        ("tmb_epil_poisson", "glmm_epil_ri", 1e-5),
+    ],
+)
+def test_packages_agree_on_the_same_model(one: str, other: str, tolerance: float) -> None:
+    first, second = (load_case(name)["criteria"]["loglik"] for name in (one, other))
+    assert first == pytest.approx(second, abs=tolerance)
+
+
+def test_numbers_in_print_are_met() -> None:
+    empty, slope = load_case("lmm_sleepstudy_m0_reml"), load_case("lmm_sleepstudy_m2_reml")
+    assert round(empty["criteria"]["reml_criterion"], 1) == 1904.3
+    assert round(empty["icc"]["ICC_adjusted"], 3) == 0.395
+    assert round(slope["criteria"]["reml_criterion"], 1) == 1743.6
+    assert round(slope["varcorr"][0]["var"][1], 2) == 35.07
+    assert load_case("icc_anova_school_prevention")["anova"]["F"] == pytest.approx(33.953, abs=5e-4)

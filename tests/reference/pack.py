@@ -2,8 +2,7 @@
 
     python tests/reference/pack.py FOLDER
 
-FOLDER holds `cases/*.json`, `data/*.csv[.gz]`, `data/datasets.json` and `trust.json`. The same input
-gives the same bytes.
+FOLDER holds `cases/*.json`, `data/*.csv[.gz]` and `data/datasets.json`. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ def main(source: Path) -> None:
     """Replace the archives by what `source` holds."""
     for family, cases in read_cases(source / "cases").items():
         write(HERE / "cases" / f"{family}.json.xz", to_json(cases))
-    for path in sorted((source / "data").glob("*.csv*")):
+    for path in sorted([*(source / "data").glob("*.csv"), *(source / "data").glob("*.csv.gz")]):
         write(HERE / "data" / f"{path.name.split('.')[0]}.csv.xz", read_bytes(path))
     write(HERE / "data" / "datasets.json.xz", to_json(read_shapes(source / "data" / "datasets.json")))
-    (HERE / "trust.json").write_text((source / "trust.json").read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def read_cases(folder: Path) -> dict[str, dict[str, Any]]:
