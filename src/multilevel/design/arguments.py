@@ -24,6 +24,11 @@ class Given:
     freq_weights: Numeric | None
     offset: Numeric | None
 
+    @property
+    def counts(self) -> Array | None:
+        """The frequency weights."""
+        return None if self.freq_weights is None else self.freq_weights.values
+
     def missing(self) -> dict[str, Mask | None]:
         """Rows in which an argument has no value."""
         given = {"weights=": self.weights, "freq_weights=": self.freq_weights, "offset=": self.offset}

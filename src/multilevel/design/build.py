@@ -8,11 +8,12 @@ from itertools import chain
 from typing import Any
 
 from multilevel._typing import Array, Frame
-from multilevel.design.arguments import Given, RowNumbers, in_rows, read_given
+from multilevel.design.arguments import RowNumbers, in_rows, read_given
 from multilevel.design.columns import (
     known_levels,
-    missing_rows,
+    missing_in,
     read_columns,
+    read_labels,
     refuse_not_finite,
     usable,
     with_contrasts,
@@ -22,13 +23,13 @@ from multilevel.design.encoder import Encoder
 from multilevel.design.expressions import Columns
 from multilevel.design.model_terms import columns_of_all, columns_of_sides, formula_sides
 from multilevel.design.offsets import total_offset
-from multilevel.design.random_terms import RandomPart, code_random_part, row_labels
+from multilevel.design.random_terms import code_random_part, row_labels
 from multilevel.design.rank import independent_columns, take_columns
 from multilevel.design.response import evaluate_response, refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
 from multilevel.design.sides import INTERCEPT, LearnedSides, Matrix, learn_sides
 from multilevel.formula.terms import Formula
-from multilevel.frames.table import Column, Table, read_table
+from multilevel.frames.table import read_table
 
 
 def build_design(
@@ -57,7 +58,8 @@ def build_design(
     table = read_table(data)
     given = read_given(table, weights, freq_weights, offset)
     source = read_columns(table, _computed_columns(formula, table.names))
-    rows = _used_rows(formula, table, source, given, extra_columns, missing)
+    labelled = read_labels(table, [*_label_columns(formula, table.names), *extra_columns])
+    rows = choose_rows(table.n_rows, missing_in(source | labelled) | given.missing(), given.counts, missing)
     columns = with_contrasts({name: usable(each, rows.mask) for name, each in source.items()}, contrasts)
     sides, learned = _code_sides(formula, columns, rows)
     fixed, *left_of_bars = sides
@@ -76,11 +78,26 @@ def build_design(
         weights=arguments.weights,
         freq_weights=arguments.freq_weights,
         offset=total_offset(
-            formula.offsets, columns, learned.memory, arguments.offset, rows.n_used, rows.mask
+            formula.offsets,
+            columns,
+            learned.memory,
+            given=arguments.offset,
+            n=rows.n_used,
+            rows=rows.mask,
         ),
         rows=rows.as_mask(),
         dropped=_dropped(rows, fixed, kept),
-        encoder=_encoder(formula, columns, learned, random, kept, offset, weights),
+        encoder=Encoder(
+            formula=formula,
+            levels={name: known_levels(value) for name, value in columns.items()},
+            sides=learned,
+            kept=kept,
+            widths=tuple(term.n_columns for term in random.terms),
+            term_groupings=tuple(term.grouping for term in random.terms),
+            groups=random.coders,
+            offset=_where_given(offset),
+            weights=_where_given(weights),
+        ),
         frame_kind=table.kind,
     )
 
@@ -93,19 +110,9 @@ def _computed_columns(formula: Formula, available: tuple[str, ...]) -> tuple[str
     return (*columns_of_all(expressions, available), *columns_of_sides(formula_sides(formula), available))
 
 
-def _used_rows(
-    formula: Formula,
-    table: Table,
-    source: Mapping[str, Column],
-    given: Given,
-    extra_columns: Sequence[str],
-    policy: str,
-) -> UsedRows:
-    groups = chain.from_iterable(bar.factor for bar in formula.bars)
-    also = {name: table.column(name) for name in [*groups, *extra_columns] if name in table.names}
-    missing = {name: missing_rows(column) for name, column in {**source, **also}.items()}
-    counts = None if given.freq_weights is None else given.freq_weights.values
-    return choose_rows(table.n_rows, missing | given.missing(), counts, policy)
+def _label_columns(formula: Formula, available: tuple[str, ...]) -> list[str]:
+    """Columns that only say which group a row belongs to."""
+    return [part for bar in formula.bars for part in bar.factor if part in available]
 
 
 def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[list[Matrix], LearnedSides]:
@@ -113,7 +120,8 @@ def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[lis
     sides, learned = learn_sides(formula_sides(formula), columns, rows.n_used)
     for side in sides:
         for name, column in zip(side.names, side.values.T, strict=True):
-            refuse_not_finite(f"'{name}'", column, rows.mask)
+            if name not in columns:  # those were looked at when they were read
+                refuse_not_finite(f"'{name}'", column, rows.mask)
     return sides, learned
 
 
@@ -128,23 +136,6 @@ def _dropped(rows: UsedRows, fixed: Matrix, kept: Sequence[int]) -> Dropped:
     return Dropped(rows.n_total, rows.n_missing, rows.missing_by_column, dependent)
 
 
-def _encoder(
-    formula: Formula,
-    columns: Columns,
-    learned: LearnedSides,
-    random: RandomPart,
-    kept: tuple[int, ...],
-    offset: RowNumbers | None,
-    weights: RowNumbers | None,
-) -> Encoder:
-    return Encoder(
-        formula=formula,
-        levels={name: known_levels(value) for name, value in columns.items()},
-        sides=learned,
-        kept=kept,
-        widths=tuple(term.n_columns for term in random.terms),
-        term_groupings=tuple(term.grouping for term in random.terms),
-        groups=random.coders,
-        offset=offset if isinstance(offset, str) else offset is not None,
-        weights=weights if isinstance(weights, str) else None,
-    )
+def _where_given(given: RowNumbers | None) -> str | bool:
+    """The column that an argument named; True when it was an array, False when it was not given."""
+    return given if isinstance(given, str) else given is not None

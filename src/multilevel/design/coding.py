@@ -11,8 +11,9 @@ from formulaic.transforms.contrasts import Contrasts, PolyContrasts, TreatmentCo
 
 from multilevel._typing import Array, Codes
 from multilevel.design.expressions import Value, plain_name
-from multilevel.design.factor import Factor, as_factor, level_text, with_levels
+from multilevel.design.factor import Factor, as_factor, with_levels
 from multilevel.errors import DataError, NewLevelsError
+from multilevel.frames.labels import label_text
 
 MOST_LEVELS_SHOWN = 5
 
@@ -48,14 +49,6 @@ class Numbers:
 
     parts: tuple[Column, ...]
 
-    def width(self, full: bool) -> int:
-        """Number of columns."""
-        return len(self.parts)
-
-    def columns(self, full: bool) -> tuple[Column, ...]:
-        """The columns."""
-        return self.parts
-
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -64,16 +57,6 @@ class Labels:
     expression: str
     codes: Codes  # (n,)
     coding: Coding
-
-    def width(self, full: bool) -> int:
-        """Number of columns, with all levels or without the one the intercept stands for."""
-        levels = list(self.coding.levels)
-        return len(levels) if full else len(self.coding.contrasts.get_coding_column_names(levels))
-
-    def columns(self, full: bool) -> tuple[Column, ...]:
-        """The columns, named by level."""
-        names, table = _indicators(self) if full else _contrasts(self)
-        return tuple(Column(name, table[:, j], self.codes) for j, name in enumerate(names))
 
 
 Coded: TypeAlias = Numbers | Labels
@@ -95,6 +78,22 @@ def code_value(expression: str, value: Value, n: int, codings: Codings) -> Coded
     return Numbers(tuple(Column(name, values, None) for name, values in parts))
 
 
+def count_columns(coded: Coded, full: bool) -> int:
+    """Number of columns, where `full` codes all levels of a factor, also the one the intercept stands for."""
+    if isinstance(coded, Numbers):
+        return len(coded.parts)
+    levels = list(coded.coding.levels)
+    return len(levels) if full else len(coded.coding.contrasts.get_coding_column_names(levels))
+
+
+def make_columns(coded: Coded, full: bool) -> tuple[Column, ...]:
+    """The columns of a factor of a term."""
+    if isinstance(coded, Numbers):
+        return coded.parts
+    names, table = _indicators(coded) if full else _contrasts(coded)
+    return tuple(Column(name, table[:, j], coded.codes) for j, name in enumerate(names))
+
+
 def _code_labels(expression: str, factor: Factor, codings: Codings) -> Labels:
     if expression not in codings:
         codings[expression] = _learn(expression, factor)
@@ -108,10 +107,10 @@ def _code_labels(expression: str, factor: Factor, codings: Codings) -> Labels:
 
 def _learn(expression: str, factor: Factor) -> Coding:
     if len(factor.levels) < 2:
-        only = f" ({level_text(factor.levels[0])!r})" if factor.levels else ""
+        only = f" ({label_text(factor.levels[0])!r})" if factor.levels else ""
         name = plain_name(expression)
         raise DataError(
-            f"{name!r} has one level{only} among the rows used, so it explains nothing; drop it from the formula."
+            f"{name!r} has one level{only} in the rows used, so it explains nothing; leave it out."
         )
     default = PolyContrasts() if factor.ordered else TreatmentContrasts()
     return Coding(factor.levels, factor.contrasts or default)
@@ -120,7 +119,7 @@ def _learn(expression: str, factor: Factor) -> Coding:
 def _indicators(labels: Labels) -> tuple[list[str], Array]:
     """Names (L,) and table (L, L): one column a level, whatever the contrasts."""
     levels, name = labels.coding.levels, plain_name(labels.expression)
-    return [f"{name}[{level_text(level)}]" for level in levels], np.eye(len(levels))
+    return [f"{name}[{label_text(level)}]" for level in levels], np.eye(len(levels))
 
 
 def _contrasts(labels: Labels) -> tuple[list[str], Array]:
@@ -133,7 +132,7 @@ def _contrasts(labels: Labels) -> tuple[list[str], Array]:
         raise DataError(f"The contrasts of {name!r} do not fit its {len(levels)} levels: {error}") from error
     shape = contrasts.get_factor_format(levels, reduced_rank=True)
     fields = contrasts.get_coding_column_names(levels, reduced_rank=True)
-    return [shape.format(name=name, field=level_text(field)) for field in fields], table
+    return [shape.format(name=name, field=label_text(field)) for field in fields], table
 
 
 def _named_columns(name: str, value: Any) -> Mapping[str, Any]:
@@ -148,9 +147,9 @@ def _named_columns(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def _unseen(expression: str, unseen: list[object], known: tuple[object, ...]) -> str:
-    shown = ", ".join(repr(level_text(level)) for level in unseen[:MOST_LEVELS_SHOWN])
+    shown = ", ".join(repr(label_text(level)) for level in unseen[:MOST_LEVELS_SHOWN])
     more = f" and {len(unseen) - MOST_LEVELS_SHOWN} more" if len(unseen) > MOST_LEVELS_SHOWN else ""
-    levels = ", ".join(repr(level_text(level)) for level in known[:MOST_LEVELS_SHOWN])
+    levels = ", ".join(repr(label_text(level)) for level in known[:MOST_LEVELS_SHOWN])
     return (
         f"{plain_name(expression)!r} has levels that the fit has not seen: {shown}{more}. "
         f"Its coefficients are known for {levels}{', ...' if len(known) > MOST_LEVELS_SHOWN else ''} only."

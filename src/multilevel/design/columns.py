@@ -26,6 +26,16 @@ def read_columns(table: Table, names: Iterable[str]) -> dict[str, Column]:
     return columns
 
 
+def read_labels(table: Table, names: Iterable[str]) -> dict[str, Column]:
+    """Columns by name, of which only the labels matter."""
+    return {name: table.column(name) for name in names}
+
+
+def missing_in(columns: Mapping[str, Column]) -> dict[str, Mask | None]:
+    """The rows in which each column is missing."""
+    return {name: missing_rows(column) for name, column in columns.items()}
+
+
 def missing_rows(column: Column) -> Mask | None:
     """Rows in which the column is missing; None when there are none."""
     if isinstance(column, Numeric):

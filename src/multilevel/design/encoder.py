@@ -55,7 +55,7 @@ class Encoder:
     term_groupings: tuple[int, ...]  # (terms,) index of each bar's grouping factor
     groups: tuple[GroupCoder, ...]  # for each grouping factor
     offset: str | bool  # column that offset= named; True for an array, False for none
-    weights: str | None  # column that weights= named
+    weights: str | bool  # the same for weights=
 
     def encode(
         self, data: Frame, groupings: Collection[int] | None = None, *, every_term: bool = False
@@ -81,7 +81,12 @@ class Encoder:
             new_codes=tuple(levels.new_codes for levels in found),
             new_levels=tuple(levels.new_labels for levels in found),
             offset=total_offset(
-                self.formula.offsets, new.columns, self.sides.memory, new.offset, new.n, new.rows
+                self.formula.offsets,
+                new.columns,
+                self.sides.memory,
+                given=new.offset,
+                n=new.n,
+                rows=new.rows,
             ),
             weights=new.weights,
             rows=new.rows,
@@ -117,7 +122,7 @@ def _read(encoder: Encoder, table: Table, wanted: frozenset[int], terms: tuple[i
     source = read_columns(table, _needed(encoder, table.names, wanted, terms))
     groups = [table.column(name) for name in _group_columns(encoder, table.names, wanted)]
     offset = read_numbers("offset", _offset_column(encoder), table)
-    weights = read_numbers("weights", encoder.weights if encoder.weights in table.names else None, table)
+    weights = read_numbers("weights", _weights_column(encoder, table.names), table)
     given = [column for column in (offset, weights) if column is not None]
     rows = _complete(table.n_rows, [*source.values(), *groups, *given])
     return _NewColumns(
@@ -155,6 +160,11 @@ def _offset_column(encoder: Encoder) -> str | None:
             "fit with offset(column) in the formula, or with offset='column'."
         )
     return encoder.offset or None
+
+
+def _weights_column(encoder: Encoder, available: tuple[str, ...]) -> str | None:
+    """New data may come without weights: only some predictions ask for them."""
+    return encoder.weights if isinstance(encoder.weights, str) and encoder.weights in available else None
 
 
 def _complete(n: int, columns: Iterable[Column]) -> Mask:

@@ -10,6 +10,7 @@ from formulaic.transforms.contrasts import Contrasts
 
 from multilevel._typing import Array, Codes, Mask
 from multilevel.errors import DataError
+from multilevel.frames.labels import label_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +56,8 @@ def as_factor(values: Factor | Array | Mask) -> Factor:
 
 def used_levels(codes: Codes, n_levels: int) -> tuple[Codes, list[int]]:
     """Codes without gaps, and which of the levels are left (in their order)."""
-    present = np.bincount(codes, minlength=n_levels) > 0
+    present: Mask = np.zeros(n_levels, dtype=np.bool_)
+    present[codes] = True
     if present.all():
         return codes, list(range(n_levels))
     rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
@@ -73,17 +75,12 @@ def with_levels(factor: Factor, known: Sequence[object]) -> Factor:
 
     Levels are matched by how they are written, so that 7, 7.0 and "7" are the same.
     """
-    position: dict[str, int] = {level_text(level): i for i, level in enumerate(known)}
-    new = [level for level in factor.levels if level_text(level) not in position]
-    position |= {level_text(level): len(known) + i for i, level in enumerate(new)}
-    lookup = np.array([position[level_text(level)] for level in factor.levels], dtype=np.int32)
+    position: dict[str, int] = {label_text(level): i for i, level in enumerate(known)}
+    new = [level for level in factor.levels if label_text(level) not in position]
+    position |= {label_text(level): len(known) + i for i, level in enumerate(new)}
+    lookup = np.array([position[label_text(level)] for level in factor.levels], dtype=np.int32)
     codes = lookup[factor.codes] if len(lookup) else factor.codes
     return replace(factor, codes=codes, levels=(*known, *new))
-
-
-def level_text(level: object) -> str:
-    """How a level is written in names and messages."""
-    return str(int(level)) if isinstance(level, float) and level.is_integer() else str(level)
 
 
 def interaction(*parts: Factor | Array) -> Factor:

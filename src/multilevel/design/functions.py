@@ -20,7 +20,7 @@ from multilevel.design.factor import Factor, as_factor, interaction, remember_le
 from multilevel.design.group_means import between, within
 from multilevel.design.splines import bs, ns
 from multilevel.errors import DataError
-from multilevel.formula.functions import CONTRAST_CLASSES, NUMPY
+from multilevel.formula.functions import CONTRAST_CLASSES, ELEMENTWISE, NUMPY
 
 State = dict[str, Any]
 _Value = TypeVar("_Value")
@@ -131,12 +131,13 @@ def _identity(x: _Value) -> _Value:
 
 CONSTANTS: dict[str, float] = {"pi": np.pi}
 FUNCTIONS: dict[str, Any] = {
-    **{name: getattr(np, name) for name in "log2 log10 log1p exp expm1 sqrt abs sign sin cos tan".split()},
-    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan")},
-    **{name: getattr(np, name) for name in "sinh cosh tanh floor round".split()},
+    **{name: getattr(np, name) for name in ELEMENTWISE if hasattr(np, name)},
     **{name: _summary(name) for name in _SUMMARIES},
     **{name: TRANSFORMS[name] for name in ("scale", "center", "cs", "cr", "cc", *CONTRAST_CLASSES)},
     "log": logarithm,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
     "ceiling": np.ceil,
     "ifelse": _where,
     "pmin": np.minimum,

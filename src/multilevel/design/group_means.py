@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.design.factor import Factor, as_factor, level_text
+from multilevel.design.factor import Factor, as_factor
+from multilevel.frames.labels import label_text
 
 
 def between(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Array:
     """Mean of `x` in each row's group (n,)."""
     labels = as_factor(groups)
     own = _group_means(x, labels)
-    names = [level_text(level) for level in labels.levels]
+    names = [label_text(level) for level in labels.levels]
     if "means" not in _state:
         _state["means"] = dict(zip(names, own.tolist(), strict=True))
     known: dict[str, float] = _state["means"]

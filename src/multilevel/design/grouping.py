@@ -15,8 +15,9 @@ import numpy.typing as npt
 from multilevel._typing import Codes
 from multilevel.design.design import Grouping
 from multilevel.design.expressions import plain_name
-from multilevel.design.factor import level_text, used_levels
+from multilevel.design.factor import used_levels
 from multilevel.errors import ModelError
+from multilevel.frames.labels import label_text
 from multilevel.frames.table import Categorical
 
 Keys = npt.NDArray[np.int64]
@@ -48,15 +49,12 @@ def group_name(expressions: Sequence[str]) -> str:
 def code_groups(expressions: Sequence[str], parts: Sequence[Categorical]) -> tuple[Grouping, GroupCoder]:
     """Levels of a factor or of an interaction in the data of the fit, unused ones left out."""
     used = [used_levels(part.codes, len(part.levels)) for part in parts]
-    labels = [[level_text(part.levels[i]) for i in kept] for part, (_, kept) in zip(parts, used, strict=True)]
-    keys = _combine([codes for codes, _ in used], [len(kept) for _, kept in used])
-    present, codes = (
-        _distinct(keys, len(labels[0])) if len(parts) > 1 else (np.arange(len(labels[0])), used[0][0])
-    )
+    labels = [[label_text(part.levels[i]) for i in kept] for part, (_, kept) in zip(parts, used, strict=True)]
+    present, codes = _levels_present([codes for codes, _ in used], [len(kept) for _, kept in used])
     name = group_name(expressions)
     grouping = Grouping(name, codes, tuple(_key_labels(present, labels)))
     tables = tuple({label: i for i, label in enumerate(each)} for each in labels)
-    return grouping, GroupCoder(tuple(expressions), tables, present.astype(np.int64))
+    return grouping, GroupCoder(tuple(expressions), tables, present)
 
 
 def find_groups(coder: GroupCoder, parts: Sequence[Categorical]) -> FoundLevels:
@@ -86,7 +84,14 @@ def _combine(codes: Sequence[Codes], sizes: Sequence[int]) -> Keys:
     return keys
 
 
-def _distinct(keys: Keys, first_size: int) -> tuple[Keys, Codes]:
+def _levels_present(codes: Sequence[Codes], sizes: Sequence[int]) -> tuple[Keys, Codes]:
+    """The combinations of codes that occur, and each row's index among them; one part is coded already."""
+    if len(codes) == 1:
+        return np.arange(sizes[0], dtype=np.int64), codes[0]
+    return _distinct(_combine(codes, sizes))
+
+
+def _distinct(keys: Keys) -> tuple[Keys, Codes]:
     """The distinct keys in increasing order, and each row's index among them."""
     span = int(keys.max()) + 1
     if span > 4 * len(keys) + 1024:
@@ -100,6 +105,8 @@ def _distinct(keys: Keys, first_size: int) -> tuple[Keys, Codes]:
 
 def _key_labels(keys: Keys, labels: Sequence[Sequence[str]]) -> list[str]:
     """Text of combined levels, "A:a"."""
+    if len(labels) == 1:
+        return list(labels[0])
     columns: list[list[str]] = []
     rest = keys
     for each in reversed(labels):
@@ -110,14 +117,14 @@ def _key_labels(keys: Keys, labels: Sequence[Sequence[str]]) -> list[str]:
 
 def _translate(part: Categorical, table: dict[str, int]) -> Codes:
     """Codes of the fit for the labels of new data; -1 where they are new."""
-    lookup = np.array([table.get(level_text(level), -1) for level in part.levels], dtype=np.int32)
+    lookup = np.array([table.get(label_text(level), -1) for level in part.levels], dtype=np.int32)
     codes: Codes = lookup[part.codes] if len(lookup) else np.full(len(part.codes), -1, dtype=np.int32)
     return codes
 
 
 def _with_new_labels(codes: Codes, parts: Sequence[Categorical]) -> FoundLevels:
     new = np.flatnonzero(codes < 0)
-    labels = [":".join(level_text(part.levels[part.codes[row]]) for part in parts) for row in new.tolist()]
+    labels = [":".join(label_text(part.levels[part.codes[row]]) for part in parts) for row in new.tolist()]
     position = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     new_codes = np.full(len(codes), -1, dtype=np.int32)
     new_codes[new] = [position[label] for label in labels]

@@ -8,6 +8,7 @@ from multilevel.errors import MemoryNeedError
 
 USABLE_FRACTION = 0.8  # of what is available, so that the system keeps working
 _BYTES_PER_NUMBER = 8
+_NEVER_A_PROBLEM = 2**26  # bytes; asking the system takes longer than building so small a matrix
 
 
 def available_memory() -> int | None:
@@ -23,13 +24,16 @@ def available_memory() -> int | None:
 def require_memory(n_rows: int, widths: dict[str, int]) -> None:
     """Refuse a matrix of n_rows and sum(widths) columns that would not fit; `widths` is by term."""
     need = n_rows * sum(widths.values()) * _BYTES_PER_NUMBER
-    available = available_memory()
-    if available is None or need <= USABLE_FRACTION * available:
-        return
+    available = available_memory() if need > _NEVER_A_PROBLEM else None
+    if available is not None and need > USABLE_FRACTION * available:
+        raise MemoryNeedError(_refusal(n_rows, widths, _size(need), _size(available)))
+
+
+def _refusal(n_rows: int, widths: dict[str, int], need: str, available: str) -> str:
     widest = max(widths, key=lambda term: widths[term])
-    raise MemoryNeedError(
-        f"The model matrix would need {_size(need)} ({n_rows:,} rows by {sum(widths.values()):,} columns), and "
-        f"{_size(available)} are available. Most of it is {widest!r} with {widths[widest]:,} columns: "
+    return (
+        f"The model matrix would need {need} ({n_rows:,} rows by {sum(widths.values()):,} columns), and "
+        f"{available} are available. Most of it is {widest!r} with {widths[widest]:,} columns: "
         f"a factor with that many levels belongs in a random effect, (1 | {widest})."
     )
 

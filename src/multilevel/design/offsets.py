@@ -17,6 +17,7 @@ def total_offset(
     expressions: Sequence[str],
     columns: Columns,
     memory: Memory,
+    *,
     given: Array | None,
     n: int,
     rows: Mask | None,

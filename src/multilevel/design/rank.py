@@ -2,8 +2,11 @@
 
 A column is dropped, as R does, when less than a ten-millionth of it is left after projection on the
 columns before it. Lengths are measured about the mean when the constant is in the span of X: a column
-such as 1e8 + noise is no copy of the intercept. A Gram matrix settles almost all cases in one pass
-over the rows; only what it finds close is looked at by a QR decomposition.
+such as 1e8 + noise is no copy of the intercept. Cross-products settle almost all cases, those of a
+sample of the rows first, since what is independent there is independent everywhere; only what they
+find close is looked at by a QR decomposition.
+
+Reference: Golub and Van Loan (2013), Matrix Computations, sections 5.2 (Gram-Schmidt, QR) and 5.5.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ import numpy as np
 from multilevel._typing import Array
 
 TOLERANCE = 1e-7  # R's: relative length of what is left of a column
-_CLOSE = 1e-4  # below this relative length a Gram matrix, with its squared errors, is not trusted
+_CONSTANT_TOLERANCE = 1e-11  # indicators add up to 1 to rounding; 1e8 + noise only nearly does
+_CLOSE = 1e-4  # below this relative length cross-products, with their squared errors, are not trusted
 _ROUNDING = 64 * np.finfo(np.float64).eps
+_ROWS_SAMPLED = 10_000
 _ROWS_AT_ONCE = 4096  # few enough to stay in cache
 
 
 def independent_columns(X: Array, intercept: int | None) -> tuple[int, ...]:
-    """Indices of the columns (n, p) to keep; `intercept` is the index of a column of ones, if there is one."""
+    """Indices of the columns (n, p) to keep; `intercept` is the index of a column of ones, if any."""
     dependent = dependent_columns(X, intercept)
     return tuple(j for j in range(X.shape[1]) if j not in dependent)
 
@@ -30,75 +35,88 @@ def take_columns(X: Array, kept: tuple[int, ...]) -> Array:
 
 
 def dependent_columns(X: Array, intercept: int | None) -> tuple[int, ...]:
-    """Indices of the columns (n, p) that depend on earlier ones; `intercept` is the constant column's index.
+    """Indices of the columns (n, p) that depend on earlier ones.
 
     >>> x = np.arange(5.0)
     >>> dependent_columns(np.column_stack([np.ones(5), x, 3 * x + 1]), intercept=0)
     (2,)
     """
-    if _clearly_independent(X, intercept):
+    others = [j for j in range(X.shape[1]) if j != intercept]
+    varying = X if intercept is None else X[:, others]
+    about_mean = intercept is not None
+    sample = varying[:: max(1, len(X) // _ROWS_SAMPLED)]
+    if any(_clearly_independent(varying, rows, about_mean) for rows in (sample, varying)):
         return ()
-    if intercept is not None:
-        others = [j for j in range(X.shape[1]) if j != intercept]
-        return tuple(others[j] for j in _dependent_about_mean(X[:, others]))
+    dependent = _dependent(varying, about_mean) if about_mean else _dependent_without_intercept(X)
+    return tuple(others[j] for j in dependent)
+
+
+def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
+    """Whether, in some of its rows alone, each column keeps a fair part of its length over all rows."""
+    n, p = X.shape
+    if len(rows) <= p:
+        return p == 0
+    centre = rows.mean(axis=0) if about_mean else np.zeros(p)
+    gram = _cross_products(rows, centre)
+    length = np.sqrt(np.diag(gram))
+    reach = np.maximum(X.max(axis=0) - centre, centre - X.min(axis=0))  # sqrt(n) of it bounds the length
+    if (length <= _ROUNDING * np.sqrt(n) * np.abs(centre)).any():  # constant
+        return False
+    try:
+        left = np.diag(np.linalg.cholesky(gram / np.outer(length, length)))  # relative length, in these rows
+    except np.linalg.LinAlgError:
+        return False
+    enough = (left > _CLOSE) & (left * length > 10 * TOLERANCE * np.sqrt(n) * reach)
+    return bool(enough.all())
+
+
+def _cross_products(X: Array, centre: Array) -> Array:
+    """Sums of squares and products about `centre`, a few rows at a time."""
+    total = np.zeros((X.shape[1], X.shape[1]))
+    for start in range(0, len(X), _ROWS_AT_ONCE):
+        block = X[start : start + _ROWS_AT_ONCE] - centre
+        total += block.T @ block
+    return total
+
+
+def _dependent_without_intercept(X: Array) -> tuple[int, ...]:
+    """The same where 1 may be in the span all the same, as with one indicator a level.
+
+    About the mean, the column that brings 1 into the span looks dependent; it is not.
+    """
     if not _spans_constant(X):
-        return _dependent(X, np.zeros(X.shape[1]))
-    dependent = _dependent_about_mean(X)
+        return _dependent(X, about_mean=False)
+    dependent = _dependent(X, about_mean=True)
     brings_constant = next((j for j in dependent if _spans_constant(X[:, : j + 1])), None)
     return tuple(j for j in dependent if j != brings_constant)
 
 
-def _clearly_independent(X: Array, intercept: int | None) -> bool:
-    """Whether each column keeps a fair part of its length beside those before it."""
+def _dependent(X: Array, about_mean: bool) -> tuple[int, ...]:
+    """Columns that depend on earlier ones, each measured against its own length."""
     n, p = X.shape
-    if p == 0 or n < p:
-        return p == 0
-    centre = X.mean(axis=0) if intercept is not None else np.zeros(p)
-    gram = _gram(X, centre)
-    if intercept is not None:
-        gram = np.delete(np.delete(gram, intercept, axis=0), intercept, axis=1)
-        centre = np.delete(centre, intercept)
-    length = np.sqrt(np.diag(gram))
-    if not (length > _ROUNDING * np.sqrt(n) * np.abs(centre)).all():
-        return False
-    try:
-        pivots = np.diag(np.linalg.cholesky(gram / np.outer(length, length)))
-    except np.linalg.LinAlgError:
-        return False
-    return bool((pivots > _CLOSE).all()) and bool((length > 0).all())
-
-
-def _gram(X: Array, centre: Array) -> Array:
-    """Sums of squares and products about `centre`, a few rows at a time."""
-    gram = np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(X), _ROWS_AT_ONCE):
-        block = X[start : start + _ROWS_AT_ONCE] - centre
-        gram += block.T @ block
-    return gram
-
-
-def _dependent_about_mean(X: Array) -> tuple[int, ...]:
-    return _dependent(X, X.mean(axis=0))
-
-
-def _dependent(X: Array, centre: Array) -> tuple[int, ...]:
-    """Columns that depend on earlier ones, each measured about its centre and to its own length."""
-    n = len(X)
-    centred = X - centre
-    length = np.linalg.norm(centred, axis=0)
+    triangle = _triangle(X, X.mean(axis=0) if about_mean else np.zeros(p))
+    length = np.linalg.norm(triangle, axis=0)
     noise = _ROUNDING * np.sqrt(n) * np.abs(X).max(axis=0, initial=0.0)  # what rounding alone leaves
     empty = length <= noise
     unit = np.where(empty, 1.0, length)
-    tolerance = np.maximum(TOLERANCE, noise / unit)
-    triangle = np.linalg.qr(centred / unit, mode="r")
-    return _dependent_in_order(triangle, np.where(empty, np.inf, tolerance))
+    tolerance = np.where(empty, np.inf, np.maximum(TOLERANCE, noise / unit))
+    return _dependent_in_order(triangle / unit, tolerance)
 
 
-def _dependent_in_order(unit_columns: Array, tolerance: Array) -> tuple[int, ...]:
-    """Gram-Schmidt, twice for accuracy, leaving out what nothing is left of."""
-    basis = np.empty((len(unit_columns), 0))
+def _triangle(X: Array, centre: Array) -> Array:
+    """R (at most p, p) of the QR decomposition of X - centre, by blocks of rows."""
+    triangle = np.empty((0, X.shape[1]))
+    for start in range(0, len(X), _ROWS_AT_ONCE):
+        block = X[start : start + _ROWS_AT_ONCE] - centre
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
+    return triangle
+
+
+def _dependent_in_order(columns: Array, tolerance: Array) -> tuple[int, ...]:
+    """Gram-Schmidt on columns of length 1, twice for accuracy, leaving out what nothing is left of."""
+    basis = np.empty((len(columns), 0))
     dependent: list[int] = []
-    for j, column in enumerate(unit_columns.T):
+    for j, column in enumerate(columns.T):
         rest = column - basis @ (basis.T @ column)
         rest -= basis @ (basis.T @ rest)
         length = float(np.linalg.norm(rest))
@@ -111,8 +129,8 @@ def _dependent_in_order(unit_columns: Array, tolerance: Array) -> tuple[int, ...
 
 def _spans_constant(X: Array) -> bool:
     """Whether some combination of the columns is 1 in every row."""
-    length = np.linalg.norm(X, axis=0)
-    scaled = X / np.where(length > 0, length, 1.0)
-    ones = np.ones(len(X))
-    weights, *_ = np.linalg.lstsq(scaled, ones, rcond=None)
-    return bool(np.abs(scaled @ weights - ones).max() < TOLERANCE)
+    n, p = X.shape
+    triangle = _triangle(np.column_stack([X, np.ones(n)]), np.zeros(p + 1))
+    length = np.linalg.norm(triangle, axis=0)
+    unit = triangle / np.where(length > 0, length, 1.0)
+    return p in _dependent_in_order(unit, np.full(p + 1, _CONSTANT_TOLERANCE))

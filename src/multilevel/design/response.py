@@ -23,16 +23,17 @@ def evaluate_response(
         raise DataTypeError(_not_numeric(response, value))
     if np.shape(value) != (n,):
         raise DataError(f"The response '{response.text}' does not give one value for each row.")
-    refuse_not_finite(f"The response '{response.text}'", value, rows)
-    return np.array(value, dtype=np.float64)
+    y = np.array(value, dtype=np.float64)
+    refuse_not_finite(f"The response '{response.text}'", y, rows)
+    return y
 
 
 def refuse_constant(y: Array, text: str) -> None:
     """A response without variation has nothing to explain."""
     if (y == y[0]).all():
         raise DataError(
-            f"The response '{plain_name(text)}' is {y[0]:g} in every row used, so there is nothing to explain; "
-            "check the data."
+            f"The response '{plain_name(text)}' is {y[0]:g} in every row used, so there is nothing "
+            "to explain; check the data."
         )
 
 

@@ -56,8 +56,8 @@ def _combine(incomplete: Mask | None, counts: Array | None) -> Mask | None:
 
 def _refusal(n_missing: int, n_total: int, by_column: Mapping[str, int]) -> str:
     return (
-        f"{n_missing} of {n_total} rows have missing values ({_listed(by_column)}) and missing='raise' refuses them; "
-        "complete the data, or leave these rows out with missing='drop'."
+        f"{n_missing} of {n_total} rows have missing values ({_listed(by_column)}), which missing='raise' "
+        "refuses; complete the data, or leave these rows out with missing='drop'."
     )
 
 

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.design.coding import Coded, Codings, Column, Labels, code_value
+from multilevel.design.coding import Coded, Codings, Column, Labels, code_value, count_columns, make_columns
 from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.full_rank import Block, code_terms
 from multilevel.design.memory import require_memory
@@ -89,7 +89,7 @@ def _shared(
 
 def _products(block: Block, coded: dict[str, Coded]) -> Iterator[tuple[Column, ...]]:
     """The factors of each column of a product, the first varying fastest as in R."""
-    columns = [coded[factor].columns(full) for factor, full in reversed(block)]
+    columns = [make_columns(coded[factor], full) for factor, full in reversed(block)]
     return (combination[::-1] for combination in product(*columns))
 
 
@@ -103,7 +103,7 @@ def _write_product(target: Array, factors: Sequence[Column]) -> None:
 
 
 def _width(block: Block, coded: dict[str, Coded]) -> int:
-    return prod(coded[factor].width(full) for factor, full in block)
+    return prod(count_columns(coded[factor], full) for factor, full in block)
 
 
 def _require_memory(blocks: Sequence[Sequence[Block]], coded: dict[str, Coded], n: int) -> None:

@@ -1,4 +1,4 @@
-"""Spline bases of a column: `bs` (B-splines) and `ns` (natural cubic splines), as R's splines package has them.
+"""Spline bases of a column, as R has them: `bs` (B-splines) and `ns` (natural cubic splines).
 
 Knots are learned from the data of the fit. Beyond the boundary knots `bs` continues its outermost
 polynomials, `ns` its straight lines.
@@ -27,9 +27,9 @@ def bs(
     df: int | None = None,
     knots: Sequence[float] | None = None,
     degree: int = 3,
+    *,
     intercept: bool = False,
     Boundary_knots: Sequence[float] | None = None,
-    *,
     _state: dict[str, Any],
 ) -> FactorValues[Array]:
     """B-spline basis (n, df) of a column."""
@@ -44,9 +44,9 @@ def ns(
     x: Array,
     df: int | None = None,
     knots: Sequence[float] | None = None,
+    *,
     intercept: bool = False,
     Boundary_knots: Sequence[float] | None = None,
-    *,
     _state: dict[str, Any],
 ) -> FactorValues[Array]:
     """Natural cubic spline basis (n, df) of a column: straight beyond its boundary knots."""
