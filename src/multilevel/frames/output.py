@@ -67,10 +67,10 @@ def _pandas_from_mapping(data: Mapping[Any, Any]) -> nw.DataFrame[Any]:
 
 
 def _frame(columns: Mapping[str, Column], kind: _Backend) -> nw.DataFrame[Any]:
-    if not columns:
-        return nw.from_dict({}, backend=kind)
-    parts = [_series(name, column, kind).to_frame() for name, column in columns.items()]
-    return nw.concat(parts, how="horizontal")
+    library = nw.Implementation.from_backend(kind).to_native_namespace()
+    build = library.table if kind == "pyarrow" else library.DataFrame
+    natives = {name: _series(name, column, kind).to_native() for name, column in columns.items()}
+    return nw.from_native(build(natives), eager_only=True)
 
 
 def _series(name: str, column: Column, kind: _Backend) -> nw.Series[Any]:
