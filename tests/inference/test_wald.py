@@ -30,5 +30,5 @@ def test_an_untested_table_has_limits_but_no_p():
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, -1, float("nan")])
 def test_a_level_is_a_share(level):
-    with pytest.raises(DataError, match="0.95"):
+    with pytest.raises(DataError, match=r"0\.95"):
         critical_value(level, None)

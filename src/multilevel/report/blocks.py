@@ -8,10 +8,9 @@ from multilevel._typing import Array
 from multilevel.design.design import Dropped
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.numbers import format_column, format_fixed, format_p
-from multilevel.report.summary import Block
+from multilevel.report.summary import WIDTH, Block
 
 MOST_CORRELATIONS = 20  # coefficients; the correlations of more would fill pages
-LONGEST_HEADER = 9  # characters of a column's name above a correlation
 
 
 def residual_block(title: str, residuals: Array, counts: Array | None) -> Block:
@@ -44,13 +43,21 @@ def correlation_blocks(names: tuple[str, ...], vcov: Array) -> tuple[Block, ...]
         return ()
     sd = np.sqrt(np.diag(vcov))
     correlation = vcov / np.outer(sd, sd)
-    header = ("", *(name[:LONGEST_HEADER] for name in names[:-1]))
+    labels, header = correlation_labels(names)
     blanks = [""] * (len(names) - 1)
     rows = tuple(
-        (names[i], *(format_fixed(correlation[i, :i], 3) + blanks)[: len(names) - 1])
+        (labels[i], *(format_fixed(correlation[i, :i], 3) + blanks)[: len(names) - 1])
         for i in range(1, len(names))
     )
     return (Block("Correlation of fixed effects", header, rows),)
+
+
+def correlation_labels(names: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
+    """Row labels and header: the names, or numbers above the columns where the names would be too wide."""
+    if sum(max(len(name), 6) + 2 for name in names[:-1]) <= WIDTH - max(map(len, names)):
+        return list(names), ("", *names[:-1])
+    numbers = [str(k + 1) for k in range(len(names))]
+    return [f"{number} {name}" for number, name in zip(numbers, names, strict=True)], ("", *numbers[:-1])
 
 
 def dropped_notes(dropped: Dropped) -> list[str]:

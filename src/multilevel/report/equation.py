@@ -25,6 +25,15 @@ INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Where a predictor of a higher level belongs; factors by their position in a hierarchy."""
+
+    target: str  # the varying coefficient that it explains
+    level: int  # the factor in whose equation it stands
+    constant: int  # the outermost factor within whose levels it is constant
+
+
+@dataclass(frozen=True, slots=True)
 class Hierarchy:
     """Which coefficients vary over which grouping factors, and which predictors belong to them.
 
@@ -37,7 +46,7 @@ class Hierarchy:
     coefficients: tuple[str, ...]  # fixed ones first, then those that only vary about zero
     n_fixed: int
     varies: dict[str, tuple[int, ...]]  # coefficient -> positions of the factors it varies over, sorted
-    home: dict[str, tuple[str, int]]  # predictor -> coefficient and position of factor it explains
+    home: dict[str, Home]  # predictors of higher levels
 
 
 def equation_sections(design: Design, record: LMMRecord) -> list[Section]:
@@ -75,24 +84,23 @@ def hierarchy(design: Design, record: LMMRecord) -> Hierarchy:
 
 def predictor_homes(
     design: Design, order: Sequence[int], varies: dict[str, tuple[int, ...]]
-) -> dict[str, tuple[str, int]]:
-    """For each predictor of a higher level: the varying coefficient and the grouping factor it belongs to.
+) -> dict[str, Home]:
+    """Where each predictor of a higher level belongs.
 
     A column that is constant within the levels of a factor explains the intercept; its product with a
     column whose slope varies explains that slope.
     """
     constant = {
-        name: [is_constant(design.X[:, column], design.groupings[g].codes) for g in order]
-        for column, name in enumerate(design.coef_names)
+        name: [g for g, k in enumerate(order) if is_constant(column, design.groupings[k].codes)]
+        for name, column in zip(design.coef_names, design.X.T, strict=True)
         if name != INTERCEPT
     }
     homes = {}
     for name in constant:
-        for target, explained_by in explanations(name, varies):
-            flags = constant.get(explained_by)
-            levels = [g for g in varies[target] if flags is not None and flags[g]]
+        for target, predictor in explanations(name, varies):
+            levels = [g for g in varies[target] if g in constant.get(predictor, ())]
             if levels:
-                homes[name] = (target, levels[-1])
+                homes[name] = Home(target, levels[-1], constant[predictor][-1])
                 break
     return homes
 
@@ -167,7 +175,7 @@ def combined_section(tree: Hierarchy, design: Design) -> Section:
     """All levels put into one equation."""
     indices = observation(tree)
     fixed = [
-        Product(gamma(tree, name), variables(name, indices)) for name in tree.coefficients[: tree.n_fixed]
+        Product(gamma(tree, name), fixed_variables(tree, name)) for name in tree.coefficients[: tree.n_fixed]
     ]
     random = [
         Product(effect(tree, name, position), variables(name, indices))
@@ -215,9 +223,9 @@ def varying(tree: Hierarchy) -> list[str]:
 def group_equation(tree: Hierarchy, name: str, here: tuple[int, ...], above: tuple[int, ...]) -> Equation:
     """A varying coefficient: its value one level up, what explains it here, and the random effects."""
     explained = [
-        Product(gamma(tree, each), variables(explaining_part(each, name), letters(tree, [position])))
-        for each, (target, position) in tree.home.items()
-        if target == name and position in here
+        Product(gamma(tree, each), explaining_variable(tree, each))
+        for each, home in tree.home.items()
+        if home.target == name and home.level in here
     ]
     fixed = name in tree.coefficients[: tree.n_fixed]
     base = [Product(beta(tree, name, above))] if above else [Product(gamma(tree, name))] if fixed else []
@@ -225,11 +233,23 @@ def group_equation(tree: Hierarchy, name: str, here: tuple[int, ...], above: tup
     return Equation(beta(tree, name, here if not tree.nested else [here[0]]), (*base, *explained, *effects))
 
 
-def explaining_part(predictor: str, target: str) -> str:
-    """The predictor that is left of a product once the slope's own column is taken away."""
-    if target == INTERCEPT:
-        return predictor
-    return predictor.removeprefix(f"{target}:").removesuffix(f":{target}")
+def explaining_variable(tree: Hierarchy, name: str) -> tuple[Symbol, ...]:
+    """The predictor of a higher level: of a product, what is left without the slope's own column."""
+    home = tree.home[name]
+    part = (
+        name
+        if home.target == INTERCEPT
+        else name.removeprefix(f"{home.target}:").removesuffix(f":{home.target}")
+    )
+    return variables(part, letters(tree, [home.constant]))
+
+
+def fixed_variables(tree: Hierarchy, name: str) -> tuple[Symbol, ...]:
+    """What a fixed coefficient multiplies in the combined form."""
+    indices = observation(tree)
+    if name not in tree.home:
+        return variables(name, indices)
+    return (*variables(tree.home[name].target, indices), *explaining_variable(tree, name))
 
 
 def distribution_section(tree: Hierarchy, design: Design, record: LMMRecord) -> Section:
