@@ -38,7 +38,8 @@ docs: $(VENV)/installed  ## rewrite every example and output shown in the docume
 	@$(BIN)/python tools/documents.py
 
 wheel: $(VENV)/tools  ## the wheel as a package index would get it, built in isolation
-	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir dist \
+	  --config-settings=build-dir=build/wheel .
 
 clean:
 	rm -rf $(VENV) build dist
