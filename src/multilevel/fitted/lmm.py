@@ -62,6 +62,11 @@ class LMMRecord:
         return -0.5 * self.criterion
 
     @property
+    def unit(self) -> float:
+        """What theta and the terms' factors are relative to: sigma, or 1 in a model without a residual."""
+        return self.sigma if self.sigma > 0.0 else 1.0
+
+    @property
     def singular(self) -> bool:
         """Whether some random-effects covariance is on the boundary."""
         return any(term.singular for term in self.terms)
