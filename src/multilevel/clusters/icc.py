@@ -18,7 +18,8 @@ import numpy.typing as npt
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.errors import DataError
-from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.fitted.lmm import LMMRecord
+from multilevel.inference.matrices import effect_variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,6 @@ def group_variances(design: Design, record: LMMRecord) -> Array:
     for term, fit in zip(design.terms, record.terms, strict=True):
         variance[term.grouping] += np.average(effect_variance(term.Z, fit), weights=design.freq_weights)
     return variance
-
-
-def effect_variance(Z: Array, term: TermCovariance) -> Array:
-    """Variance z' Sigma z (k,) that a term contributes at rows Z (k, q)."""
-    return np.asarray(((Z @ term.covariance) * Z).sum(axis=1))
 
 
 def fixed_variance(design: Design, record: LMMRecord) -> float:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design, RandomTerm
-from multilevel.fitted.lmm import LMMRecord
+from multilevel.fitted.lmm import LMMRecord, TermCovariance
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ def residual_variance(design: Design, sigma: float) -> Array:
     """Residual variance (n,) of each row used: sigma^2, over the precision weight where there are weights."""
     constant = np.full(design.n_rows, sigma**2)
     return constant if design.weights is None else constant / design.weights
+
+
+def effect_variance(Z: Array, term: TermCovariance) -> Array:
+    """Variance z' Sigma z (k,) that a term contributes at rows Z (k, q)."""
+    return np.asarray(((Z @ term.covariance) * Z).sum(axis=1))
 
 
 def marginal_covariance(design: Design, record: LMMRecord, rows: npt.NDArray[np.intp]) -> Array:

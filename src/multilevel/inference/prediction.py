@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Array, Frame
-from multilevel.clusters.icc import effect_variance
 from multilevel.design.design import Design
 from multilevel.errors import DataError, ModelError, NewLevelsError
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.joint_variance import prediction_variance
+from multilevel.inference.matrices import effect_variance
 from multilevel.inference.prediction_rows import Rows, over_all_rows, rows_of_data, rows_of_design
 from multilevel.inference.wald import critical_value
 from multilevel.simulation.lmm import draw_effects

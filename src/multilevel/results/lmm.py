@@ -80,7 +80,7 @@ def lmm(
         Bates, D., Mächler, M., Bolker, B. & Walker, S. (2015). Fitting linear mixed-effects models using
         lme4. Journal of Statistical Software 67(1).
     """
-    data_options = {
+    data_options: dict[str, Any] = {
         "weights": weights,
         "freq_weights": freq_weights,
         "offset": offset,
