@@ -129,7 +129,11 @@ def _contrasts(labels: Labels) -> tuple[list[str], Array]:
     try:
         table = np.asarray(contrasts.get_coding_matrix(levels, reduced_rank=True), dtype=np.float64)
     except (ValueError, IndexError) as error:
-        raise DataError(f"The contrasts of {name!r} do not fit its {len(levels)} levels: {error}") from error
+        shown = ", ".join(map(label_text, levels[:MOST_LEVELS_SHOWN]))
+        raise DataError(
+            f"The contrasts of {name!r} do not fit its {len(levels)} levels ({shown}): "
+            "a matrix has one row a level, and a reference level is one of them."
+        ) from error
     shape = contrasts.get_factor_format(levels, reduced_rank=True)
     fields = contrasts.get_coding_column_names(levels, reduced_rank=True)
     return [shape.format(name=name, field=label_text(field)) for field in fields], table

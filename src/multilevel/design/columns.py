@@ -83,14 +83,13 @@ def known_levels(value: Value) -> tuple[object, ...] | None:
 
 def refuse_infinite(what: str, values: Array, rows: Mask | None = None) -> None:
     """An error naming the rows, should any value be infinite."""
-    if np.isfinite(np.sum(values)):  # one pass tells in most cases; NaN is for others to judge
-        return
-    _refuse(what, "infinite", np.isinf(values), rows)
+    if not _surely_finite(values):  # NaN is for others to judge
+        _refuse(what, "infinite", np.isinf(values), rows)
 
 
 def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
     """An error naming the rows, should any value computed be NaN or infinite."""
-    if not np.isfinite(np.sum(values)):
+    if not _surely_finite(values):
         _refuse(what, "not finite", ~np.isfinite(values), rows)
 
 
@@ -100,6 +99,12 @@ def row_list(where: Mask, rows: Mask | None) -> str:
     shown = ", ".join(str(position) for position in positions[:MOST_ROWS_SHOWN].tolist())
     more = f" and {len(positions) - MOST_ROWS_SHOWN} more" if len(positions) > MOST_ROWS_SHOWN else ""
     return f"row{'s' if len(positions) > 1 else ''} {shown}{more} (counted from 0)"
+
+
+def _surely_finite(values: Array) -> bool:
+    """One pass that tells in nearly all cases: a sum of finite numbers is finite, or has overflowed."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(np.sum(values)))
 
 
 def _refuse(what: str, problem: str, where: Mask, rows: Mask | None) -> None:

@@ -17,7 +17,6 @@ from multilevel.design.design import Grouping
 from multilevel.design.expressions import plain_name
 from multilevel.design.factor import used_levels
 from multilevel.errors import ModelError
-from multilevel.frames.labels import label_text
 from multilevel.frames.table import Categorical
 
 Keys = npt.NDArray[np.int64]
@@ -47,9 +46,12 @@ def group_name(expressions: Sequence[str]) -> str:
 
 
 def code_groups(expressions: Sequence[str], parts: Sequence[Categorical]) -> tuple[Grouping, GroupCoder]:
-    """Levels of a factor or of an interaction in the data of the fit, unused ones left out."""
+    """Levels of a factor or of an interaction in the data of the fit, unused ones left out.
+
+    The levels of `parts` are text already.
+    """
     used = [used_levels(part.codes, len(part.levels)) for part in parts]
-    labels = [[label_text(part.levels[i]) for i in kept] for part, (_, kept) in zip(parts, used, strict=True)]
+    labels = [[str(part.levels[i]) for i in kept] for part, (_, kept) in zip(parts, used, strict=True)]
     present, codes = _levels_present([codes for codes, _ in used], [len(kept) for _, kept in used])
     name = group_name(expressions)
     grouping = Grouping(name, codes, tuple(_key_labels(present, labels)))
@@ -117,14 +119,14 @@ def _key_labels(keys: Keys, labels: Sequence[Sequence[str]]) -> list[str]:
 
 def _translate(part: Categorical, table: dict[str, int]) -> Codes:
     """Codes of the fit for the labels of new data; -1 where they are new."""
-    lookup = np.array([table.get(label_text(level), -1) for level in part.levels], dtype=np.int32)
+    lookup = np.array([table.get(str(level), -1) for level in part.levels], dtype=np.int32)
     codes: Codes = lookup[part.codes] if len(lookup) else np.full(len(part.codes), -1, dtype=np.int32)
     return codes
 
 
 def _with_new_labels(codes: Codes, parts: Sequence[Categorical]) -> FoundLevels:
     new = np.flatnonzero(codes < 0)
-    labels = [":".join(label_text(part.levels[part.codes[row]]) for part in parts) for row in new.tolist()]
+    labels = [":".join(str(part.levels[part.codes[row]]) for part in parts) for row in new.tolist()]
     position = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     new_codes = np.full(len(codes), -1, dtype=np.int32)
     new_codes[new] = [position[label] for label in labels]

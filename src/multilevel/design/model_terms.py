@@ -28,7 +28,8 @@ def expand_terms(side: str) -> tuple[Term, ...]:
     try:
         terms = list(FormulaicFormula(side))
     except (FormulaicError, ValueError) as error:
-        raise FormulaError(f"'{plain_name(side)}' cannot be read: {error}") from error
+        problem = str(error).partition("\n")[0]
+        raise FormulaError(f"'{plain_name(side)}' cannot be read: {problem}") from error
     return tuple(tuple(factor.expr for factor in _factors(term.factors, side)) for term in terms)
 
 

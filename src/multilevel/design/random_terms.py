@@ -11,6 +11,7 @@ from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.factor import as_factor
 from multilevel.design.grouping import GroupCoder, code_groups, refuse_single_level
 from multilevel.design.sides import Matrix
+from multilevel.formula.bars import HOMOGENEOUS_BY_DEFAULT
 from multilevel.formula.terms import Bar
 from multilevel.frames.labels import group_codes
 from multilevel.frames.table import Categorical, Table
@@ -53,7 +54,7 @@ def row_labels(
     """Each used row's label: from a column, or from an expression such as `factor(g)`."""
     if expression not in table.names:
         factor = as_factor(evaluate(expression, columns, memory))
-        return Categorical(factor.codes, factor.levels, factor.ordered)
+        return group_codes(Categorical(factor.codes, factor.levels, factor.ordered))
     whole = group_codes(table.column(expression))
     return whole if rows is None else Categorical(whole.codes[rows], whole.levels, whole.ordered)
 
@@ -70,9 +71,11 @@ def _term(bar: Bar, matrix: Matrix, grouping: int, groupings: Sequence[Grouping]
 
 
 def _label(bar: Bar, group: str) -> str:
-    """The term in its full form: "1 + Days | Subject", "cs(1 + Days | Subject)"."""
+    """The term in its full form: "1 + Days | Subject", "cs(1 + Days | Subject, hom = TRUE)"."""
     effects = plain_name(bar.effects)
     if bar.structure == "diag" and not bar.hom:
         return f"{effects} || {group}"
-    text = f"{effects} | {group}"
-    return text if bar.structure == "us" else f"{bar.structure}({text})"
+    if bar.structure == "us":
+        return f"{effects} | {group}"
+    hom = f", hom = {str(bar.hom).upper()}" if bar.hom != HOMOGENEOUS_BY_DEFAULT[bar.structure] else ""
+    return f"{bar.structure}({effects} | {group}{hom})"

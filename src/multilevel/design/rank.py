@@ -55,7 +55,7 @@ def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
     """Whether, in some of its rows alone, each column keeps a fair part of its length over all rows."""
     n, p = X.shape
     if len(rows) <= p:
-        return p == 0
+        return bool(p == 0)
     centre = rows.mean(axis=0) if about_mean else np.zeros(p)
     gram = _cross_products(rows, centre)
     length = np.sqrt(np.diag(gram))

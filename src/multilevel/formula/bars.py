@@ -12,7 +12,7 @@ from multilevel.formula.terms import Bar, StructureName
 from multilevel.formula.translate import python_text
 
 STRUCTURES: tuple[StructureName, ...] = get_args(StructureName)
-_HOMOGENEOUS_BY_DEFAULT: dict[StructureName, bool] = {"us": False, "diag": False, "cs": False, "ar1": True}
+HOMOGENEOUS_BY_DEFAULT: dict[StructureName, bool] = {"us": False, "diag": False, "cs": False, "ar1": True}
 _TRUTH = {"TRUE": True, "True": True, "FALSE": False, "False": False}
 Factor = tuple[str, ...]  # expressions whose interaction groups the rows
 
@@ -80,7 +80,7 @@ def _read_structure(node: Call, source: str) -> tuple[StructureName, bool]:
             known = ", ".join(STRUCTURES)
             problem = f"{node.function!r} is no covariance structure of random effects; there are {known}."
         raise formula_error(source, node.start, problem)
-    hom = _HOMOGENEOUS_BY_DEFAULT[named[0]]
+    hom = HOMOGENEOUS_BY_DEFAULT[named[0]]
     for key, value in node.arguments[1:]:
         hom = _read_hom(key, value, node.function, source)
     return named[0], hom

@@ -116,8 +116,14 @@ def _read_bars(terms: list[SignedTerm], text: str) -> tuple[Bar, ...]:
     bars: list[Bar] = []
     for term in terms:
         for bar in read_random_term(term.node, text):
-            if any((bar.effects, set(bar.factor)) == (other.effects, set(other.factor)) for other in bars):
+            if any(_same(bar, other) for other in bars):
                 problem = f"({bar.effects} | {':'.join(bar.factor)}) appears twice; keep one."
                 raise formula_error(text, term.node.start, problem)
             bars.append(bar)
     return tuple(bars)
+
+
+def _same(bar: Bar, other: Bar) -> bool:
+    """Whether two bars ask for the same random effects; `a:b` and `b:a` are one factor."""
+    ours, theirs = (set(bar.factor), bar.effects), (set(other.factor), other.effects)
+    return ours == theirs and bar.structure == other.structure

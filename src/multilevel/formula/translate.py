@@ -46,8 +46,11 @@ def formula_text(node: Node, source: str) -> str:
     match node:
         case Name():
             return _formula_name(node, source)
-        case Number():
+        case Number() if node.digits in ("0", "1"):
             return node.digits
+        case Number():
+            problem = "A number is no term; to compute with it, put the computation inside I(...)."
+            raise formula_error(source, node.start, problem)
         case Group():
             return f"({formula_text(node.inner, source)})"
         case Unary() if node.sign in "+-":
@@ -87,10 +90,20 @@ def _formula_name(node: Name, source: str) -> str:
 
 
 def _formula_binary(node: Binary, source: str) -> str:
-    left, right = formula_text(node.left, source), formula_text(node.right, source)
+    left = formula_text(node.left, source)
+    if node.sign == "^":
+        return f"{left}**{_power(node.right, source)}"
+    right = formula_text(node.right, source)
     if node.sign == "%in%":  # R binds it more tightly than formulaic does
         return f"({left} %in% {right})"
-    return f"{left}{' ' + node.sign + ' ' if node.sign != '^' else '**'}{right}"
+    return f"{left} {node.sign} {right}"
+
+
+def _power(node: Node, source: str) -> str:
+    if isinstance(node, Number) and node.digits.isdecimal() and int(node.digits) > 0:
+        return node.digits
+    problem = "As a term, '^' takes a whole number, (a + b)^2; to compute a power write I(x^k)."
+    raise formula_error(source, node.start, problem)
 
 
 def _python_name(node: Name) -> str:
