@@ -22,7 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from multilevel.frames.output import to_frame, with_columns
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.summary import Summary
 from multilevel.report.tables import confint_columns, fixed_columns
-from multilevel.results.checks import checked_columns, checked_response, checked_rows
+from multilevel.results.checks import checked_choice, checked_columns, checked_response, checked_rows
 from multilevel.results.maketables import coefficient_frame, statistic
 
 
@@ -185,8 +185,9 @@ class Fit(ABC, Generic[RecordT]):
         columns = fixed_columns(self._coefficients(), conf_level if conf_int else None, exponentiate)
         return self._frame(columns)
 
-    def confint(self, *, level: float = 0.95) -> Frame:
+    def confint(self, method: Literal["wald"] = "wald", *, level: float = 0.95) -> Frame:
         """Confidence limits of the coefficients: term, estimate, conf_low, conf_high."""
+        checked_choice("method", method, ("wald",))
         return self._frame(confint_columns(self._coefficients(), level))
 
     def glance(self) -> Frame:
