@@ -30,6 +30,12 @@ Model::Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double m
         first_parameter_.push_back(n_parameters_);
         n_parameters_ += term.n_parameters();
     }
+    if (Arrow::serves(sums_)) arrow_.emplace(sums_);
+}
+
+void Model::set_response(const RowData& rows) {
+    replace_response(sums_, rows);
+    if (arrow_) arrow_->replace_response(sums_);
 }
 
 std::vector<MatrixXd> Model::factor_T(const VectorXd& theta) const {
@@ -44,8 +50,9 @@ std::vector<MatrixXd> Model::factor_T(const VectorXd& theta) const {
 }
 
 double Model::criterion(const std::vector<MatrixXd>& factor_T, bool reml) {
-    if (!factorisation_.factorise(factor_T)) return std::numeric_limits<double>::infinity();
-    const Pieces p = factorisation_.pieces();
+    const bool definite = arrow_ ? arrow_->factorise(factor_T[0]) : factorisation_.factorise(factor_T);
+    if (!definite) return std::numeric_limits<double>::infinity();
+    const Pieces p = arrow_ ? arrow_->pieces() : factorisation_.pieces();
     const double df = residual_df(reml);
     const double value = p.log_det_random + (reml ? p.log_det_fixed : 0.0) +
                          df * (1.0 + std::log(2.0 * std::numbers::pi * p.pwrss / df));
@@ -55,7 +62,9 @@ double Model::criterion(const std::vector<MatrixXd>& factor_T, bool reml) {
 double Model::criterion(const VectorXd& theta, bool reml) { return criterion(factor_T(theta), reml); }
 
 std::vector<MatrixXd> Model::factor_gradient(bool reml) {
-    factorisation_.invert_selected({reml ? 1.0 : 0.0, residual_df(reml)});
+    const TailWeights weights{reml ? 1.0 : 0.0, residual_df(reml)};
+    if (arrow_) return {arrow_->gradient(weights)};
+    factorisation_.invert_selected(weights);
     return factorisation_.gradient();
 }
 
@@ -82,6 +91,12 @@ Derivatives Model::derivatives(const VectorXd& theta, bool reml) {
 
 // AI_ij = m y'P V_i P V_j P y / r^2 - m b_i b_j / r^4,  V_i = Z dSigma_i Z',  b_i = y'P V_i P y.
 MatrixXd Model::average_information(const std::vector<TermFactor>& factors, bool reml) {
+    const auto [product, b] = arrow_ ? arrow_direction_products(factors) : direction_products(factors);
+    const double r2 = arrow_ ? arrow_->pieces().pwrss : factorisation_.pieces().pwrss, m = residual_df(reml);
+    return m / r2 * product - m / (r2 * r2) * b * b.transpose();
+}
+
+std::pair<MatrixXd, VectorXd> Model::direction_products(const std::vector<TermFactor>& factors) {
     const VectorXd scores = factorisation_.random_scores(factorisation_.estimates());
     MatrixXd v = MatrixXd::Zero(plan_.n_random, n_parameters_);
     for (std::size_t i = 0; i < terms_.size(); ++i) {
@@ -96,9 +111,22 @@ MatrixXd Model::average_information(const std::vector<TermFactor>& factors, bool
             }
         }
     }
-    const VectorXd b = v.transpose() * scores;
-    const double r2 = factorisation_.pieces().pwrss, m = residual_df(reml);
-    return m / r2 * factorisation_.projected_crossproduct(v) - m / (r2 * r2) * b * b.transpose();
+    return {factorisation_.projected_crossproduct(v), v.transpose() * scores};
+}
+
+std::pair<MatrixXd, VectorXd> Model::arrow_direction_products(const std::vector<TermFactor>& factors) {
+    const int q = sums_.factors[0].width;
+    std::vector<MatrixXd> directions;
+    VectorXd b(n_parameters_);
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+        for (const MatrixXd& derivative : factors[i].derivative) {
+            const MatrixXd half = derivative * factors[i].value.transpose();
+            MatrixXd change = MatrixXd::Zero(q, q);
+            change.block(terms_[i].first, terms_[i].first, terms_[i].width, terms_[i].width) = half + half.transpose();
+            b(directions.size()) = change.cwiseProduct(arrow_->score_crossproduct()).sum();
+            directions.push_back(change);
+        }
+    return {arrow_->projected_crossproduct(directions), b};
 }
 
 std::vector<MatrixXd> Model::moment_covariances() const {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <optional>
 #include <vector>
 
+#include "arrow.hpp"
 #include "factorisation.hpp"
 
 namespace multilevel {
@@ -24,10 +26,13 @@ class Model {
     int n_fixed() const { return sums_.n_fixed; }
     const std::vector<Term>& terms() const { return terms_; }
     int first_parameter(std::size_t term) const { return first_parameter_[term]; }
-    CrossProducts& sums() { return sums_; }
     const CrossProducts& sums() const { return sums_; }
+    // The factorisation behind estimates and inverse blocks; the search may go by a quicker way.
     Factorisation& factorisation() { return factorisation_; }
     const Plan& plan() const { return plan_; }
+
+    // Replaces the response by that of `rows`, which are otherwise those the model was made from.
+    void set_response(const RowData& rows);
 
     double residual_df(bool reml) const { return n_obs_ - (reml ? n_fixed() : 0); }
 
@@ -47,6 +52,9 @@ class Model {
 
   private:
     Eigen::MatrixXd average_information(const std::vector<TermFactor>& factors, bool reml);
+    // v_i'Z'PZ v_j and v_i's for the directions v_i = dSigma_i s that the parameters give.
+    std::pair<Eigen::MatrixXd, Eigen::VectorXd> direction_products(const std::vector<TermFactor>& factors);
+    std::pair<Eigen::MatrixXd, Eigen::VectorXd> arrow_direction_products(const std::vector<TermFactor>& factors);
 
     CrossProducts sums_;
     Plan plan_;
@@ -55,6 +63,7 @@ class Model {
     int n_parameters_ = 0;
     double n_obs_;
     Factorisation factorisation_;
+    std::optional<Arrow> arrow_;  // where it serves, the search goes by it
 };
 
 }  // namespace multilevel

@@ -101,7 +101,7 @@ class GaussianModel {
         y_ = y;
         rows_.response = {y.data(), shift, scale};
         nb::gil_scoped_release release;
-        replace_response(model_->sums(), rows_);
+        model_->set_response(rows_);
     }
 
     int n_parameters() const { return model_->n_parameters(); }

@@ -1,0 +1,163 @@
+#include "arrow.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "threads.hpp"
+
+namespace multilevel {
+
+namespace arrow {
+namespace baseline {
+Sweeps sweeps(int q);
+}
+#ifdef ARROW_X86
+namespace avx2 {
+Sweeps sweeps(int q);
+}
+namespace avx512 {
+Sweeps sweeps(int q);
+}
+#endif
+
+Sweeps sweeps_for(int q) {
+#ifdef ARROW_X86
+    if (__builtin_cpu_supports("avx512f")) return avx512::sweeps(q);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::sweeps(q);
+#endif
+    return baseline::sweeps(q);
+}
+
+}  // namespace arrow
+
+using arrow::lanes;
+using arrow::triangle;
+
+namespace {
+
+constexpr int most_parts = 16;
+constexpr std::int64_t batches_worth_a_thread = 64;
+
+int pair_index(int i, int j) { return i >= j ? triangle(i) + j : triangle(j) + i; }
+
+}  // namespace
+
+bool Arrow::serves(const CrossProducts& sums) {
+    return sums.factors.size() == 1 && sums.factors[0].width <= arrow::most_columns;
+}
+
+Arrow::Arrow(const CrossProducts& sums)
+    : q_(sums.factors[0].width),
+      k_(sums.n_tail()),
+      levels_(sums.factors[0].levels),
+      batches_((levels_ + lanes - 1) / lanes),
+      parts_(static_cast<int>(std::clamp<std::int64_t>(batches_ / batches_worth_a_thread, 1, most_parts))),
+      sweeps_(arrow::sweeps_for(q_)),
+      own_(static_cast<std::size_t>(batches_) * triangle(q_) * lanes, 0.0),
+      tail_(static_cast<std::size_t>(batches_) * q_ * k_ * lanes, 0.0) {
+    for (std::int64_t g = 0; g < levels_; ++g) {
+        const double* own = &sums.diag[0][static_cast<std::size_t>(g) * q_ * q_];
+        double* out = &own_[(g / lanes) * triangle(q_) * lanes + g % lanes];
+        for (int i = 0; i < q_; ++i)
+            for (int j = 0; j <= i; ++j, out += lanes) *out = own[i * q_ + j];
+    }
+    read_tail(sums);
+}
+
+void Arrow::replace_response(const CrossProducts& sums) { read_tail(sums); }
+
+void Arrow::read_tail(const CrossProducts& sums) {
+    for (std::int64_t g = 0; g < levels_; ++g) {
+        const double* tail = &sums.tail[0][static_cast<std::size_t>(g) * q_ * k_];
+        double* out = &tail_[(g / lanes) * q_ * k_ * lanes + g % lanes];
+        for (int i = 0; i < q_ * k_; ++i, out += lanes) *out = tail[i];
+    }
+    fixed_ = Eigen::Map<const Eigen::MatrixXd>(sums.fixed.data(), k_, k_);
+}
+
+// Splits the batches by their number alone and hands each part its range and a place for scratch.
+template <class Task>
+void Arrow::for_each_part(Task task) const {
+    parallel_for(parts_, [&](int part) {
+        std::vector<double> scratch(arrow::scratch_size(q_, k_));
+        task(part, batches_ * part / parts_, batches_ * (part + 1) / parts_, scratch.data());
+    });
+}
+
+bool Arrow::factorise(const Eigen::MatrixXd& T) {
+    T_.resize(q_ * q_);
+    for (int i = 0; i < q_; ++i)
+        for (int j = 0; j < q_; ++j) T_[i * q_ + j] = T(i, j);
+    const arrow::Groups groups{q_, k_, batches_, own_.data(), tail_.data()};
+    std::vector<double> reductions(static_cast<std::size_t>(parts_) * triangle(k_), 0.0), log_dets(parts_);
+    for_each_part([&](int part, std::int64_t begin, std::int64_t end, double* scratch) {
+        arrow::ValueSums sums{&reductions[static_cast<std::size_t>(part) * triangle(k_)], 0.0};
+        sweeps_.value(groups, begin, end, T_.data(), sums, scratch);
+        log_dets[part] = sums.log_det;
+    });
+    root_ = fixed_;
+    log_det_ = 0.0;
+    for (int part = 0; part < parts_; ++part) {
+        log_det_ += log_dets[part];
+        const double* reduction = &reductions[static_cast<std::size_t>(part) * triangle(k_)];
+        for (int i = 0; i < k_; ++i)
+            for (int j = 0; j <= i; ++j) root_(i, j) -= *reduction++;
+    }
+    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>, Eigen::Lower> factor(root_);
+    return factor.info() == Eigen::Success;
+}
+
+Pieces Arrow::pieces() const {
+    Pieces p{log_det_, 0.0, std::pow(root_(k_ - 1, k_ - 1), 2)};
+    for (int i = 0; i + 1 < k_; ++i) p.log_det_fixed += 2.0 * std::log(root_(i, i));
+    return p;
+}
+
+Eigen::MatrixXd Arrow::gradient(TailWeights weights) {
+    const int p = k_ - 1, n2 = triangle(q_);
+    Eigen::MatrixXd inverse = root_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(k_, k_));
+    Eigen::VectorXd h = inverse.row(p).transpose() / inverse(p, p);  // (-beta, 1)
+    inverse.topRows(p) *= std::sqrt(weights.fixed);
+    inverse.row(p) *= std::sqrt(weights.response);
+    const Eigen::MatrixXd P = inverse.transpose() * inverse;
+    const arrow::Groups groups{q_, k_, batches_, own_.data(), tail_.data()};
+    const int size = q_ * q_ + n2 + n2 * n2 + q_ * q_ * p;
+    std::vector<double> sums(static_cast<std::size_t>(parts_) * size, 0.0);
+    for_each_part([&](int part, std::int64_t begin, std::int64_t end, double* scratch) {
+        double* out = &sums[static_cast<std::size_t>(part) * size];
+        arrow::MomentSums moments{out, out + q_ * q_, out + q_ * q_ + n2, out + q_ * q_ + n2 + n2 * n2};
+        sweeps_.moments(groups, begin, end, T_.data(), P.data(), h.data(), moments, scratch);
+    });
+    for (int part = 1; part < parts_; ++part)
+        for (int i = 0; i < size; ++i) sums[i] += sums[static_cast<std::size_t>(part) * size + i];
+    scores_.resize(q_, q_);
+    for (int i = 0; i < q_; ++i)
+        for (int j = 0; j < q_; ++j) scores_(i, j) = sums[q_ * q_ + pair_index(i, j)];
+    const auto fourth = sums.begin() + q_ * q_ + n2, against = fourth + n2 * n2;
+    fourth_.assign(fourth, fourth + n2 * n2);
+    against_.assign(against, against + q_ * q_ * p);
+    Eigen::MatrixXd gradient(q_, q_);
+    for (int i = 0; i < q_; ++i)
+        for (int j = 0; j < q_; ++j) gradient(i, j) = 2.0 * sums[i * q_ + j];
+    return gradient;
+}
+
+Eigen::MatrixXd Arrow::projected_crossproduct(const std::vector<Eigen::MatrixXd>& directions) const {
+    const int n = static_cast<int>(directions.size()), p = k_ - 1, n2 = triangle(q_);
+    Eigen::MatrixXd product = Eigen::MatrixXd::Zero(n, n), tail = Eigen::MatrixXd::Zero(p, n);
+    for (int i = 0; i < n; ++i)
+        for (int a = 0; a < q_; ++a)
+            for (int c = 0; c < q_; ++c) {
+                const double d = directions[i](a, c);
+                for (int x = 0; x < p; ++x) tail(x, i) += d * against_[(a * q_ + c) * p + x];
+                for (int j = 0; j <= i; ++j)
+                    for (int b = 0; b < q_; ++b)
+                        for (int e = 0; e < q_; ++e)
+                            product(i, j) += d * directions[j](b, e) * fourth_[pair_index(a, b) * n2 + pair_index(c, e)];
+            }
+    root_.topLeftCorner(p, p).triangularView<Eigen::Lower>().solveInPlace(tail);
+    const Eigen::MatrixXd whole = product.selfadjointView<Eigen::Lower>();
+    return whole - tail.transpose() * tail;
+}
+
+}  // namespace multilevel

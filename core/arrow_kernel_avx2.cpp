@@ -1,0 +1,2 @@
+#define ARROW_SET avx2
+#include "arrow_kernel.ipp"

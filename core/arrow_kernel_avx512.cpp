@@ -1,0 +1,2 @@
+#define ARROW_SET avx512
+#include "arrow_kernel.ipp"

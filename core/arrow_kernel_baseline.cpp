@@ -1,0 +1,2 @@
+#define ARROW_SET baseline
+#include "arrow_kernel.ipp"
