@@ -144,6 +144,7 @@ def test_weights_of_new_rows_scale_the_residual_variance(sleepstudy):
         ({"interval": "credible"}, DataError, "'confidence'"),
         ({"interval": "confidence", "level": 95}, DataError, "0.95"),
         ({"kind": "probability"}, DataError, "'link'"),
+        ({"weights": [1.0]}, DataError, "new rows"),
         ({"interval": "confidence", "new_levels": "sample"}, ModelError, "population"),
     ],
 )

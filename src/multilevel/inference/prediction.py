@@ -87,6 +87,8 @@ def rows_to_predict(
     design: Design, new: Frame | None, request: Request, weights: npt.ArrayLike | None
 ) -> Rows:
     """The rows of the fit, or new ones with the grouping factors that the request includes."""
+    if new is None and weights is not None:
+        raise DataError("predict(weights=) belongs to new rows; those of the fit keep their own weights.")
     if new is None:
         return rows_of_design(design)
     return rows_of_data(design, new, included_groupings(design, request.re), weights)
