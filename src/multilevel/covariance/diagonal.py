@@ -36,9 +36,9 @@ def collapsed_deviations(deviations: Array, least: float) -> Array:
 
 
 def null_slope_of_deviations(deviations: Array, slopes: Array, G: Array) -> float:
-    """Least slope of <G, Sigma> as a variance that is zero grows; `slopes` (k, q, q) are those of T."""
+    """Least slope of <G, Sigma> as a zero variance grows, infinite if none is; `slopes` (k, q, q) of T."""
     missing = slopes[np.flatnonzero(deviations == 0.0)]
-    return float(min(((G @ D) * D).sum() for D in missing)) if len(missing) else 0.0
+    return min((float(((G @ D) * D).sum()) for D in missing), default=np.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Structure(Protocol):
         """Theta (k,) with the directions of Sigma whose variance is below `least` at exactly zero."""
 
     def null_slope(self, theta: Array, G: Array) -> float:
-        """Least slope of <G, Sigma> as Sigma gains variance in a direction it lacks; 0 if it lacks none."""
+        """Least slope of <G, Sigma> as Sigma gains variance in a direction it lacks; infinite if none."""
 
 
 def covariance(structure: Structure, theta: Array) -> Array:

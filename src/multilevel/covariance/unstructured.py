@@ -67,7 +67,7 @@ class Unstructured:
         """Least eigenvalue of G on the null space of Sigma."""
         values, vectors = self._spectrum(theta)
         null = vectors[:, values <= ROUNDING * max(values[-1], 1.0)]
-        return float(np.linalg.eigvalsh(null.T @ G @ null)[0]) if null.size else 0.0
+        return float(np.linalg.eigvalsh(null.T @ G @ null)[0]) if null.size else np.inf
 
     def _spectrum(self, theta: Array) -> tuple[Array, Array]:
         """Eigenvalues of Sigma (q,), ascending and none negative, and its eigenvectors (q, q)."""

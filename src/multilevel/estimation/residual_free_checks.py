@@ -36,7 +36,7 @@ def require_dense_memory(stacks: Sequence[Rows], n_terms: int) -> None:
     need = entries * (8 * DENSE_COPIES + n_terms)
     if need > memory_limit():
         raise MemoryNeedError(
-            f"residual='none' would need {need / 1e9:,.3g} GB, more than this machine's memory allows: "
+            f"residual='none' would need {need / 1e9:,.0f} GB, more than this machine's memory allows: "
             f"without a residual the covariance of rows that share a level is formed densely, and up to "
             f"{stacks[-1].shape[1]:,} rows hang together. Keep the residual, or group by a factor with "
             "smaller groups."

@@ -178,7 +178,8 @@ def certify(model: ResidualFreeModel, best: Point, *, reml: bool) -> Certificate
     promise = newton_step(model, best, d)[1]
     parts = zip(model.structures, model.split(best.theta), d.by_sigma, strict=True)
     null = min(structure.null_slope(part, G) for structure, part, G in parts)
-    return Certificate(promise, null, promise < CERTIFIED and null > -NULL_TOLERANCE)
+    holds = promise < CERTIFIED and null > -NULL_TOLERANCE
+    return Certificate(promise, null if np.isfinite(null) else 0.0, holds)
 
 
 def ranks(model: ResidualFreeModel, theta: Array) -> tuple[int, ...]:
