@@ -14,7 +14,7 @@ from multilevel.design.columns import (
     missing_in,
     read_columns,
     read_labels,
-    refuse_not_finite,
+    refuse_columns_not_finite,
     usable,
     with_contrasts,
 )
@@ -119,9 +119,7 @@ def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[lis
     """Model matrices of the fixed part and of what stands left of each bar."""
     sides, learned = learn_sides(formula_sides(formula), columns, rows.n_used)
     for side in sides:
-        for name, column in zip(side.names, side.values.T, strict=True):
-            if name not in columns:  # those were looked at when they were read
-                refuse_not_finite(f"'{name}'", column, rows.mask)
+        refuse_columns_not_finite(side.names, side.values, columns, rows.mask)
     return sides, learned
 
 

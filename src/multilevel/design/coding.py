@@ -82,8 +82,7 @@ def count_columns(coded: Coded, full: bool) -> int:
     """Number of columns, where `full` codes all levels of a factor, also the one the intercept stands for."""
     if isinstance(coded, Numbers):
         return len(coded.parts)
-    levels = list(coded.coding.levels)
-    return len(levels) if full else len(coded.coding.contrasts.get_coding_column_names(levels))
+    return len(coded.coding.levels) if full else len(_fields(coded))
 
 
 def make_columns(coded: Coded, full: bool) -> tuple[Column, ...]:
@@ -125,18 +124,30 @@ def _indicators(labels: Labels) -> tuple[list[str], Array]:
 def _contrasts(labels: Labels) -> tuple[list[str], Array]:
     """Names (k,) and the table (L, k) of what each level puts into the columns."""
     levels, contrasts = list(labels.coding.levels), labels.coding.contrasts
-    name = plain_name(labels.expression)
-    try:
-        table = np.asarray(contrasts.get_coding_matrix(levels, reduced_rank=True), dtype=np.float64)
-    except (ValueError, IndexError) as error:
-        shown = ", ".join(map(label_text, levels[:MOST_LEVELS_SHOWN]))
-        raise DataError(
-            f"The contrasts of {name!r} do not fit its {len(levels)} levels ({shown}): "
-            "a matrix has one row a level, and a reference level is one of them."
-        ) from error
+    fields = _fields(labels)
     shape = contrasts.get_factor_format(levels, reduced_rank=True)
-    fields = contrasts.get_coding_column_names(levels, reduced_rank=True)
-    return [shape.format(name=name, field=label_text(field)) for field in fields], table
+    names = [shape.format(name=plain_name(labels.expression), field=label_text(field)) for field in fields]
+    try:
+        return names, np.asarray(contrasts.get_coding_matrix(levels, reduced_rank=True), dtype=np.float64)
+    except (ValueError, IndexError) as error:
+        raise _misfit(labels) from error
+
+
+def _fields(labels: Labels) -> list[Any]:
+    """What tells the columns (k,) of a contrast apart, usually a level."""
+    try:
+        return list(labels.coding.contrasts.get_coding_column_names(list(labels.coding.levels)))
+    except ValueError as error:
+        raise _misfit(labels) from error
+
+
+def _misfit(labels: Labels) -> DataError:
+    levels = [label_text(level) for level in labels.coding.levels]
+    return DataError(
+        f"The contrasts of {plain_name(labels.expression)!r} do not fit its {len(levels)} levels "
+        f"({', '.join(levels[:MOST_LEVELS_SHOWN])}): a matrix has one row a level, and a reference level "
+        "is one of them."
+    )
 
 
 def _named_columns(name: str, value: Any) -> Mapping[str, Any]:

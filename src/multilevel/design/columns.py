@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,15 @@ def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
     """An error naming the rows, should any value computed be NaN or infinite."""
     if not _surely_finite(values):
         _refuse(what, "not finite", ~np.isfinite(values), rows)
+
+
+def refuse_columns_not_finite(
+    names: Sequence[str], matrix: Array, read: Container[str], rows: Mask | None
+) -> None:
+    """The same for the columns (n, k) of a model matrix, but for those looked at when they were read."""
+    for name, column in zip(names, matrix.T, strict=True):
+        if name not in read:
+            refuse_not_finite(f"'{name}'", column, rows)
 
 
 def row_list(where: Mask, rows: Mask | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from multilevel._typing import Array, Codes, Frame, Mask
 from multilevel.design.arguments import read_numbers
-from multilevel.design.columns import missing_rows, read_columns, recode
+from multilevel.design.columns import missing_rows, read_columns, recode, refuse_columns_not_finite
 from multilevel.design.expressions import Value
 from multilevel.design.grouping import FoundLevels, GroupCoder, find_groups
 from multilevel.design.model_terms import columns_of_all, columns_of_sides
@@ -73,6 +73,8 @@ class Encoder:
         terms = tuple(t for t, g in enumerate(self.term_groupings) if every_term or g in wanted)
         new = _read(self, table, wanted, terms)
         X, *Z = apply_sides(self.sides, [0, *(t + 1 for t in new.terms)], new.columns, new.n)
+        for side in (X, *Z):
+            refuse_columns_not_finite(side.names, side.values, new.columns, new.rows)
         found = [_find(self, g, table, new) for g in range(len(self.groups))]
         return NewRows(
             X=take_columns(X.values, self.kept),

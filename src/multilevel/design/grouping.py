@@ -1,7 +1,7 @@
 """Which level of a grouping factor does each row belong to?
 
-Interactions such as `batch:cask` are coded from integer codes, never from text: the levels that occur
-are the distinct values of `code_batch * n_cask + code_cask`.
+Interactions such as `batch:cask` are coded from integer codes, never from text, one part after the
+other: the levels that occur are the distinct values of `code_before * n_levels + code_of_part`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._typing import Codes
+from multilevel._typing import Codes, Mask
 from multilevel.design.design import Grouping
 from multilevel.design.expressions import plain_name
 from multilevel.design.factor import used_levels
@@ -28,7 +28,7 @@ class GroupCoder:
 
     expressions: tuple[str, ...]  # the parts of an interaction, or the one factor
     labels: tuple[dict[str, int], ...]  # for each part, label -> code
-    keys: Keys  # (J,) increasing: the combinations of codes that are levels
+    keys: tuple[Keys, ...]  # for each further part, increasing: the combinations with those before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +48,24 @@ def group_name(expressions: Sequence[str]) -> str:
 def code_groups(expressions: Sequence[str], parts: Sequence[Categorical]) -> tuple[Grouping, GroupCoder]:
     """Levels of a factor or of an interaction in the data of the fit, unused ones left out.
 
-    The levels of `parts` are text already.
+    The levels of `parts` are text already. The first part of an interaction varies slowest.
     """
-    used = [used_levels(part.codes, len(part.levels)) for part in parts]
-    labels = [[str(part.levels[i]) for i in kept] for part, (_, kept) in zip(parts, used, strict=True)]
-    present, codes = _levels_present([codes for codes, _ in used], [len(kept) for _, kept in used])
-    name = group_name(expressions)
-    grouping = Grouping(name, codes, tuple(_key_labels(present, labels)))
-    tables = tuple({label: i for i, label in enumerate(each)} for each in labels)
-    return grouping, GroupCoder(tuple(expressions), tables, present)
+    (codes, labels), *others = [_used(part) for part in parts]
+    tables, every_key = [_table(labels)], []
+    for part_codes, part_labels in others:
+        keys, codes = _distinct(_pair(codes, part_codes, len(part_labels)))
+        labels = _pair_labels(keys, labels, part_labels)
+        tables.append(_table(part_labels))
+        every_key.append(keys)
+    grouping = Grouping(group_name(expressions), codes, tuple(labels))
+    return grouping, GroupCoder(tuple(expressions), tuple(tables), tuple(every_key))
 
 
 def find_groups(coder: GroupCoder, parts: Sequence[Categorical]) -> FoundLevels:
     """Levels of the fit in new data; labels that the fit has not seen are listed."""
-    known = [_translate(part, table) for part, table in zip(parts, coder.labels, strict=True)]
-    keys = _combine(known, [len(table) for table in coder.labels])
-    keys[np.logical_or.reduce([codes < 0 for codes in known])] = -1
-    place = np.minimum(np.searchsorted(coder.keys, keys), len(coder.keys) - 1)
-    codes = np.where(coder.keys[place] == keys, place, -1).astype(np.int32)
+    codes, *others = [_translate(part, table) for part, table in zip(parts, coder.labels, strict=True)]
+    for part_codes, table, keys in zip(others, coder.labels[1:], coder.keys, strict=True):
+        codes = _look_up(_pair(codes, part_codes, len(table)), (codes < 0) | (part_codes < 0), keys)
     return _with_new_labels(codes, parts)
 
 
@@ -78,19 +78,20 @@ def refuse_single_level(grouping: Grouping) -> None:
         )
 
 
-def _combine(codes: Sequence[Codes], sizes: Sequence[int]) -> Keys:
-    """One number a row for the combination of codes, the first part varying slowest."""
-    keys = codes[0].astype(np.int64)
-    for part, size in zip(codes[1:], sizes[1:], strict=True):
-        keys = keys * size + part
+def _used(part: Categorical) -> tuple[Codes, list[str]]:
+    """Codes and labels of the levels that occur."""
+    codes, kept = used_levels(part.codes, len(part.levels))
+    return codes, [str(part.levels[i]) for i in kept]
+
+
+def _table(labels: Sequence[str]) -> dict[str, int]:
+    return {label: i for i, label in enumerate(labels)}
+
+
+def _pair(before: Codes, part: Codes, size: int) -> Keys:
+    """One number a row for the combination of two codes."""
+    keys: Keys = before.astype(np.int64) * size + part
     return keys
-
-
-def _levels_present(codes: Sequence[Codes], sizes: Sequence[int]) -> tuple[Keys, Codes]:
-    """The combinations of codes that occur, and each row's index among them; one part is coded already."""
-    if len(codes) == 1:
-        return np.arange(sizes[0], dtype=np.int64), codes[0]
-    return _distinct(_combine(codes, sizes))
 
 
 def _distinct(keys: Keys) -> tuple[Keys, Codes]:
@@ -105,16 +106,17 @@ def _distinct(keys: Keys) -> tuple[Keys, Codes]:
     return np.flatnonzero(occurs).astype(np.int64), rank[keys]
 
 
-def _key_labels(keys: Keys, labels: Sequence[Sequence[str]]) -> list[str]:
-    """Text of combined levels, "A:a"."""
-    if len(labels) == 1:
-        return list(labels[0])
-    columns: list[list[str]] = []
-    rest = keys
-    for each in reversed(labels):
-        rest, position = np.divmod(rest, max(len(each), 1))
-        columns.append([each[i] for i in position.tolist()])
-    return [":".join(parts) for parts in zip(*reversed(columns), strict=True)]
+def _pair_labels(keys: Keys, before: Sequence[str], part: Sequence[str]) -> list[str]:
+    """Text of the combinations, "A:a"."""
+    first, second = np.divmod(keys, len(part))
+    return [f"{before[i]}:{part[j]}" for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+
+
+def _look_up(wanted: Keys, unknown: Mask, keys: Keys) -> Codes:
+    """Index of each wanted key among the increasing keys; -1 where it is not there."""
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    codes: Codes = np.where((keys[place] == wanted) & ~unknown, place, -1).astype(np.int32)
+    return codes
 
 
 def _translate(part: Categorical, table: dict[str, int]) -> Codes:
