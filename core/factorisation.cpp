@@ -1,9 +1,11 @@
 #include "factorisation.hpp"
 
+#include <atomic>
 #include <cmath>
 
-#include "lapack.hpp"
+#include "dense.hpp"
 #include "small.hpp"
+#include "threads.hpp"
 
 namespace multilevel {
 namespace {
@@ -22,12 +24,42 @@ void read_block(double* out, const double* block, bool transposed, int rows, int
             out[i * columns + j] = transposed ? block[j * rows + i] : block[i * columns + j];
 }
 
+// Memory for the small blocks of one node, kept by each thread.
+double* scratch(std::size_t size) {
+    thread_local std::vector<double> memory;
+    if (memory.size() < size) memory.resize(size);
+    return memory.data();
+}
+
+double* zeroed_scratch(std::size_t size) {
+    double* memory = scratch(size);
+    std::fill(memory, memory + size, 0.0);
+    return memory;
+}
+
 // sum += left (a x b) middle (b x b) right (b x a): one term of d criterion / dT
 void add_gradient_term(std::vector<double>& sum, const double* left, const double* middle, const double* right,
                        int a, int b) {
-    std::vector<double> inner(b * a, 0.0);
-    small::add_product(inner.data(), middle, right, b, b, a);
-    small::add_product(sum.data(), left, inner.data(), a, b, a);
+    if (a == 1 && b == 1) {
+        sum[0] += left[0] * middle[0] * right[0];
+        return;
+    }
+    double* inner = zeroed_scratch(static_cast<std::size_t>(b) * a);
+    small::add_product(inner, middle, right, b, b, a);
+    small::add_product(sum.data(), left, inner, a, b, a);
+}
+
+// Work is shared in tasks of about this many nodes; their number depends on the problem only.
+constexpr std::size_t nodes_a_task = 64;
+
+// visit(i) for i in [begin, end), shared among threads.
+template <class Visit>
+void parallel_nodes(std::size_t begin, std::size_t end, Visit visit) {
+    const std::size_t tasks = (end - begin + nodes_a_task - 1) / nodes_a_task;
+    parallel_for(static_cast<int>(tasks), [&](int task) {
+        const std::size_t from = begin + task * nodes_a_task;
+        for (std::size_t i = from; i < std::min(end, from + nodes_a_task); ++i) visit(i);
+    });
 }
 
 }  // namespace
@@ -43,15 +75,24 @@ bool Factorisation::factorise(const std::vector<Eigen::MatrixXd>& factor_T) {
     T_ = factor_T;
     Trow_.clear();
     for (const auto& T : T_) Trow_.push_back(row_major(T));
+    const std::size_t leaves = plan_.leaves, head = plan_.head.size();
+    std::atomic<bool> definite{true};
+    parallel_nodes(0, leaves, [&](std::size_t i) {
+        fill_node(plan_.head[i]);
+        if (!eliminate(plan_.head[i])) definite = false;
+    });
+    if (!definite) return false;
+    parallel_nodes(leaves, head, [&](std::size_t i) {
+        fill_node(plan_.head[i]);
+        update_from_leaves(i);
+    });
     fill_tail();
-    const std::size_t leaves = sums_.factors[0].levels;
-    for (std::size_t i = leaves; i < plan_.head.size(); ++i) fill_node(plan_.head[i]);
-    for (std::size_t i = 0; i < plan_.head.size(); ++i) {
-        if (i < leaves) fill_node(plan_.head[i]);
+    update_tail_from_leaves();
+    for (std::size_t i = leaves; i < head; ++i) {
         if (!eliminate(plan_.head[i])) return false;
         update_later(plan_.head[i]);
     }
-    return lapack::cholesky(tail_.data(), plan_.tail_size);
+    return dense::cholesky(tail_.data(), plan_.tail_size);
 }
 
 // ---- forming A ----
@@ -68,13 +109,13 @@ void Factorisation::fill_node(const HeadNode& node) {
         std::fill(rows, rows + node.columns - t, 0.0);
         for (int c = 0; c < t; ++c) rows[node.columns - t + c] = T[0] * tail[c];
     } else {
-        std::vector<double> right(q * q, 0.0), tail_rows(q * t, 0.0);
-        small::add_product(right.data(), own, T, q, q, q);
+        double *right = zeroed_scratch(static_cast<std::size_t>(q) * (q + t)), *tail_rows = right + q * q;
+        small::add_product(right, own, T, q, q, q);
         std::fill(pivot, pivot + q * q, 0.0);
-        small::add_transposed_product(pivot, T, right.data(), q, q, q);
+        small::add_transposed_product(pivot, T, right, q, q, q);
         for (int r = 0; r < q; ++r) pivot[r * q + r] += 1.0;
         std::fill(rows, rows + static_cast<std::size_t>(node.columns) * q, 0.0);
-        small::add_transposed_product(tail_rows.data(), T, tail, q, q, t);
+        small::add_transposed_product(tail_rows, T, tail, q, q, t);
         for (int c = 0; c < t; ++c)
             for (int r = 0; r < q; ++r) rows[(node.columns - t + c) * q + r] = tail_rows[r * t + c];
     }
@@ -90,10 +131,10 @@ void Factorisation::fill_coupling(const HeadNode& node, const OriginalBlock& ori
         out[0] = T[0] * original.block[0] * Tother[0];
         return;
     }
-    std::vector<double> block(q * w), right(q * w, 0.0), product(q * w, 0.0);
-    read_block(block.data(), original.block, original.transposed, q, w);
-    small::add_product(right.data(), block.data(), Tother, q, w, w);
-    small::add_transposed_product(product.data(), T, right.data(), q, q, w);
+    double *right = zeroed_scratch(3 * static_cast<std::size_t>(q) * w), *product = right + q * w, *block = product + q * w;
+    read_block(block, original.block, original.transposed, q, w);
+    small::add_product(right, block, Tother, q, w, w);
+    small::add_transposed_product(product, T, right, q, q, w);
     for (int j = 0; j < w; ++j)
         for (int r = 0; r < q; ++r) out[j * q + r] = product[r * w + j];
 }
@@ -158,8 +199,7 @@ const Coupling& Factorisation::coupling_with(const HeadNode& node, int order) co
 }
 
 // A later node of the head that `node` is coupled with: its pivot and row block lose B_c'B.
-void Factorisation::update_head_target(const HeadNode& node, std::size_t c) {
-    const Coupling& coupling = plan_.couplings[c];
+void Factorisation::update_head_target(const HeadNode& node, const Coupling& coupling) {
     const HeadNode& target = plan_.head[coupling.position];
     const int q = node.width, w = target.width, t = sums_.n_tail();
     const double* rows = &rows_[node.row_block];
@@ -173,36 +213,84 @@ void Factorisation::update_head_target(const HeadNode& node, std::size_t c) {
     };
     subtract(&pivot_[target.pivot], w, 1, coupling.column, w);
     double* out = &rows_[target.row_block];
-    for (std::size_t d = c + 1; d < node.couplings_end; ++d) {
-        const Coupling& later = plan_.couplings[d];
-        const Coupling& place = coupling_with(target, later.order);
-        subtract(out + static_cast<std::size_t>(place.column) * w, 1, w, later.column, later.width);
+    for (const Coupling* later = &coupling + 1; later != &plan_.couplings[0] + node.couplings_end; ++later) {
+        const Coupling& place = coupling_with(target, later->order);
+        subtract(out + static_cast<std::size_t>(place.column) * w, 1, w, later->column, later->width);
     }
     subtract(out + static_cast<std::size_t>(target.columns - t) * w, 1, w, node.columns - t, t);
 }
 
+void Factorisation::update_from_leaves(std::size_t head) {
+    const auto list = head - plan_.leaves;
+    for (auto e = plan_.of_head.begin[list]; e < plan_.of_head.begin[list + 1]; ++e) {
+        const Incidence& incidence = plan_.of_head.entries[e];
+        update_head_target(plan_.head[incidence.leaf], plan_.couplings[incidence.coupling]);
+    }
+}
+
+// The tail loses B'B of every leaf, a column at a time: a column stays in cache and has one writer.
+void Factorisation::update_tail_from_leaves() {
+    parallel_nodes(0, plan_.tail.size(), [&](std::size_t i) {
+        for (auto e = plan_.of_tail.begin[i]; e < plan_.of_tail.begin[i + 1]; ++e) {
+            const Incidence& incidence = plan_.of_tail.entries[e];
+            const HeadNode& node = plan_.head[incidence.leaf];
+            const int q = node.width, first = plan_.couplings[incidence.coupling].column;
+            const double* rows = &rows_[node.row_block];
+            const int* to = tail_columns(node);
+            for (int j = first; j < first + plan_.tail[i].width; ++j) {
+                double* column = &tail_at(0, to[j]);
+                if (q == 1) {
+                    const double factor = rows[j];
+                    for (int a = j; a < node.columns; ++a) column[to[a]] -= factor * rows[a];
+                    continue;
+                }
+                for (int a = j; a < node.columns; ++a) {
+                    double dot = 0.0;
+                    for (int r = 0; r < q; ++r) dot += rows[a * q + r] * rows[j * q + r];
+                    column[to[a]] -= dot;
+                }
+            }
+        }
+    });
+    const int t = sums_.n_tail();
+    const int tasks = static_cast<int>(std::clamp<std::size_t>(plan_.leaves / 1024, 1, 16));
+    std::vector<double> part(static_cast<std::size_t>(tasks) * t * t, 0.0);
+    parallel_for(tasks, [&](int task) {
+        double* sum = &part[static_cast<std::size_t>(task) * t * t];
+        const auto leaves = static_cast<std::int64_t>(plan_.leaves);
+        for (auto leaf = leaves * task / tasks; leaf < leaves * (task + 1) / tasks; ++leaf) {
+            const HeadNode& node = plan_.head[leaf];
+            const double* rows = &rows_[node.row_block + static_cast<std::size_t>(node.columns - t) * node.width];
+            for (int i = 0; i < t; ++i)
+                for (int j = 0; j <= i; ++j)
+                    for (int r = 0; r < node.width; ++r) sum[i * t + j] += rows[i * node.width + r] * rows[j * node.width + r];
+        }
+    });
+    for (int task = 0; task < tasks; ++task)
+        for (int i = 0; i < t; ++i)
+            for (int j = 0; j <= i; ++j)
+                tail_at(plan_.tail_random + i, plan_.tail_random + j) -= part[(static_cast<std::size_t>(task) * t + i) * t + j];
+}
+
+// A node of the head after the leaves, once eliminated, changes all it is coupled with.
 void Factorisation::update_later(const HeadNode& node) {
     const int q = node.width, t = sums_.n_tail();
-    tail_columns_.clear();
     int first = node.columns - t;  // first column of the row block that lies in the tail
     for (std::size_t c = node.couplings_begin; c < node.couplings_end; ++c) {
         const Coupling& coupling = plan_.couplings[c];
-        if (coupling.position >= 0) {
-            update_head_target(node, c);
-            continue;
-        }
-        first = std::min(first, coupling.column);
-        for (int i = 0; i < coupling.width; ++i) tail_columns_.push_back(coupling.tail_column + i);
+        if (coupling.position >= 0)
+            update_head_target(node, coupling);
+        else
+            first = std::min(first, coupling.column);
     }
-    for (int i = 0; i < t; ++i) tail_columns_.push_back(plan_.tail_random + i);
-    const double* rows = &rows_[node.row_block + static_cast<std::size_t>(first) * q];
-    const int m = static_cast<int>(tail_columns_.size());
-    for (int j = 0; j < m; ++j) {
-        double* column = &tail_at(0, tail_columns_[j]);
-        for (int i = j; i < m; ++i) {
+    const double* rows = &rows_[node.row_block];
+    const int* to = tail_columns(node);
+    for (int j = first; j < node.columns; ++j) {
+        double* column = &tail_at(0, to[j]);
+        for (int i = j; i < node.columns; ++i) {
             double dot = 0.0;
             for (int r = 0; r < q; ++r) dot += rows[i * q + r] * rows[j * q + r];
-            column[tail_columns_[i]] -= dot;
+            column[to[i]] -= dot;
         }
     }
 }
@@ -263,17 +351,16 @@ void Factorisation::multiply_by_T(Eigen::MatrixXd& b) const {
     }
 }
 
-// Z'WZ v
-Eigen::MatrixXd Factorisation::random_crossproduct(const Eigen::MatrixXd& v) const {
-    using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-    using Block = Eigen::Map<const RowMajor>;
-    Eigen::MatrixXd out = Eigen::MatrixXd::Zero(v.rows(), v.cols());
+// Column of Z'WZ v.
+void Factorisation::add_random_crossproduct(const Eigen::MatrixXd& v, int column, Eigen::MatrixXd& out) const {
+    const double* x = v.data() + static_cast<std::size_t>(column) * v.rows();
+    double* y = out.data() + static_cast<std::size_t>(column) * out.rows();
     for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
         const Factor& f = sums_.factors[k];
         for (int a = 0; a < f.levels; ++a) {
             const auto at = plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width;
-            const Block own(&sums_.diag[k][static_cast<std::size_t>(a) * f.width * f.width], f.width, f.width);
-            out.middleRows(at, f.width).noalias() += own * v.middleRows(at, f.width);
+            small::add_product(y + at, &sums_.diag[k][static_cast<std::size_t>(a) * f.width * f.width], x + at, f.width,
+                               f.width, 1);
         }
     }
     for (const PairBlocks& pairs : sums_.pairs) {
@@ -282,12 +369,10 @@ Eigen::MatrixXd Factorisation::random_crossproduct(const Eigen::MatrixXd& v) con
             for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e) {
                 const auto i = plan_.factor_first[pairs.first] + static_cast<std::size_t>(a) * q;
                 const auto j = plan_.factor_first[pairs.second] + static_cast<std::size_t>(pairs.level[e]) * w;
-                const Block block(&pairs.block[e * q * w], q, w);
-                out.middleRows(i, q).noalias() += block * v.middleRows(j, w);
-                out.middleRows(j, w).noalias() += block.transpose() * v.middleRows(i, q);
+                small::add_product(y + i, &pairs.block[e * q * w], x + j, q, w, 1);
+                small::add_transposed_product(y + j, &pairs.block[e * q * w], x + i, w, q, 1);
             }
     }
-    return out;
 }
 
 Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
@@ -300,7 +385,9 @@ Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
             rows = (T_[k] * rows).eval();
         }
     }
-    Eigen::VectorXd scores = -random_crossproduct(b).col(0);
+    Eigen::MatrixXd product = Eigen::MatrixXd::Zero(b.rows(), 1);
+    add_random_crossproduct(b, 0, product);
+    Eigen::VectorXd scores = -product.col(0);
     for (std::size_t k = 0; k < sums_.factors.size(); ++k)
         for (std::size_t r = 0; r < static_cast<std::size_t>(sums_.factors[k].levels) * sums_.factors[k].width; ++r) {
             const double* row = &sums_.tail[k][r * t];
@@ -312,37 +399,38 @@ Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
 }
 
 void Factorisation::forward_solve(Eigen::MatrixXd& b) const {
-    const int k = static_cast<int>(b.cols()), t = sums_.n_tail(), p = sums_.n_fixed;
-    const int n = plan_.tail_size - 1;
+    parallel_for(static_cast<int>(b.cols()), [&](int j) { forward_solve_column(b.col(j)); });
+}
+
+void Factorisation::forward_solve_column(Eigen::Ref<Eigen::VectorXd> b) const {
+    const int t = sums_.n_tail(), p = sums_.n_fixed, n = plan_.tail_size - 1;
     for (const HeadNode& node : plan_.head) {
         const int q = node.width;
         const double* rows = &rows_[node.row_block];
-        for (int j = 0; j < k; ++j) {
-            double* x = &b(node.first_unknown, j);
-            small::forward_solve(&pivot_[node.pivot], x, q);
-            auto subtract = [&](int column, double& target) {
-                for (int r = 0; r < q; ++r) target -= rows[static_cast<std::size_t>(column) * q + r] * x[r];
-            };
-            for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
-                const Coupling& coupling = plan_.couplings[c];
-                for (int i = 0; i < coupling.width; ++i)
-                    subtract(coupling.column + i, b(coupling.first_unknown + i, j));
-            }
-            for (int i = 0; i < p; ++i) subtract(node.columns - t + i, b(plan_.n_random + i, j));
+        double* x = &b(node.first_unknown);
+        small::forward_solve(&pivot_[node.pivot], x, q);
+        auto subtract = [&](int column, double& target) {
+            for (int r = 0; r < q; ++r) target -= rows[static_cast<std::size_t>(column) * q + r] * x[r];
+        };
+        for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
+            const Coupling& coupling = plan_.couplings[c];
+            for (int i = 0; i < coupling.width; ++i) subtract(coupling.column + i, b(coupling.first_unknown + i));
         }
+        for (int i = 0; i < p; ++i) subtract(node.columns - t + i, b(plan_.n_random + i));
     }
-    Eigen::MatrixXd x(n, k);
-    for (const TailNode& node : plan_.tail) x.middleRows(node.column, node.width) = b.middleRows(node.first_unknown, node.width);
-    x.bottomRows(p) = b.bottomRows(p);
+    Eigen::VectorXd x(n);
+    for (const TailNode& node : plan_.tail) x.segment(node.column, node.width) = b.segment(node.first_unknown, node.width);
+    x.tail(p) = b.tail(p);
     const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
     tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().solveInPlace(x);
-    for (const TailNode& node : plan_.tail) b.middleRows(node.first_unknown, node.width) = x.middleRows(node.column, node.width);
-    b.bottomRows(p) = x.bottomRows(p);
+    for (const TailNode& node : plan_.tail) b.segment(node.first_unknown, node.width) = x.segment(node.column, node.width);
+    b.tail(p) = x.tail(p);
 }
 
 Eigen::MatrixXd Factorisation::projected_crossproduct(const Eigen::MatrixXd& v) const {
     const int p = sums_.n_fixed, t = sums_.n_tail();
-    Eigen::MatrixXd random = random_crossproduct(v);
+    Eigen::MatrixXd random = Eigen::MatrixXd::Zero(v.rows(), v.cols());
+    parallel_for(static_cast<int>(v.cols()), [&](int j) { add_random_crossproduct(v, j, random); });
     Eigen::MatrixXd product = v.transpose() * random;
     multiply_by_T(random);
     Eigen::MatrixXd b(plan_.n_random + p, v.cols());
@@ -360,24 +448,163 @@ Eigen::MatrixXd Factorisation::projected_crossproduct(const Eigen::MatrixXd& v) 
 }
 
 // ---- the selected inverse ----
+//
+// With D = L L' a node's pivot and K = D^-1 A_row:  S_row = -K S_later,  S_own = D^-1 + K S_later K'.
 
 void Factorisation::invert_selected(TailWeights weights) {
-    const int n = plan_.tail_size, random = plan_.tail_random, p = sums_.n_fixed;
-    tail_inverse_ = tail_;
-    lapack::invert_lower(tail_inverse_.data(), n);
-    const double fixed = std::sqrt(weights.fixed), response = std::sqrt(weights.response);
-    for (int c = 0; c < n; ++c) {
-        double* column = &tail_inverse_[static_cast<std::size_t>(c) * n];
-        for (int r = std::max(c, random); r < random + p; ++r) column[r] *= fixed;
-        column[n - 1] *= response;
-    }
-    lapack::lower_crossproduct(tail_inverse_.data(), n);
+    const int n = plan_.tail_size;
+    std::vector<double> roots(n, 1.0);
+    std::fill_n(roots.begin() + plan_.tail_random, sums_.n_fixed, std::sqrt(weights.fixed));
+    roots[n - 1] = std::sqrt(weights.response);
+    tail_inverse_.resize(static_cast<std::size_t>(n) * n);
+    dense::weighted_inverse(tail_.data(), roots, n, tail_inverse_.data());
 
+    solved_.resize(plan_.row_blocks);
     inverse_pivot_.resize(plan_.pivots);
     inverse_rows_.resize(plan_.row_blocks);
-    local_.resize(static_cast<std::size_t>(plan_.largest_row_block) * plan_.largest_row_block);
-    for (auto node = plan_.head.rbegin(); node != plan_.head.rend(); ++node) invert_node(*node);
+    const std::size_t leaves = plan_.leaves;
+    std::vector<double> local;
+    for (std::size_t i = plan_.head.size(); i-- > leaves;) {
+        solve_leaf(plan_.head[i]);
+        invert_node(plan_.head[i], local);
+    }
+    if (plan_.leaves_meet_tail) {
+        parallel_nodes(0, leaves, [&](std::size_t i) { solve_leaf(plan_.head[i]); });
+        parallel_nodes(0, plan_.tail.size(), [&](std::size_t i) { invert_leaf_columns(i); });
+        parallel_nodes(0, leaves, [&](std::size_t i) {
+            invert_leaf_ending(plan_.head[i]);
+            invert_pivot(plan_.head[i]);
+        });
+    } else {
+        parallel_nodes(0, leaves, [&](std::size_t i) {
+            thread_local std::vector<double> mine;
+            solve_leaf(plan_.head[i]);
+            invert_node(plan_.head[i], mine);
+        });
+    }
+    read_diagonal_blocks();
+}
 
+void Factorisation::solve_leaf(const HeadNode& node) {
+    const int q = node.width;
+    const std::size_t size = static_cast<std::size_t>(node.columns) * q;
+    double* k = &solved_[node.row_block];
+    std::copy_n(&rows_[node.row_block], size, k);
+    for (std::size_t c = 0; c < size; c += q) small::backward_solve(&pivot_[node.pivot], k + c, q);
+}
+
+// S_row of all leaves coupled with a tail node, in that node's columns: the tail's column stays in cache.
+void Factorisation::invert_leaf_columns(std::size_t tail_node) {
+    const TailNode& tail = plan_.tail[tail_node];
+    for (auto e = plan_.of_tail.begin[tail_node]; e < plan_.of_tail.begin[tail_node + 1]; ++e) {
+        const Incidence& incidence = plan_.of_tail.entries[e];
+        const HeadNode& node = plan_.head[incidence.leaf];
+        const int q = node.width, first = plan_.couplings[incidence.coupling].column;
+        const int* to = tail_columns(node);
+        const double* k = &solved_[node.row_block];
+        for (int c = 0; c < tail.width; ++c) {
+            const double* column = &tail_inverse_[static_cast<std::size_t>(tail.column + c) * plan_.tail_size];
+            double* out = &inverse_rows_[node.row_block + static_cast<std::size_t>(first + c) * q];
+            if (q == 1) {
+                double dot = 0.0;
+                for (int d = 0; d < node.columns; ++d) dot += k[d] * column[to[d]];
+                out[0] = -dot;
+                continue;
+            }
+            std::fill(out, out + q, 0.0);
+            for (int d = 0; d < node.columns; ++d)
+                for (int r = 0; r < q; ++r) out[r] -= k[static_cast<std::size_t>(d) * q + r] * column[to[d]];
+        }
+    }
+}
+
+// S_row of a leaf in the columns of X and y.
+void Factorisation::invert_leaf_ending(const HeadNode& node) {
+    const int q = node.width, t = sums_.n_tail();
+    const int* to = tail_columns(node);
+    const double* k = &solved_[node.row_block];
+    for (int c = node.columns - t; c < node.columns; ++c) {
+        const double* column = &tail_inverse_[static_cast<std::size_t>(to[c]) * plan_.tail_size];
+        double* out = &inverse_rows_[node.row_block + static_cast<std::size_t>(c) * q];
+        std::fill(out, out + q, 0.0);
+        for (int d = 0; d < node.columns; ++d)
+            for (int r = 0; r < q; ++r) out[r] -= k[static_cast<std::size_t>(d) * q + r] * column[to[d]];
+    }
+}
+
+// S_own = D^-1 - S_row K'
+void Factorisation::invert_pivot(const HeadNode& node) {
+    const int q = node.width;
+    const double *pivot = &pivot_[node.pivot], *k = &solved_[node.row_block], *rows = &inverse_rows_[node.row_block];
+    double *own = &inverse_pivot_[node.pivot], *unit = scratch(q);
+    for (int c = 0; c < q; ++c) {
+        std::fill(unit, unit + q, 0.0);
+        unit[c] = 1.0;
+        small::forward_solve(pivot, unit, q);
+        small::backward_solve(pivot, unit, q);
+        for (int r = 0; r < q; ++r) own[r * q + c] = unit[r];
+    }
+    for (int c = 0; c < node.columns; ++c)
+        for (int i = 0; i < q; ++i)
+            for (int j = 0; j < q; ++j)
+                own[i * q + j] -= rows[static_cast<std::size_t>(c) * q + i] * k[static_cast<std::size_t>(c) * q + j];
+}
+
+void Factorisation::invert_node(const HeadNode& node, std::vector<double>& local) {
+    const int q = node.width, m = node.columns;
+    local.resize(std::max(local.size(), static_cast<std::size_t>(m) * m));
+    gather_inverse(node, local);
+    const double* k = &solved_[node.row_block];
+    for (int c = 0; c < m; ++c) {
+        const double* later = &local[static_cast<std::size_t>(c) * m];
+        double* out = &inverse_rows_[node.row_block + static_cast<std::size_t>(c) * q];
+        std::fill(out, out + q, 0.0);
+        for (int d = 0; d < m; ++d)
+            for (int r = 0; r < q; ++r) out[r] -= later[d] * k[static_cast<std::size_t>(d) * q + r];
+    }
+    invert_pivot(node);
+}
+
+// The inverse over a node's couplings, X and y: local is columns x columns.
+void Factorisation::gather_inverse(const HeadNode& node, std::vector<double>& local) const {
+    for (auto c = node.couplings_begin; c < node.couplings_end; ++c)
+        if (plan_.couplings[c].position >= 0) gather_head_inverse(node, c, local);
+    gather_tail_inverse(node, local);
+}
+
+// Between a coupling inside the head and everything after it, from that node's own blocks.
+void Factorisation::gather_head_inverse(const HeadNode& node, std::size_t c, std::vector<double>& local) const {
+    const Coupling& coupling = plan_.couplings[c];
+    const HeadNode& later = plan_.head[coupling.position];
+    const int m = node.columns, w = coupling.width, t = sums_.n_tail();
+    auto copy = [&](const double* rows, int column, int count) {  // rows: column-major w x count
+        for (int j = 0; j < count; ++j)
+            for (int i = 0; i < w; ++i)
+                local[static_cast<std::size_t>(coupling.column + i) * m + column + j] =
+                    local[static_cast<std::size_t>(column + j) * m + coupling.column + i] = rows[j * w + i];
+    };
+    copy(&inverse_pivot_[later.pivot], coupling.column, w);
+    const double* rows = &inverse_rows_[later.row_block];
+    for (std::size_t d = c + 1; d < node.couplings_end; ++d) {
+        const Coupling& other = plan_.couplings[d];
+        copy(rows + static_cast<std::size_t>(coupling_with(later, other.order).column) * w, other.column, other.width);
+    }
+    copy(rows + static_cast<std::size_t>(later.columns - t) * w, m - t, t);
+}
+
+void Factorisation::gather_tail_inverse(const HeadNode& node, std::vector<double>& local) const {
+    const int m = node.columns;
+    const int* to = tail_columns(node);
+    int first = 0;
+    while (to[first] < 0) ++first;
+    for (int j = first; j < m; ++j) {
+        const double* column = &tail_inverse_[static_cast<std::size_t>(to[j]) * plan_.tail_size];
+        for (int i = first; i < m; ++i) local[static_cast<std::size_t>(j) * m + i] = column[to[i]];
+    }
+}
+
+void Factorisation::read_diagonal_blocks() {
+    const int p = sums_.n_fixed, random = plan_.tail_random;
     diagonal_.clear();
     against_fixed_.clear();
     for (const Factor& f : sums_.factors) {
@@ -403,81 +630,6 @@ void Factorisation::invert_selected(TailWeights weights) {
     }
 }
 
-// The inverse between a coupling inside the head and everything after it, from that node's own blocks.
-void Factorisation::gather_head_inverse(const HeadNode& node, std::size_t c) {
-    const Coupling& coupling = plan_.couplings[c];
-    const HeadNode& later = plan_.head[coupling.position];
-    const int m = node.columns, w = coupling.width, t = sums_.n_tail();
-    auto copy = [&](const double* rows, int column, int count) {  // rows: column-major w x count
-        for (int j = 0; j < count; ++j)
-            for (int i = 0; i < w; ++i)
-                local_[static_cast<std::size_t>(coupling.column + i) * m + column + j] =
-                    local_[static_cast<std::size_t>(column + j) * m + coupling.column + i] = rows[j * w + i];
-    };
-    copy(&inverse_pivot_[later.pivot], coupling.column, w);
-    const double* rows = &inverse_rows_[later.row_block];
-    for (std::size_t d = c + 1; d < node.couplings_end; ++d) {
-        const Coupling& other = plan_.couplings[d];
-        copy(rows + static_cast<std::size_t>(coupling_with(later, other.order).column) * w, other.column, other.width);
-    }
-    copy(rows + static_cast<std::size_t>(later.columns - t) * w, m - t, t);
-}
-
-void Factorisation::gather_tail_inverse(const HeadNode& node) {
-    const int m = node.columns, t = sums_.n_tail();
-    tail_columns_.clear();
-    int first = m - t;
-    for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
-        const Coupling& coupling = plan_.couplings[c];
-        if (coupling.position >= 0) continue;
-        first = std::min(first, coupling.column);
-        for (int i = 0; i < coupling.width; ++i) tail_columns_.push_back(coupling.tail_column + i);
-    }
-    for (int i = 0; i < t; ++i) tail_columns_.push_back(plan_.tail_random + i);
-    const int count = static_cast<int>(tail_columns_.size());
-    for (int j = 0; j < count; ++j) {
-        const double* column = &tail_inverse_[static_cast<std::size_t>(tail_columns_[j]) * plan_.tail_size];
-        for (int i = j; i < count; ++i)
-            local_[static_cast<std::size_t>(first + j) * m + first + i] =
-                local_[static_cast<std::size_t>(first + i) * m + first + j] = column[tail_columns_[i]];
-    }
-}
-
-void Factorisation::gather_inverse(const HeadNode& node) {
-    for (auto c = node.couplings_begin; c < node.couplings_end; ++c)
-        if (plan_.couplings[c].position >= 0) gather_head_inverse(node, c);
-    gather_tail_inverse(node);
-}
-
-// With D = L L' the node's pivot and K = D^-1 A_row:  S_row = -K S_later,  S_own = D^-1 + K S_later K'.
-void Factorisation::invert_node(const HeadNode& node) {
-    gather_inverse(node);
-    const int q = node.width, m = node.columns;
-    const double* pivot = &pivot_[node.pivot];
-    double* out = &inverse_rows_[node.row_block];
-    double* own = &inverse_pivot_[node.pivot];
-    std::vector<double> k(&rows_[node.row_block], &rows_[node.row_block] + static_cast<std::size_t>(m) * q);
-    for (int c = 0; c < m; ++c) small::backward_solve(pivot, &k[static_cast<std::size_t>(c) * q], q);
-    for (int c = 0; c < m; ++c) {
-        const double* later = &local_[static_cast<std::size_t>(c) * m];
-        double* column = out + static_cast<std::size_t>(c) * q;
-        std::fill(column, column + q, 0.0);
-        for (int d = 0; d < m; ++d)
-            for (int r = 0; r < q; ++r) column[r] -= later[d] * k[static_cast<std::size_t>(d) * q + r];
-    }
-    for (int c = 0; c < q; ++c) {
-        std::vector<double> unit(q, 0.0);
-        unit[c] = 1.0;
-        small::forward_solve(pivot, unit.data(), q);
-        small::backward_solve(pivot, unit.data(), q);
-        for (int r = 0; r < q; ++r) own[r * q + c] = unit[r];
-    }
-    for (int c = 0; c < m; ++c)
-        for (int i = 0; i < q; ++i)
-            for (int j = 0; j < q; ++j)
-                own[i * q + j] -= out[static_cast<std::size_t>(c) * q + i] * k[static_cast<std::size_t>(c) * q + j];
-}
-
 Eigen::MatrixXd Factorisation::fixed_block() const {
     const int p = sums_.n_fixed;
     Eigen::MatrixXd out(p, p);
@@ -488,7 +640,7 @@ Eigen::MatrixXd Factorisation::fixed_block() const {
 
 // ---- the gradient: d/dT_k = 2 sum_a sum_b C_ab T_b S_ba over the levels a of factor k ----
 
-void Factorisation::add_node_gradient(const HeadNode& node, std::vector<std::vector<double>>& sums) const {
+void Factorisation::add_node_gradient(const HeadNode& node, FactorSums& sums) const {
     const int q = node.width, t = sums_.n_tail();
     const double* T = Trow_[node.factor].data();
     const double* inverse_rows = &inverse_rows_[node.row_block];
@@ -497,12 +649,18 @@ void Factorisation::add_node_gradient(const HeadNode& node, std::vector<std::vec
     // the column-major q x t inverse block is the row-major t x q block that is wanted
     small::add_product(sums[node.factor].data(), &sums_.tail[node.factor][level * q * t],
                        inverse_rows + static_cast<std::size_t>(node.columns - t) * q, q, t, q);
-    std::vector<double> block, transposed, inverse;
     for (auto b = node.blocks_begin; b < node.blocks_end; ++b) {
         const OriginalBlock& original = plan_.blocks[b];
         const Coupling& c = plan_.couplings[node.couplings_begin + original.coupling];
         const int w = c.width;
         const double* other_by_own = inverse_rows + static_cast<std::size_t>(c.column) * q;
+        if (q == 1 && w == 1) {
+            const double product = original.block[0] * other_by_own[0];
+            sums[node.factor][0] += product * Trow_[c.factor][0];
+            sums[c.factor][0] += product * T[0];
+            continue;
+        }
+        thread_local std::vector<double> block, transposed, inverse;
         block.resize(q * w);
         transposed.resize(q * w);
         inverse.resize(q * w);
@@ -514,7 +672,7 @@ void Factorisation::add_node_gradient(const HeadNode& node, std::vector<std::vec
     }
 }
 
-void Factorisation::add_tail_gradient(std::vector<std::vector<double>>& sums) const {
+void Factorisation::add_tail_gradient(FactorSums& sums) const {
     const int t = sums_.n_tail(), random = plan_.tail_random;
     auto inverse_block = [&](int row, int rows, int column, int columns) {
         std::vector<double> out(static_cast<std::size_t>(rows) * columns);
@@ -543,11 +701,27 @@ void Factorisation::add_tail_gradient(std::vector<std::vector<double>>& sums) co
     }
 }
 
-std::vector<Eigen::MatrixXd> Factorisation::gradient() const {
-    std::vector<std::vector<double>> sums;
+Factorisation::FactorSums Factorisation::zero_sums() const {
+    FactorSums sums;
     for (const Factor& f : sums_.factors) sums.emplace_back(static_cast<std::size_t>(f.width) * f.width, 0.0);
-    for (const HeadNode& node : plan_.head) add_node_gradient(node, sums);
-    add_tail_gradient(sums);
+    return sums;
+}
+
+std::vector<Eigen::MatrixXd> Factorisation::gradient() const {
+    const std::size_t head = plan_.head.size();
+    const std::size_t tasks = (head + nodes_a_task - 1) / nodes_a_task;
+    std::vector<FactorSums> part(tasks + 1);
+    parallel_for(static_cast<int>(tasks), [&](int task) {
+        part[task] = zero_sums();
+        for (std::size_t i = task * nodes_a_task; i < std::min(head, (task + 1) * nodes_a_task); ++i)
+            add_node_gradient(plan_.head[i], part[task]);
+    });
+    part[tasks] = zero_sums();
+    add_tail_gradient(part[tasks]);
+    FactorSums sums = zero_sums();
+    for (const FactorSums& p : part)
+        for (std::size_t k = 0; k < sums.size(); ++k)
+            for (std::size_t i = 0; i < sums[k].size(); ++i) sums[k][i] += p[k][i];
     std::vector<Eigen::MatrixXd> out;
     for (std::size_t k = 0; k < sums.size(); ++k) {
         using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -67,26 +67,40 @@ class Factorisation {
     const std::vector<Eigen::MatrixXd>& factor_T() const { return T_; }
 
   private:
+    using FactorSums = std::vector<std::vector<double>>;  // per factor: width x width, by rows
+
     void fill_node(const HeadNode& node);
     void fill_coupling(const HeadNode& node, const OriginalBlock& original);
     void fill_tail();
     bool eliminate(const HeadNode& node);
+    void update_from_leaves(std::size_t head);
+    void update_tail_from_leaves();
     void update_later(const HeadNode& node);
-    void update_head_target(const HeadNode& node, std::size_t c);
-    void invert_node(const HeadNode& node);
-    void gather_inverse(const HeadNode& node);
-    void gather_head_inverse(const HeadNode& node, std::size_t c);
-    void gather_tail_inverse(const HeadNode& node);
-    void add_node_gradient(const HeadNode& node, std::vector<std::vector<double>>& sums) const;
-    void add_tail_gradient(std::vector<std::vector<double>>& sums) const;
+    void update_head_target(const HeadNode& node, const Coupling& coupling);
+
+    void solve_leaf(const HeadNode& node);
+    void invert_leaf_columns(std::size_t tail_node);
+    void invert_leaf_ending(const HeadNode& node);
+    void invert_pivot(const HeadNode& node);
+    void invert_node(const HeadNode& node, std::vector<double>& local);
+    void gather_inverse(const HeadNode& node, std::vector<double>& local) const;
+    void gather_head_inverse(const HeadNode& node, std::size_t c, std::vector<double>& local) const;
+    void gather_tail_inverse(const HeadNode& node, std::vector<double>& local) const;
+    void read_diagonal_blocks();
+
+    void add_node_gradient(const HeadNode& node, FactorSums& sums) const;
+    void add_tail_gradient(FactorSums& sums) const;
+    FactorSums zero_sums() const;
     void multiply_by_T(Eigen::MatrixXd& b) const;
-    Eigen::MatrixXd random_crossproduct(const Eigen::MatrixXd& v) const;
-    const Coupling& coupling_with(const HeadNode& node, int other) const;
+    void forward_solve_column(Eigen::Ref<Eigen::VectorXd> b) const;
+    void add_random_crossproduct(const Eigen::MatrixXd& v, int column, Eigen::MatrixXd& out) const;
+    const Coupling& coupling_with(const HeadNode& node, int order) const;
+    const int* tail_columns(const HeadNode& node) const { return &plan_.tail_columns[node.first_column]; }
     double& tail_at(int row, int column) {
         return tail_[static_cast<std::size_t>(column) * plan_.tail_size + row];
     }
     double tail_inverse(int i, int j) const {
-        return tail_inverse_[static_cast<std::size_t>(std::min(i, j)) * plan_.tail_size + std::max(i, j)];
+        return tail_inverse_[static_cast<std::size_t>(j) * plan_.tail_size + i];
     }
 
     const CrossProducts& sums_;
@@ -96,11 +110,10 @@ class Factorisation {
     std::vector<double> pivot_;              // per head node: L (lower, row-major)
     std::vector<double> rows_;               // per head node: L^-1 A_row, column-major
     std::vector<double> tail_;               // R of the tail: lower, column-major
-    std::vector<double> tail_inverse_;       // R^-T W R^-1 of the tail: lower, column-major
+    std::vector<double> solved_;             // per head node: D^-1 A_row, column-major
+    std::vector<double> tail_inverse_;       // R^-T W R^-1 of the tail: both triangles, column-major
     std::vector<double> inverse_pivot_;      // selected inverse, diagonal block of each head node
     std::vector<double> inverse_rows_;       // selected inverse, row block of each head node
-    std::vector<double> local_;              // gathered inverse of a node's couplings, X and y
-    std::vector<int> tail_columns_;          // the columns of a node's row block that lie in the tail
     std::vector<std::vector<double>> diagonal_, against_fixed_;
 };
 

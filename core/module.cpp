@@ -12,7 +12,7 @@
 #include <string>
 #include <tuple>
 
-#include "lapack.hpp"
+#include "dense.hpp"
 #include "model.hpp"
 #include "search.hpp"
 #include "threads.hpp"
@@ -234,9 +234,9 @@ class GaussianModel {
     std::unique_ptr<Model> model_;
 };
 
-void use_lapack(std::size_t potrf, std::size_t trtri, std::size_t lauum) {
-    lapack::set_routines(reinterpret_cast<lapack::Potrf>(potrf), reinterpret_cast<lapack::Trtri>(trtri),
-                         reinterpret_cast<lapack::Lauum>(lauum));
+void use_blas(std::size_t potrf, std::size_t trtri, std::size_t trsm, std::size_t gemm) {
+    dense::set_routines({reinterpret_cast<dense::Potrf>(potrf), reinterpret_cast<dense::Trtri>(trtri),
+                         reinterpret_cast<dense::Trsm>(trsm), reinterpret_cast<dense::Gemm>(gemm)});
 }
 
 }  // namespace
@@ -247,7 +247,7 @@ NB_MODULE(_core, m) {
     nb::exception<multilevel::TailTooLarge>(m, "TailTooLarge", PyExc_MemoryError);
     m.def("set_threads", &multilevel::set_threads, "count"_a);
     m.def("threads", &multilevel::threads);
-    m.def("use_lapack", &multilevel::use_lapack, "potrf"_a, "trtri"_a, "lauum"_a);
+    m.def("use_blas", &multilevel::use_blas, "potrf"_a, "trtri"_a, "trsm"_a, "gemm"_a);
     nb::class_<GaussianModel>(m, "GaussianModel")
         .def(nb::init<multilevel::Columns, multilevel::Vector, multilevel::Vector, multilevel::Vector, double, double,
                       nb::object, double, std::vector<multilevel::Codes>, std::vector<int>,

@@ -201,6 +201,7 @@ class PlanBuilder {
         place_tail(memory_limit);
         for (int i = 0; i < order_.head; ++i) add_head_node(i);
         add_tail_blocks();
+        add_incidences();
         return std::move(plan_);
     }
 
@@ -239,7 +240,8 @@ class PlanBuilder {
     void add_head_node(int i) {
         const int node = order_.nodes[i];
         HeadNode head{graph_.factor[node], graph_.level[node], graph_.width[node], 0, plan_.couplings.size(), 0,
-                      plan_.blocks.size(), 0, plan_.row_blocks, plan_.pivots, first_unknown(node)};
+                      plan_.blocks.size(), 0, plan_.row_blocks, plan_.pivots, first_unknown(node),
+                      plan_.tail_columns.size()};
         const std::vector<int> coupled = coupled_positions(i);
         for (int j : coupled) {
             const int other = order_.nodes[j], width = graph_.width[other];
@@ -248,7 +250,10 @@ class PlanBuilder {
                                        in_tail ? plan_.tail[j - order_.head].column : -1, width, head.columns,
                                        first_unknown(other)});
             head.columns += width;
+            for (int c = 0; c < width; ++c)
+                plan_.tail_columns.push_back(in_tail ? plan_.couplings.back().tail_column + c : -1);
         }
+        for (int c = 0; c < sums_.n_tail(); ++c) plan_.tail_columns.push_back(plan_.tail_random + c);
         head.columns += sums_.n_tail();
         head.couplings_end = plan_.couplings.size();
         for (auto e = graph_.start[node]; e < graph_.start[node + 1]; ++e) {
@@ -274,6 +279,29 @@ class PlanBuilder {
                 plan_.tail_blocks.push_back({other.block, i - order_.head, position_[other.node] - order_.head});
             }
         }
+    }
+
+    // Counting sort of the leaves' couplings by the node they lead to.
+    void add_incidences() {
+        plan_.leaves = sums_.factors[0].levels;
+        const int later = graph_.size() - plan_.leaves, head = order_.head - plan_.leaves;
+        std::vector<std::size_t> begin(later + 1, 0);
+        auto each = [&](auto visit) {
+            for (int leaf = 0; leaf < plan_.leaves; ++leaf)
+                for (auto c = plan_.head[leaf].couplings_begin; c < plan_.head[leaf].couplings_end; ++c)
+                    visit(leaf, c, plan_.couplings[c].order - plan_.leaves);
+        };
+        each([&](int, std::size_t, int to) { ++begin[to + 1]; });
+        std::partial_sum(begin.begin(), begin.end(), begin.begin());
+        std::vector<Incidence> entries(begin.back());
+        std::vector<std::size_t> next(begin.begin(), begin.end() - 1);
+        each([&](int leaf, std::size_t c, int to) { entries[next[to]++] = {leaf, c}; });
+        const std::size_t split = begin[head];
+        plan_.leaves_meet_tail = split == 0;
+        plan_.of_head = {{begin.begin(), begin.begin() + head + 1}, {entries.begin(), entries.begin() + split}};
+        plan_.of_tail.begin.assign(begin.begin() + head, begin.end());
+        for (std::size_t& b : plan_.of_tail.begin) b -= split;
+        plan_.of_tail.entries.assign(entries.begin() + split, entries.end());
     }
 
     const CrossProducts& sums_;

@@ -42,6 +42,7 @@ struct HeadNode {
     std::size_t row_block;           // offset of its width x columns block (column-major)
     std::size_t pivot;               // offset of its width x width block (row-major)
     std::size_t first_unknown;       // offset among all random effects
+    std::size_t first_column;        // offset of its columns among those of all head nodes
 };
 
 struct TailNode {
@@ -58,7 +59,24 @@ struct TailBlock {
     int second;
 };
 
+// A leaf (a node of the first factor) coupled with some later node.
+struct Incidence {
+    int leaf;
+    std::size_t coupling;
+};
+
+// Lists of incidences, one for each later node: begin[i] .. begin[i + 1].
+struct IncidenceLists {
+    std::vector<std::size_t> begin;
+    std::vector<Incidence> entries;
+};
+
 struct Plan {
+    int leaves = 0;              // head nodes of the first factor: they are not coupled with each other
+    bool leaves_meet_tail = true;  // all their couplings are in the tail
+    IncidenceLists of_head;      // leaves coupled with each head node after the leaves
+    IncidenceLists of_tail;      // leaves coupled with each tail node
+    std::vector<int> tail_columns;  // per column of each leaf's row block: its column in the tail, -1 if none
     std::vector<HeadNode> head;  // in elimination order
     std::vector<TailNode> tail;
     std::vector<Coupling> couplings;

@@ -13,14 +13,14 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from multilevel.kernels import _core, lapack
+from multilevel.kernels import _core, blas
 from multilevel.kernels.threads import one_blas_thread, use_threads
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 TailTooLarge = _core.TailTooLarge  # raised when crossed factors leave more than fits in memory
 
-lapack.connect()
+blas.connect()
 use_threads()
 
 
@@ -175,10 +175,10 @@ class GaussianKernel:
         """Blocks of the inverse; with `hold_fixed` those given beta, otherwise joint with beta."""
         with one_blas_thread(self.tail_size):
             own, against, fixed = self._native.inverse_blocks(theta, not hold_fixed)
-        widths = [f.columns.values.shape[1] for f in self.factors]
+        shapes = [(f.n_levels, f.columns.values.shape[1]) for f in self.factors]
         return InverseBlocks(
-            tuple(a.reshape(-1, q, q) for a, q in zip(own, widths, strict=True)),
-            tuple(a.reshape(-1, q, self.n_fixed) for a, q in zip(against, widths, strict=True)),
+            tuple(block.reshape(J, Q, Q) for block, (J, Q) in zip(own, shapes, strict=True)),
+            tuple(block.reshape(J, Q, self.n_fixed) for block, (J, Q) in zip(against, shapes, strict=True)),
             fixed,
         )
 

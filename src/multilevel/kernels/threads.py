@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 
 from multilevel.kernels import _core
 
-SMALLEST_LARGE_TAIL = 48  # below it the core does not call BLAS (core/lapack.cpp)
+SMALLEST_LARGE_TAIL = 48  # below it the core does not call BLAS (core/dense.cpp)
 
 
 @cache

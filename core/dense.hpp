@@ -1,0 +1,32 @@
+// Dense linear algebra of the tail, on tiles, so that threads can share it.
+//
+// Each tile is one call of SciPy's single-threaded BLAS or LAPACK (of Eigen where there is none, or where the
+// matrix is too small for a call): the same numbers on any number of threads.
+#pragma once
+
+#include <vector>
+
+namespace multilevel::dense {
+
+using Potrf = void (*)(char*, int*, double*, int*, int*);
+using Trtri = void (*)(char*, char*, int*, double*, int*, int*);
+using Trsm = void (*)(char*, char*, char*, char*, int*, int*, double*, double*, int*, double*, int*);
+using Gemm = void (*)(char*, char*, int*, int*, int*, double*, double*, int*, double*, int*, double*, double*, int*);
+
+struct Routines {
+    Potrf potrf = nullptr;
+    Trtri trtri = nullptr;
+    Trsm trsm = nullptr;
+    Gemm gemm = nullptr;
+};
+
+// Addresses as SciPy's cython_blas and cython_lapack export them.
+void set_routines(const Routines& routines);
+
+// Lower Cholesky factor of the lower triangle of a column-major n x n matrix, in place; false if not definite.
+bool cholesky(double* matrix, int n);
+
+// R^-T W R^-1 for lower R and a diagonal W given by its roots: both triangles, column-major n x n.
+void weighted_inverse(const double* lower, const std::vector<double>& root_weights, int n, double* out);
+
+}  // namespace multilevel::dense
