@@ -104,6 +104,7 @@ def test_bars_keep_what_was_written() -> None:
         ("log(x) + sqrt(z)", "1 + log(x) + sqrt(z)"),
         ("poly(x, 2, raw = TRUE)", "1 + poly(x, 2, raw=True)"),
         ("`my var` + log(`my var`)", "1 + `my var` + log(Q('my var'))"),
+        ("log(µ)", "1 + log(Q('µ'))"),
         ("factor(class)", "1 + factor(Q('class'))"),
         (
             "bs(x, knots = c(1, 2.5), Boundary.knots = c(0, 9))",
@@ -132,6 +133,7 @@ def test_fixed_part(right: str, fixed: str) -> None:
         ("a %% 2 == 0", "a % 2 == 0"),
         ("a %/% b * c", "a // b * c"),
         ("x > 1 & y < 2", "(x > 1) & (y < 2)"),
+        ("x > 1 | flag", "(x > 1) | flag"),
         ("x > 1 | !(y < 2)", "(x > 1) | ~(y < 2)"),
         ('g == "a"', "g == 'a'"),
         ('g %in% c("a", "b")', "np.isin(g, ['a', 'b'])"),

@@ -27,7 +27,7 @@ from multilevel.design.random_terms import code_random_part, row_labels
 from multilevel.design.rank import independent_columns, take_columns
 from multilevel.design.response import evaluate_response, refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
-from multilevel.design.sides import INTERCEPT, LearnedSides, Matrix, learn_sides
+from multilevel.design.sides import LearnedSides, Matrix, learn_sides
 from multilevel.formula.terms import Formula
 from multilevel.frames.table import read_table
 
@@ -65,8 +65,7 @@ def build_design(
     fixed, *left_of_bars = sides
     labels = partial(row_labels, table=table, rows=rows.mask, columns=columns, memory=learned.memory)
     random = code_random_part(formula.bars, left_of_bars, labels)
-    intercept = fixed.names.index(INTERCEPT) if INTERCEPT in fixed.names else None
-    kept = independent_columns(fixed.values, intercept)
+    kept = independent_columns(fixed.values, learned.intercept_of(0))
     arguments = in_rows(given, rows.mask)
     return Design(
         formula=formula,

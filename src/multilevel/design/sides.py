@@ -39,6 +39,10 @@ class LearnedSides:
     memory: Memory
     codings: Codings
 
+    def intercept_of(self, side: int) -> int | None:
+        """Which column of a side is the intercept: the first, if there is one."""
+        return 0 if () in self.blocks[side] else None
+
 
 def learn_sides(sides: Sequence[str], columns: Columns, n: int) -> tuple[list[Matrix], LearnedSides]:
     """Model matrices of formulaic right-hand sides, and what was learned on the way."""

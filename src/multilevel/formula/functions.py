@@ -24,7 +24,7 @@ FUNCTIONS = ELEMENTWISE | STATEFUL | CODING | CONTRAST_CLASSES
 NUMPY = _words(  # np.<name>: element by element, so that no answer depends on the other rows
     "log log2 log10 log1p exp exp2 expm1 sqrt cbrt abs absolute sign square power sin cos tan arcsin arccos "
     "arctan arctan2 sinh cosh tanh floor ceil round rint where clip minimum maximum isin logical_and "
-    "logical_or logical_not pi e inf"
+    "logical_or logical_not"
 )
 CONSTANTS = frozenset({"pi"})
 RENAMED = {"as.factor": "factor", "as.ordered": "ordered", "as_factor": "factor", "ceil": "ceiling"}

@@ -136,10 +136,10 @@ def descend(node: Node) -> Iterator[Node]:
 
 
 def is_bar(node: Node) -> bool:
-    """Whether a node is a random-effects bar; between two conditions `|` means "or"."""
+    """Whether a node is a random-effects bar; beside a condition `|` means "or"."""
     if not (isinstance(node, Binary) and node.sign in BARS):
         return False
-    return not (is_condition(node.left) and is_condition(node.right))
+    return not (is_condition(node.left) or is_condition(node.right))
 
 
 def is_condition(node: Node) -> bool:
@@ -147,7 +147,9 @@ def is_condition(node: Node) -> bool:
     node = ungroup(node)
     if isinstance(node, Unary):
         return node.sign == "!"
-    return isinstance(node, Binary) and node.sign in (*COMPARISONS, "%in%", "&", "&&", *BARS)
+    if isinstance(node, Binary) and node.sign in BARS:
+        return not is_bar(node)
+    return isinstance(node, Binary) and node.sign in (*COMPARISONS, "%in%", "&", "&&")
 
 
 def ungroup(node: Node) -> Node:

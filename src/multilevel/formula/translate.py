@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from unicodedata import normalize
 
 from multilevel.formula.caret import formula_error
 from multilevel.formula.functions import CONTRASTS, RENAMED, unknown_function
@@ -109,9 +110,12 @@ def _power(node: Node, source: str) -> str:
 def _python_name(node: Name) -> str:
     if node.name in _LITERALS:
         return _LITERALS[node.name]
-    if node.name.isidentifier() and not keyword.iskeyword(node.name):
-        return node.name
-    return f"Q({node.name!r})"
+    return node.name if _is_python_name(node.name) else f"Q({node.name!r})"
+
+
+def _is_python_name(name: str) -> bool:
+    """Whether Python reads the name as it stands; it reads a micro sign, for one, as another letter."""
+    return name.isidentifier() and not keyword.iskeyword(name) and normalize("NFKC", name) == name
 
 
 def _python_call(node: Call, source: str) -> str:
