@@ -1,8 +1,9 @@
 """Every linear mixed model that R has answered for us, quantity by quantity.
 
 Tolerances are those of tests/reference/README.md. R's optimum was found by three optimisers and polished, so
-what limits us is the flatness of the criterion: about 1e-6 in what depends on theta in second order (beta, its
-covariance), 1e-5 in theta itself. On the boundary variances are compared to 1e-3 of sigma, correlations not.
+what limits us is the flatness of the criterion: about 1e-6 in what depends on theta in second order (beta,
+its covariance), 1e-5 in theta itself. On the boundary, variances are compared to 1e-3 of sigma and
+correlations not.
 """
 
 from __future__ import annotations
@@ -218,8 +219,8 @@ def test_predictions(name: str) -> None:
     )
 
 
-# performance::icc gives the bare intercept's share where the slope's column is not in X under the same name, and
-# for double bars; the mean random-effect variance (Johnson 2014) is what we report, so these are checked by its definition.
+# performance::icc gives the bare intercept's share where the slope's column is not in X under the same name,
+# and for double bars; we report the mean random-effect variance (Johnson 2014) throughout.
 INTERCEPT_ONLY_IN_R = {
     "lmm_sleepstudy_uncorr_ml",
     "lmm_sleepstudy_uncorr_reml",

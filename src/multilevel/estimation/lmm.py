@@ -72,7 +72,9 @@ def working_model(design: Design) -> WorkingModel:
             fixed = orthonormal_fixed(design.X, fixed, weights)
             compiled = kernel(fixed.columns)
     except TailTooLarge as error:
-        message = f"{error}, more than this machine's memory allows; drop a crossed factor or use fewer levels."
+        message = (
+            f"{error}, more than this machine's memory allows; drop a crossed factor or use fewer levels."
+        )
         raise MemoryNeedError(message) from error
     return WorkingModel(compiled, fixed, response, terms, layouts, groupings, log_weights(design))
 

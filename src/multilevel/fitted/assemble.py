@@ -71,7 +71,7 @@ def user_factors(model: WorkingModel, optimum: Optimum) -> list[Array]:
 
 def lower_triangular(root: Array) -> Array:
     """The lower-triangular T with T T' = root root' and no negative diagonal."""
-    T = np.linalg.qr(root.T, mode="r").T
+    T = np.linalg.qr(root.T)[1].T
     T = T * np.where(np.diag(T) < 0.0, -1.0, 1.0)
     size = np.sqrt((T * T).sum(axis=1, keepdims=True))
     return np.where(np.abs(T) > 1e-12 * size, T, 0.0)
@@ -168,10 +168,7 @@ def fitted_values(
     design: Design, model: WorkingModel, solution: Solution, optimum: Optimum
 ) -> tuple[Array, Array]:
     """Fixed part and whole prediction, formed in working coordinates to keep their digits: (n,) each."""
-    b = [
-        u @ factor_root(model, optimum, k, user=False).T
-        for k, u in enumerate(solution.u)
-    ]
+    b = [u @ factor_root(model, optimum, k, user=False).T for k, u in enumerate(solution.u)]
     back = [
         part / model.response.scale + model.response.shift
         for part in model.kernel.linear_predictors(solution.beta, b)

@@ -24,6 +24,10 @@ def lmm_residuals(design: Design, record: LMMRecord, kind: ResidualKind) -> Arra
         case "pearson":
             return weighted_residuals(design, record)
         case "scaled":
+            if (
+                record.sigma == 0.0
+            ):  # no residual term: the random effects hold all that the fixed part leaves
+                return (design.y - record.fitted_fixed) / marginal_sd(design, record)
             return weighted_residuals(design, record) / record.sigma
     raise ModelError(f"residuals of kind {kind!r} do not exist; choose response, pearson, scaled or fixed.")
 
@@ -32,3 +36,11 @@ def weighted_residuals(design: Design, record: LMMRecord) -> Array:
     """Conditional residuals times the square roots of the precision weights, on one scale sigma."""
     residual = design.y - record.fitted
     return residual if design.weights is None else np.sqrt(design.weights) * residual
+
+
+def marginal_sd(design: Design, record: LMMRecord) -> Array:
+    """Standard deviation (n,) of each row's random part."""
+    variance = np.zeros(design.n_rows)
+    for term, found in zip(design.terms, record.terms, strict=True):
+        variance += ((term.Z @ found.covariance) * term.Z).sum(axis=1)
+    return np.sqrt(variance)

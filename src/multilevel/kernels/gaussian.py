@@ -158,8 +158,11 @@ class GaussianKernel:
     def search(self, start: Array, *, reml: bool, tolerance: float, max_evaluations: int) -> SearchOutcome:
         """Minimise the criterion from a start."""
         with one_blas_thread(self.tail_size):
-            *record, rank = self._native.search(start, reml, tolerance, max_evaluations)
-        return SearchOutcome(*record, tuple(rank))
+            outcome = self._native.search(start, reml, tolerance, max_evaluations)
+        theta, criterion, evaluations, iterations, stationarity, null_eigenvalue, converged, rank = outcome
+        return SearchOutcome(
+            theta, criterion, evaluations, iterations, stationarity, null_eigenvalue, converged, tuple(rank)
+        )
 
     def term_factors(self, theta: Array) -> list[Array]:
         """T of each term: (q, q) lower triangular, Sigma = sigma^2 T T'."""
@@ -168,8 +171,8 @@ class GaussianKernel:
     def solution(self, theta: Array) -> Solution:
         """Estimates at theta."""
         with one_blas_thread(self.tail_size):
-            beta, u, *pieces, fixed_factor = self._native.solution(theta)
-        return Solution(beta, tuple(u), *pieces, fixed_factor)
+            beta, u, pwrss, log_det_random, log_det_fixed, fixed_factor = self._native.solution(theta)
+        return Solution(beta, tuple(u), pwrss, log_det_random, log_det_fixed, fixed_factor)
 
     def inverse_blocks(self, theta: Array, *, hold_fixed: bool) -> InverseBlocks:
         """Blocks of the inverse; with `hold_fixed` those given beta, otherwise joint with beta."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
@@ -16,11 +17,12 @@ from multilevel.clusters.shrinkage import Shrinkage, shrinkage
 from multilevel.design.build import build_design
 from multilevel.design.checks import refuse_saturated_terms
 from multilevel.design.design import Design
-from multilevel.errors import FormulaError
+from multilevel.errors import FormulaError, MultilevelWarning
 from multilevel.estimation.lmm import minimise, working_model
 from multilevel.estimation.optimum import Optimum
 from multilevel.fitted.assemble import assemble_lmm
 from multilevel.fitted.lmm import LMMRecord
+from multilevel.fitted.residual_free import fit_without_residual
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
@@ -54,6 +56,7 @@ def lmm(
     freq_weights: str | npt.ArrayLike | None = None,
     offset: str | npt.ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
+    residual: Literal["none"] | None = None,
     missing: Literal["drop", "raise"] = "drop",
 ) -> LMMFit:
     """Linear mixed model: a regression whose intercept and slopes may vary between groups.
@@ -66,6 +69,8 @@ def lmm(
         freq_weights: counts, column or array (n,): how many observations a row stands for.
         offset: known part of the response, column or array (n,).
         contrasts: coding of factors, for example `{"g": "sum"}`.
+        residual: None for independent residuals, or "none" for no residual term at all, where a structured
+            term such as `ar1(0 + visit | g)` holds all the variation within a group.
         missing: "drop" rows with missing values and say how many, or "raise".
 
     Example:
@@ -89,13 +94,23 @@ def lmm(
     }
     terms = parse_formula(formula)
     require_bars(terms)
+    checked_choice("residual", residual or "none", ("none",))
     design = build_design(terms, data, **data_options)
-    refuse_saturated_terms(design)
-    return LMMFit(design, estimate(design, reml), Call(lmm, data, {"reml": reml, **data_options}))
+    call = Call(lmm, data, {"reml": reml, "residual": residual, **data_options})
+    return LMMFit(design, estimate(design, reml, residual), call)
 
 
-def estimate(design: Design, reml: bool) -> LMMRecord:
+def estimate(design: Design, reml: bool, residual: Literal["none"] | None = None) -> LMMRecord:
     """From design to record: cross-products, search, and what was found."""
+    record = fit_without_residual(design, reml=reml) if residual == "none" else fit_design(design, reml)
+    if not record.optimum.converged:
+        warnings.warn(f"the search {record.optimum.message}.", MultilevelWarning, stacklevel=3)
+    return record
+
+
+def fit_design(design: Design, reml: bool) -> LMMRecord:
+    """Estimate a model with independent residuals."""
+    refuse_saturated_terms(design)
     model = working_model(design)
     return assemble_lmm(design, model, minimise(model, reml=reml), reml=reml)
 
@@ -123,6 +138,11 @@ class LMMFit(Fit[LMMRecord]):
     def reml(self) -> bool:
         """Whether the fit is by restricted maximum likelihood."""
         return self.record.reml
+
+    @property
+    def residual(self) -> Literal["none"] | None:
+        """The residual asked for: None for independent ones, "none" for none at all."""
+        return "none" if self.record.sigma == 0.0 else None
 
     @property
     def criterion(self) -> float:
@@ -299,13 +319,13 @@ class LMMFit(Fit[LMMRecord]):
         }
 
     def _estimate(self, design: Design) -> LMMRecord:
-        return estimate(design, self.reml)
+        return estimate(design, self.reml, self.residual)
 
     def _by_ml(self) -> Self:
         if not self.reml:
             return self
         call = replace(self.call, options={**self.call.options, "reml": False})
-        return type(self)(self.design, estimate(self.design, reml=False), call)
+        return type(self)(self.design, estimate(self.design, reml=False, residual=self.residual), call)
 
     def _shrinkage(self) -> list[Shrinkage]:
         return [shrinkage(self.design, self.record, modes) for modes in self.record.modes]
