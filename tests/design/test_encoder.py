@@ -119,6 +119,13 @@ def test_truth_values_with_one_value_only() -> None:
     np.testing.assert_array_equal(encoder.encode({"flag": [False]}).X, [[1, 0]])
 
 
+def test_truth_values_in_computations() -> None:
+    data = mixed_data()
+    made = design("y ~ flag + I(flag * x) + I(!flag)", data)
+    np.testing.assert_array_equal(made.encoder.encode(data).X, made.X)
+    assert made.encoder.encode({"flag": [True], "x": [3.0]}).X.tolist() == [[1, 1, 3]]
+
+
 def test_response_in_new_data() -> None:
     data = mixed_data()
     encoder = design("scale(y) ~ x", data).encoder

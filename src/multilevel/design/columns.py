@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from multilevel._typing import Array, Mask
 from multilevel.design.expressions import Value
-from multilevel.design.factor import Factor, drop_unused, with_levels
+from multilevel.design.factor import Factor, as_factor, drop_unused, with_levels
 from multilevel.design.functions import resolve_contrasts
 from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.table import Categorical, Column, Numeric, Table
@@ -63,15 +64,14 @@ def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | Non
 
 def recode(name: str, column: Column, rows: Mask | None, known: tuple[object, ...] | None) -> Value:
     """A column of new data as the fit had it: `known` are the levels it had there, None for numbers."""
-    if known is None:
-        if isinstance(column, Categorical) and _has_values(column):
-            raise DataTypeError(f"Column {name!r} holds labels here; the model was fitted to numbers.")
-        numbers = usable(column, rows)
-        return numbers if not isinstance(numbers, Factor) else np.full(len(numbers), np.nan)
     value = usable(column, rows)
-    if isinstance(value, Factor):
-        return with_levels(value, known)
-    return with_levels(_labels(value), known)
+    if known is not None:
+        return value if _are_truth(value, known) else with_levels(as_factor(value), known)
+    if not isinstance(value, Factor):
+        return value
+    if isinstance(column, Categorical) and (column.codes >= 0).any():
+        raise DataTypeError(f"Column {name!r} holds labels here; the model was fitted to numbers.")
+    return np.full(len(value), np.nan)
 
 
 def known_levels(value: Value) -> tuple[object, ...] | None:
@@ -127,14 +127,9 @@ def _recoded(name: str, columns: Mapping[str, Value], given: Any) -> Value:
         raise DataError(f"contrasts= names {name!r}, which is no predictor of this formula.")
     if not isinstance(value, Factor) and value.dtype != np.bool_:
         raise DataTypeError(f"contrasts= names {name!r}, which is numeric; make it categorical first.")
-    factor = value if isinstance(value, Factor) else _labels(value)
-    return Factor(factor.codes, factor.levels, factor.ordered, resolve_contrasts(given))
+    return replace(as_factor(value), contrasts=resolve_contrasts(given))
 
 
-def _labels(values: Array | Mask) -> Factor:
-    levels, codes = np.unique(values, return_inverse=True)
-    return Factor(codes.astype(np.int32), tuple(levels.tolist()))
-
-
-def _has_values(column: Categorical) -> bool:
-    return bool((column.codes >= 0).any())
+def _are_truth(value: Value, known: tuple[object, ...]) -> bool:
+    """Whether a column is true or false here as it was in the fit."""
+    return known == (False, True) and not isinstance(value, Factor) and value.dtype == np.bool_
