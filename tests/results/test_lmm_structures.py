@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from reference_cases import align_names, case_data, load_case
 
 import multilevel as ml
 from multilevel.results.lmm import LMMFit
+from reference_cases import align_names, case_data, load_case
 
 CASES = ["tmb_sleepstudy_ar1", "tmb_sleepstudy_cs", "tmb_sleepstudy_diag"]
 

@@ -1,11 +1,11 @@
 """In which coordinates is a mixed model estimated, and how do its numbers go back to the user's?
 
-Columns of X and y are centred where the constant is in the span of X, and scaled; columns of Z are scaled, and
-centred within unstructured terms that have an intercept. None of this changes the model:
+Columns of X and y are centred where the constant is in the span of X, and scaled; columns of Z are scaled,
+and centred within unstructured terms that have an intercept. None of this changes the model:
 
     X_w = (X - 1 m') S R^-1,   y_w = (y - k) / s,   Z b = Z_w b_w  with  b = M b_w.
 
-Without it, cross-products lose digits (a year, x = 1e8 + noise, y around 1e12) and the search is badly scaled.
+Without it, cross-products lose digits (a year, x = 1e8 + noise, y around 1e12), and the search scales badly.
 """
 
 from __future__ import annotations

@@ -35,8 +35,7 @@ def prediction_variance(
     model = working_model(design)
     fixed = X @ model.fixed.jacobian()
     loadings = [
-        random_loadings(design, model, record, k, Z, codes[grouping])
-        for k, grouping in enumerate(model.groupings)
+        random_loadings(model, record, k, Z, codes[grouping]) for k, grouping in enumerate(model.groupings)
     ]
     known = [codes[grouping] for grouping in model.groupings]
     if len(known) == 1:
@@ -45,7 +44,7 @@ def prediction_variance(
 
 
 def random_loadings(
-    design: Design, model: WorkingModel, record: LMMRecord, factor: int, Z: Sequence[Array], codes: Codes
+    model: WorkingModel, record: LMMRecord, factor: int, Z: Sequence[Array], codes: Codes
 ) -> Array:
     """What each row takes from the spherical effects of its level: (k, Q)."""
     root = factor_root(model, record.optimum, factor, user=True)

@@ -191,7 +191,7 @@ class GaussianKernel:
             return self._native.forward_solve(theta, np.asfortranarray(b))
 
     def linear_predictors(self, beta: Array, b: Sequence[Array]) -> tuple[Array, Array]:
-        """Fixed part and whole prediction (n,) from beta and each factor's effects (J, Q), in working units."""
+        """Fixed part and whole prediction (n,) from beta and each factor's effects (J, Q)."""
         return self._native.linear_predictors(beta, list(b))
 
     def fixed_crossproduct(self) -> Array:

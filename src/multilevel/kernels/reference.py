@@ -1,4 +1,4 @@
-"""Plain NumPy twins of the compiled kernels: the same mathematics with dense matrices, for tests and readers."""
+"""Plain NumPy twins of the compiled kernels: the same mathematics, dense, for tests and readers."""
 
 from __future__ import annotations
 
