@@ -113,6 +113,13 @@ Pieces Arrow::pieces() const {
     return p;
 }
 
+Eigen::VectorXd Arrow::beta() const {
+    const int p = k_ - 1;
+    Eigen::VectorXd x = root_.row(p).head(p).transpose();
+    root_.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solveInPlace(x);
+    return x;
+}
+
 Eigen::MatrixXd Arrow::gradient(TailWeights weights) {
     const int p = k_ - 1, n2 = triangle(q_);
     Eigen::MatrixXd inverse = root_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(k_, k_));

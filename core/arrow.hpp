@@ -24,6 +24,7 @@ class Arrow {
 
     bool factorise(const Eigen::MatrixXd& T);
     Pieces pieces() const;
+    Eigen::VectorXd beta() const;
 
     // d criterion / dT at the last T, and with it what average_information() needs.
     Eigen::MatrixXd gradient(TailWeights weights);

@@ -76,7 +76,7 @@ inline void project_tail(const Group<Q>& g, const double* T, const double* R, in
         for (int c = 0; c < k; ++c) {
             double* out = TR + (i * k + c) * lanes;
             for (int l = 0; l < lanes; ++l) out[l] = 0.0;
-            for (int a = i; a < Q; ++a)
+            for (int a = 0; a < Q; ++a)
                 for (int l = 0; l < lanes; ++l) out[l] += T[a * Q + i] * R[(a * k + c) * lanes + l];
         }
     for (int i = 0; i < Q; ++i)

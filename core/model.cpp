@@ -25,6 +25,7 @@ Model::Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double m
       plan_(make_plan(sums_, memory_limit)),
       terms_(std::move(terms)),
       n_obs_(n_obs),
+      memory_limit_(memory_limit),
       factorisation_(sums_, plan_) {
     for (const Term& term : terms_) {
         first_parameter_.push_back(n_parameters_);
@@ -32,6 +33,12 @@ Model::Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double m
     }
     if (Arrow::serves(sums_)) arrow_.emplace(sums_);
 }
+
+std::unique_ptr<Model> Model::copy() const { return std::make_unique<Model>(sums_, terms_, n_obs_, memory_limit_); }
+
+VectorXd Model::beta() const { return arrow_ ? arrow_->beta() : factorisation_.estimates().beta; }
+
+double Model::pwrss() const { return arrow_ ? arrow_->pieces().pwrss : factorisation_.pieces().pwrss; }
 
 void Model::set_response(const RowData& rows) {
     replace_response(sums_, rows);
@@ -92,7 +99,7 @@ Derivatives Model::derivatives(const VectorXd& theta, bool reml) {
 // AI_ij = m y'P V_i P V_j P y / r^2 - m b_i b_j / r^4,  V_i = Z dSigma_i Z',  b_i = y'P V_i P y.
 MatrixXd Model::average_information(const std::vector<TermFactor>& factors, bool reml) {
     const auto [product, b] = arrow_ ? arrow_direction_products(factors) : direction_products(factors);
-    const double r2 = arrow_ ? arrow_->pieces().pwrss : factorisation_.pieces().pwrss, m = residual_df(reml);
+    const double r2 = pwrss(), m = residual_df(reml);
     return m / r2 * product - m / (r2 * r2) * b * b.transpose();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -21,6 +22,9 @@ class Model {
     Model(CrossProducts sums, std::vector<Term> terms, double n_obs, double memory_limit);
     Model(const Model&) = delete;  // the plan and the factorisation point into the sums
     Model& operator=(const Model&) = delete;
+
+    // A model of its own on the same sums.
+    std::unique_ptr<Model> copy() const;
 
     int n_parameters() const { return n_parameters_; }
     int n_fixed() const { return sums_.n_fixed; }
@@ -42,6 +46,10 @@ class Model {
     double criterion(const Eigen::VectorXd& theta, bool reml);
     double criterion(const std::vector<Eigen::MatrixXd>& factor_T, bool reml);
 
+    // Estimates at the last point whose criterion was asked for.
+    Eigen::VectorXd beta() const;
+    double pwrss() const;
+
     // Derivatives at the last point whose criterion was asked for.
     Derivatives derivatives(const Eigen::VectorXd& theta, bool reml);
     // d criterion / dT per factor, at the last point.
@@ -62,6 +70,7 @@ class Model {
     std::vector<int> first_parameter_;
     int n_parameters_ = 0;
     double n_obs_;
+    double memory_limit_;
     Factorisation factorisation_;
     std::optional<Arrow> arrow_;  // where it serves, the search goes by it
 };

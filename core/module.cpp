@@ -14,6 +14,7 @@
 
 #include "dense.hpp"
 #include "model.hpp"
+#include "refits.hpp"
 #include "search.hpp"
 #include "threads.hpp"
 
@@ -128,6 +129,17 @@ class GaussianModel {
         const SearchResult r = multilevel::search(*model_, start, reml, {tolerance, max_evaluations}, Interrupts());
         return std::make_tuple(r.theta, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_eigenvalue,
                                r.converged, r.rank);
+    }
+
+    // Fits to the columns of Y: theta, beta, criterion, pwrss, evaluations, converged, rank; a column each.
+    auto refit_many(Columns Y, const VectorXd& start, bool reml, double tolerance, int max_evaluations) const {
+        check(start);
+        require(Y.shape(0) == y_.shape(0), "each response has the rows of the model");
+        nb::gil_scoped_release release;
+        Refits r = multilevel::refit_many(*model_, rows_, Y.data(), static_cast<int>(Y.shape(1)), start, reml,
+                                          {tolerance, max_evaluations});
+        return std::make_tuple(std::move(r.theta), std::move(r.beta), std::move(r.criterion), std::move(r.pwrss),
+                               std::move(r.evaluations), std::move(r.converged), std::move(r.rank));
     }
 
     std::vector<MatrixXd> factors(const VectorXd& theta) const {
@@ -261,6 +273,8 @@ NB_MODULE(_core, m) {
         .def("criterion", &GaussianModel::criterion, "theta"_a, "reml"_a)
         .def("derivatives", &GaussianModel::derivatives, "theta"_a, "reml"_a)
         .def("search", &GaussianModel::search, "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+        .def("refit_many", &GaussianModel::refit_many, "Y"_a, "start"_a, "reml"_a, "tolerance"_a,
+             "max_evaluations"_a)
         .def("factors", &GaussianModel::factors, "theta"_a)
         .def("solution", &GaussianModel::solution, "theta"_a)
         .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)

@@ -77,6 +77,19 @@ class SearchOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchOutcomes:
+    """Where the searches for B responses ended."""
+
+    theta: Array  # (B, k)
+    beta: Array  # (B, p)
+    criterion: Array  # (B,)
+    pwrss: Array  # (B,)
+    evaluations: Codes  # (B,)
+    converged: npt.NDArray[np.bool_]  # (B,)
+    rank: Codes  # (B, terms)
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Estimates and the pieces of the criterion at one theta."""
 
@@ -163,6 +176,15 @@ class GaussianKernel:
         return SearchOutcome(
             theta, criterion, evaluations, iterations, stationarity, null_eigenvalue, converged, tuple(rank)
         )
+
+    def refit_many(
+        self, Y: Array, start: Array, *, reml: bool, tolerance: float, max_evaluations: int
+    ) -> SearchOutcomes:
+        """Search for every column of Y (n, B), which is shifted and scaled as the model's own response."""
+        with one_blas_thread(self.tail_size):
+            found = self._native.refit_many(np.asfortranarray(Y), start, reml, tolerance, max_evaluations)
+        theta, beta, criterion, pwrss, evaluations, converged, rank = found
+        return SearchOutcomes(theta.T, beta.T, criterion, pwrss, evaluations, converged.astype(bool), rank.T)
 
     def term_factors(self, theta: Array) -> list[Array]:
         """T of each term: (q, q) lower triangular, Sigma = sigma^2 T T'."""
