@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dense.hpp"
 #include "threads.hpp"
 
 namespace multilevel {
@@ -79,7 +80,8 @@ void Arrow::read_tail(const CrossProducts& sums) {
 template <class Task>
 void Arrow::for_each_part(Task task) const {
     parallel_for(parts_, [&](int part) {
-        std::vector<double> scratch(arrow::scratch_size(q_, k_));
+        thread_local std::vector<double> scratch;
+        scratch.resize(arrow::scratch_size(q_, k_));
         task(part, batches_ * part / parts_, batches_ * (part + 1) / parts_, scratch.data());
     });
 }
@@ -89,22 +91,23 @@ bool Arrow::factorise(const Eigen::MatrixXd& T) {
     for (int i = 0; i < q_; ++i)
         for (int j = 0; j < q_; ++j) T_[i * q_ + j] = T(i, j);
     const arrow::Groups groups{q_, k_, batches_, own_.data(), tail_.data()};
-    std::vector<double> reductions(static_cast<std::size_t>(parts_) * triangle(k_), 0.0), log_dets(parts_);
+    const int size = triangle(k_) + 1;  // the reduction, then the log-determinant
+    sums_.assign(static_cast<std::size_t>(parts_) * size, 0.0);
     for_each_part([&](int part, std::int64_t begin, std::int64_t end, double* scratch) {
-        arrow::ValueSums sums{&reductions[static_cast<std::size_t>(part) * triangle(k_)], 0.0};
+        double* out = &sums_[static_cast<std::size_t>(part) * size];
+        arrow::ValueSums sums{out, 0.0};
         sweeps_.value(groups, begin, end, T_.data(), sums, scratch);
-        log_dets[part] = sums.log_det;
+        out[size - 1] = sums.log_det;
     });
     root_ = fixed_;
     log_det_ = 0.0;
     for (int part = 0; part < parts_; ++part) {
-        log_det_ += log_dets[part];
-        const double* reduction = &reductions[static_cast<std::size_t>(part) * triangle(k_)];
+        const double* reduction = &sums_[static_cast<std::size_t>(part) * size];
         for (int i = 0; i < k_; ++i)
             for (int j = 0; j <= i; ++j) root_(i, j) -= *reduction++;
+        log_det_ += *reduction;
     }
-    Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>, Eigen::Lower> factor(root_);
-    return factor.info() == Eigen::Success;
+    return dense::cholesky(root_.data(), k_);
 }
 
 Pieces Arrow::pieces() const {
@@ -122,18 +125,20 @@ Eigen::VectorXd Arrow::beta() const {
 
 Eigen::MatrixXd Arrow::gradient(TailWeights weights) {
     const int p = k_ - 1, n2 = triangle(q_);
-    Eigen::MatrixXd inverse = root_.triangularView<Eigen::Lower>().solve(Eigen::MatrixXd::Identity(k_, k_));
-    Eigen::VectorXd h = inverse.row(p).transpose() / inverse(p, p);  // (-beta, 1)
-    inverse.topRows(p) *= std::sqrt(weights.fixed);
-    inverse.row(p) *= std::sqrt(weights.response);
-    const Eigen::MatrixXd P = inverse.transpose() * inverse;
+    Eigen::VectorXd h(k_);
+    h << -beta(), 1.0;
+    std::vector<double> roots(k_, std::sqrt(weights.fixed));
+    roots[p] = std::sqrt(weights.response);
+    P_.resize(k_, k_);
+    dense::weighted_inverse(root_.data(), roots, k_, P_.data());
     const arrow::Groups groups{q_, k_, batches_, own_.data(), tail_.data()};
     const int size = q_ * q_ + n2 + n2 * n2 + q_ * q_ * p;
-    std::vector<double> sums(static_cast<std::size_t>(parts_) * size, 0.0);
+    std::vector<double>& sums = sums_;
+    sums.assign(static_cast<std::size_t>(parts_) * size, 0.0);
     for_each_part([&](int part, std::int64_t begin, std::int64_t end, double* scratch) {
         double* out = &sums[static_cast<std::size_t>(part) * size];
         arrow::MomentSums moments{out, out + q_ * q_, out + q_ * q_ + n2, out + q_ * q_ + n2 + n2 * n2};
-        sweeps_.moments(groups, begin, end, T_.data(), P.data(), h.data(), moments, scratch);
+        sweeps_.moments(groups, begin, end, T_.data(), P_.data(), h.data(), moments, scratch);
     });
     for (int part = 1; part < parts_; ++part)
         for (int i = 0; i < size; ++i) sums[i] += sums[static_cast<std::size_t>(part) * size + i];
@@ -156,6 +161,7 @@ Eigen::MatrixXd Arrow::projected_crossproduct(const std::vector<Eigen::MatrixXd>
         for (int a = 0; a < q_; ++a)
             for (int c = 0; c < q_; ++c) {
                 const double d = directions[i](a, c);
+                if (d == 0.0) continue;
                 for (int x = 0; x < p; ++x) tail(x, i) += d * against_[(a * q_ + c) * p + x];
                 for (int j = 0; j <= i; ++j)
                     for (int b = 0; b < q_; ++b)

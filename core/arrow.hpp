@@ -47,6 +47,8 @@ class Arrow {
     Eigen::MatrixXd root_;      // lower Cholesky factor of the tail
     std::vector<double> T_;     // by rows
     double log_det_ = 0.0;
+    std::vector<double> sums_;  // what the last sweep summed, a part after another
+    Eigen::MatrixXd P_;         // R^-T W R^-1 of the tail
     Eigen::MatrixXd scores_;
     std::vector<double> fourth_, against_;
 };

@@ -1,8 +1,7 @@
 #include "dense.hpp"
 
-#include <Eigen/Dense>
 #include <algorithm>
-#include <atomic>
+#include <cmath>
 #include <cstddef>
 
 #include "threads.hpp"
@@ -14,9 +13,6 @@ Routines blas;
 
 constexpr int worth_a_call = 48;
 constexpr int tile_size = 160;  // a tile's three operands stay in a core's second-level cache
-
-using Matrix = Eigen::Map<Eigen::MatrixXd>;
-using ConstMatrix = Eigen::Map<const Eigen::MatrixXd>;
 
 bool has_blas() { return blas.potrf && blas.trtri && blas.trsm && blas.gemm; }
 
@@ -117,23 +113,56 @@ void tiled_weighted_inverse(const double* lower, const std::vector<double>& root
     });
 }
 
+// Without BLAS: plain loops, column by column. Also where a call would cost more than the work.
+bool small_cholesky(double* matrix, int n) {
+    for (int k = 0; k < n; ++k) {
+        double* column = matrix + static_cast<std::size_t>(k) * n;
+        for (int j = 0; j < k; ++j) {
+            const double* earlier = matrix + static_cast<std::size_t>(j) * n;
+            for (int i = k; i < n; ++i) column[i] -= earlier[k] * earlier[i];
+        }
+        if (!(column[k] > 0.0)) return false;
+        const double pivot = std::sqrt(column[k]);
+        for (int i = k; i < n; ++i) column[i] /= pivot;
+    }
+    return true;
+}
+
+void small_weighted_inverse(const double* lower, const std::vector<double>& root_weights, int n, double* out) {
+    thread_local std::vector<double> inverse;
+    inverse.assign(static_cast<std::size_t>(n) * n, 0.0);
+    for (int j = 0; j < n; ++j) {
+        double* x = &inverse[static_cast<std::size_t>(j) * n];
+        x[j] = 1.0;
+        for (int k = j; k < n; ++k) {
+            const double* column = lower + static_cast<std::size_t>(k) * n;
+            x[k] /= column[k];
+            for (int i = k + 1; i < n; ++i) x[i] -= column[i] * x[k];
+        }
+    }
+    for (int j = 0; j < n; ++j)
+        for (int r = j; r < n; ++r) inverse[static_cast<std::size_t>(j) * n + r] *= root_weights[r];
+    for (int i = 0; i < n; ++i)
+        for (int j = 0; j <= i; ++j) {
+            double dot = 0.0;
+            for (int r = i; r < n; ++r)
+                dot += inverse[static_cast<std::size_t>(i) * n + r] * inverse[static_cast<std::size_t>(j) * n + r];
+            out[static_cast<std::size_t>(i) * n + j] = out[static_cast<std::size_t>(j) * n + i] = dot;
+        }
+}
+
 }  // namespace
 
 void set_routines(const Routines& routines) { blas = routines; }
 
 bool cholesky(double* matrix, int n) {
     if (has_blas() && n >= worth_a_call) return tiled_cholesky(matrix, n);
-    Eigen::Ref<Eigen::MatrixXd> view = Matrix(matrix, n, n);
-    const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>, Eigen::Lower> factor(view);
-    return factor.info() == Eigen::Success;
+    return small_cholesky(matrix, n);
 }
 
 void weighted_inverse(const double* lower, const std::vector<double>& root_weights, int n, double* out) {
     if (has_blas() && n >= worth_a_call) return tiled_weighted_inverse(lower, root_weights, n, out);
-    const Eigen::Map<const Eigen::VectorXd> weights(root_weights.data(), n);
-    const Eigen::MatrixXd inverse = weights.asDiagonal() * ConstMatrix(lower, n, n).triangularView<Eigen::Lower>().solve(
-                                                               Eigen::MatrixXd::Identity(n, n));
-    Matrix(out, n, n).noalias() = inverse.transpose() * inverse;
+    small_weighted_inverse(lower, root_weights, n, out);
 }
 
 }  // namespace multilevel::dense

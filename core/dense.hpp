@@ -1,7 +1,7 @@
 // Dense linear algebra of the tail, on tiles, so that threads can share it.
 //
-// Each tile is one call of SciPy's single-threaded BLAS or LAPACK (of Eigen where there is none, or where the
-// matrix is too small for a call): the same numbers on any number of threads.
+// Each tile is one call of SciPy's single-threaded BLAS or LAPACK: the same numbers on any number of threads.
+// Where there is none, or where the matrix is too small for a call, plain loops do the work.
 #pragma once
 
 #include <vector>

@@ -42,14 +42,27 @@ struct Step {
     double promise;  // decrease of the criterion under the quadratic model
 };
 
+// The nearest positive semidefinite matrix; one and two columns, which are most models, in closed form.
+MatrixXd positive_part(const MatrixXd& m) {
+    if (m.rows() == 1) return m.cwiseMax(0.0);
+    if (m.rows() == 2) {
+        const double mean = 0.5 * (m(0, 0) + m(1, 1)), half = 0.5 * (m(0, 0) - m(1, 1));
+        const double radius = std::hypot(half, m(1, 0));
+        if (mean >= radius) return m;
+        if (mean <= -radius) return MatrixXd::Zero(2, 2);
+        // (mean + radius) times the projection on the leading eigenvector, (m - (mean - radius) I) / (2 radius)
+        return (mean + radius) / (2.0 * radius) * (m - (mean - radius) * MatrixXd::Identity(2, 2));
+    }
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(m);
+    return eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0.0).asDiagonal() * eigen.eigenvectors().transpose();
+}
+
 // Second-derivative term of Sigma(theta), with Gamma replaced by its positive semidefinite part.
 void add_sigma_curvature(MatrixXd& hessian, const Model& model, const Derivatives& d, const VectorXd& theta) {
     for (std::size_t i = 0; i < model.terms().size(); ++i) {
         const int first = model.first_parameter(i);
         const TermFactor factor = term_factor(model.terms()[i], theta.data() + first);
-        const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(d.sigma_slope[i]);
-        const MatrixXd gamma = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0.0).asDiagonal() *
-                               eigen.eigenvectors().transpose();
+        const MatrixXd gamma = positive_part(d.sigma_slope[i]);
         for (std::size_t a = 0; a < factor.derivative.size(); ++a) {
             const MatrixXd weighted = gamma * factor.derivative[a];
             for (std::size_t b = 0; b < factor.derivative.size(); ++b)
@@ -58,18 +71,27 @@ void add_sigma_curvature(MatrixXd& hessian, const Model& model, const Derivative
     }
 }
 
+// -H^-1 g, for an H that may be singular or, by rounding, slightly indefinite: then its eigenvalues are kept
+// away from zero.
+VectorXd newton_direction(const MatrixXd& hessian, const VectorXd& gradient) {
+    const Eigen::LDLT<MatrixXd> factor(hessian);
+    if (factor.info() == Eigen::Success && factor.vectorD().minCoeff() > 1e-6 * factor.vectorD().maxCoeff())
+        return -factor.solve(gradient);
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(hessian);
+    VectorXd values = eigen.eigenvalues().cwiseAbs();
+    values = values.cwiseMax(std::max(1e-7 * values.maxCoeff(), 1e-12));
+    return -(eigen.eigenvectors() * (eigen.eigenvectors().transpose() * gradient).cwiseQuotient(values));
+}
+
 Step newton_step(const Model& model, const Derivatives& d, const VectorXd& theta) {
     MatrixXd hessian = d.average_information;
     add_sigma_curvature(hessian, model, d, theta);
     hessian = 0.5 * (hessian + hessian.transpose()).eval();
-    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(hessian);
-    VectorXd values = eigen.eigenvalues().cwiseAbs();
-    values = values.cwiseMax(std::max(1e-7 * values.maxCoeff(), 1e-12));
-    const VectorXd along = eigen.eigenvectors().transpose() * d.gradient;
-    const VectorXd direction = -(eigen.eigenvectors() * along.cwiseQuotient(values));
-    const double promise = 0.5 * along.cwiseAbs2().cwiseQuotient(values).sum();
+    VectorXd direction = newton_direction(hessian, d.gradient);
+    const double promise = -0.5 * direction.dot(d.gradient);
     const double longest = 2.0 * std::max(1.0, theta.cwiseAbs().maxCoeff()) / direction.cwiseAbs().maxCoeff();
-    return {direction * std::min(1.0, longest), promise};
+    direction *= std::min(1.0, longest);
+    return {direction, promise};
 }
 
 // The diagonal of T is kept from zero, where Gamma could not be read from the gradient.
@@ -151,11 +173,13 @@ class Search {
     // Directions of Sigma that are as good as zero become exactly zero, where the criterion does not object.
     void snap_to_boundary() {
         rank_.clear();
+        tried_ = false;
         for (std::size_t i = 0; i < model_.terms().size(); ++i) rank_.push_back(snap_term(i));
-        value_ = evaluate(theta_);
+        if (tried_) value_ = evaluate(theta_);
     }
 
     bool try_theta(const VectorXd& theta) {
+        tried_ = true;
         if (evaluate(theta) > value_ + rounding(value_)) return false;
         theta_ = theta;
         return true;
@@ -292,6 +316,7 @@ class Search {
     double null_eigenvalue_ = 0.0;
     int evaluations_ = 0, iterations_ = 0;
     std::vector<int> rank_;
+    bool tried_ = false;  // whether a point other than theta_ was evaluated last
     int best_term_ = -1;
     VectorXd best_direction_;
 };
