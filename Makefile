@@ -71,12 +71,12 @@ PRELOAD = $(shell for name in libasan.so libubsan.so libstdc++.so.6; do $${CXX:-
 
 sanitize: $(SANITIZED)/installed
 	@LD_PRELOAD="$(PRELOAD)" PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)/site \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(PYTEST) tests/kernels
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:suppressions=tools/ubsan_suppressions.txt \
+	  $(PYTEST) --capture=sys tests/kernels
 
 $(SANITIZED)/installed: $(VENV)/installed
 	@echo "Building the core with sanitizers"
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --upgrade --target $(SANITIZED)/site \
 	  --config-settings=build-dir=$(SANITIZED)/cmake \
-	  --config-settings=cmake.define.MULTILEVEL_SANITIZE=ON .
+	  --config-settings=cmake.define.MULTILEVEL_SANITIZE=ON --config-settings=install.strip=false .
 	@touch $@
