@@ -365,3 +365,30 @@ def test_frame_libraries_are_imported_only_for_their_own_data() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", "b"], ["b", None, "a", "b"]], ids=["complete", "with a missing value"]
+)
+@pytest.mark.parametrize("indices", [pa.uint8(), pa.uint32(), pa.uint64(), pa.int8()], ids=str)
+def test_arrow_dictionaries_with_any_kind_of_index(labels: list[str | None], indices: pa.DataType) -> None:
+    encoded = pa.array(labels).dictionary_encode().cast(pa.dictionary(indices, pa.string()))
+    found = categorical(pa.table({"a": encoded}))
+    assert [None if code < 0 else found.levels[code] for code in found.codes] == labels
+
+
+def test_a_polars_enum_through_arrow_keeps_its_order() -> None:
+    enum = pl.Series(["a", None, "b"], dtype=pl.Enum(["b", "a"]))
+    found = categorical(pl.DataFrame({"a": enum}).to_arrow())
+    assert found.levels == ("b", "a")
+    np.testing.assert_array_equal(found.codes, [1, -1, 0])
+
+
+def test_polars_categoricals_are_sorted_whatever_polars_met_before() -> None:
+    pl.Series(["z", "b", "y"], dtype=pl.Categorical)  # numbers its labels for the whole process
+    found = categorical(pl.DataFrame({"a": pl.Series(["b", None, "a", "b"], dtype=pl.Categorical)}))
+    assert found.levels == ("a", "b")
+    np.testing.assert_array_equal(found.codes, [1, -1, 0, 1])
+    nothing = categorical(pl.DataFrame({"a": pl.Series([None, None], dtype=pl.Categorical)}))
+    assert nothing.levels == ()
+    np.testing.assert_array_equal(nothing.codes, [-1, -1])

@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 from multilevel._typing import Array, Mask
 from multilevel.errors import DataTypeError
-from multilevel.frames.column import Categorical, Column, Numeric, missing_mask
+from multilevel.frames.column import Categorical, Integers, Numeric, RawColumn, missing_mask
 
 ONE_DAY: Final = np.timedelta64(1, "D")
 LARGEST_EXACT: Final = 2**53  # beyond it float64 skips integers
 
 
-def read_array(name: str, values: npt.NDArray[Any]) -> Column:
+def read_array(name: str, values: npt.NDArray[Any]) -> RawColumn:
     """Column of an array (n,) of numbers, truth values, dates or durations."""
     match values.dtype.kind:
         case "f":
             return floats(values)
         case "i" | "u":
-            return integers(values)
+            return Integers(values, None)
         case "b":
             return booleans(values)
         case "M":
@@ -34,16 +34,23 @@ def read_array(name: str, values: npt.NDArray[Any]) -> Column:
 def floats(values: npt.NDArray[Any]) -> Numeric:
     """Numbers with NaN where missing; no copy of a contiguous float64 array."""
     numbers: Array = np.ascontiguousarray(values, dtype=np.float64)
-    return Numeric(numbers, integer=False, missing=missing_mask(np.isnan(numbers)))
+    missing = None if surely_finite(numbers) else missing_mask(np.isnan(numbers))
+    return Numeric(numbers, integer=False, missing=missing)
 
 
-def integers(values: npt.NDArray[Any], missing: Mask | None = None) -> Numeric:
-    """Integers as numbers; `values` under `missing` do not count."""
-    numbers: Array = values.astype(np.float64)
-    exact = values if _needs_exact(values) else None
-    if missing is not None:
-        numbers[missing] = np.nan
-    return Numeric(numbers, integer=True, missing=missing, exact=exact)
+def surely_finite(values: Array) -> bool:
+    """One pass that tells in nearly all cases: a sum of finite numbers is finite, or has overflowed."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(np.add.reduce(values)))
+
+
+def numbers_of(column: Integers) -> Numeric:
+    """Integers as numbers to compute with."""
+    numbers: Array = column.values.astype(np.float64)
+    exact = column.values if _needs_exact(column.values) else None
+    if column.missing is not None:
+        numbers[column.missing] = np.nan
+    return Numeric(numbers, integer=True, missing=column.missing, exact=exact)
 
 
 def booleans(values: npt.NDArray[Any], missing: Mask | None = None) -> Categorical:

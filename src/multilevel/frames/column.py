@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,18 @@ class Numeric:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """A column of integers as they came, before it is known whether they measure something or name groups."""
+
+    values: npt.NDArray[Any]  # (n,) of any integer dtype; those under `missing` do not count
+    missing: Mask | None  # (n,) True where missing; None when nothing is
+
+
 Column: TypeAlias = Numeric | Categorical
+RawColumn: TypeAlias = Column | Integers
+
+_NEVER_MISSING: Final = {str, int}  # types of labels that hold no missing value
 
 
 def missing_mask(mask: Mask) -> Mask | None:
@@ -45,6 +56,8 @@ def categorical_from_indices(indices: npt.NDArray[Any], labels: list[Any], *, or
 
     `indices` is (n,) with -1 where missing.
     """
+    if set(map(type, labels)) <= _NEVER_MISSING and len(set(labels)) == len(labels):
+        return Categorical(indices.astype(np.int32), tuple(labels), ordered)
     position: dict[Any, int] = {}
     renumbered = [-1 if _is_missing(label) else position.setdefault(label, len(position)) for label in labels]
     return Categorical(_renumber(indices, renumbered), tuple(position), ordered)
@@ -61,7 +74,7 @@ def categorical_sorted(indices: npt.NDArray[Any], labels: list[str]) -> Categori
 def _renumber(indices: npt.NDArray[Any], new: npt.ArrayLike) -> Codes:
     """`new[indices]`, where the index -1 stays -1."""
     lookup = np.append(np.asarray(new, dtype=np.int32), np.int32(-1))
-    codes: Codes = lookup[indices]
+    codes: Codes = lookup.take(indices, mode="wrap")
     return codes
 
 

@@ -12,13 +12,20 @@ import numpy.typing as npt
 
 from multilevel._typing import Mask
 from multilevel.errors import DataTypeError
-from multilevel.frames.arrays import all_missing, booleans, integers, times
-from multilevel.frames.column import Categorical, Column, Numeric, categorical_sorted, missing_mask
+from multilevel.frames.arrays import all_missing, booleans, times
+from multilevel.frames.column import (
+    Categorical,
+    Integers,
+    Numeric,
+    RawColumn,
+    categorical_sorted,
+    missing_mask,
+)
 
 Objects = npt.NDArray[np.object_]
 
 
-def read_objects(name: str, values: Objects, missing: Mask) -> Column:
+def read_objects(name: str, values: Objects, missing: Mask) -> RawColumn:
     """Column of Python objects (n,), of which those under `missing` do not count."""
     missing = missing | _not_a_number(values)
     present = values[~missing] if missing.any() else values
@@ -47,9 +54,9 @@ def text(values: Objects, missing: Mask) -> Categorical:
     return categorical_sorted(indices, [str(label) for label in labels])
 
 
-def _integers(name: str, values: Objects, missing: Mask) -> Numeric:
+def _integers(name: str, values: Objects, missing: Mask) -> Integers:
     try:
-        return integers(_filled(values, missing, 0).astype(np.int64), missing_mask(missing))
+        return Integers(_filled(values, missing, 0).astype(np.int64), missing_mask(missing))
     except OverflowError:
         largest = max(values[~missing], key=abs)
         raise DataTypeError(

@@ -9,12 +9,13 @@ import numpy as np
 
 from multilevel._typing import Mask
 from multilevel.errors import DataTypeError
-from multilevel.frames.arrays import all_missing, booleans, durations, floats, integers, read_array, times
+from multilevel.frames import arrow_columns, pandas_columns, polars_columns
+from multilevel.frames.arrays import all_missing, booleans, durations, floats, read_array, times
 from multilevel.frames.column import (
     Categorical,
-    Column,
+    Integers,
     Numeric,
-    categorical_from_indices,
+    RawColumn,
     categorical_sorted,
     missing_mask,
 )
@@ -23,7 +24,7 @@ from multilevel.frames.objects import read_objects, text
 Series = nw.Series[Any]
 
 
-def read_series(name: str, series: Series) -> Column:
+def read_series(name: str, series: Series) -> RawColumn:
     """Column of a narwhals series.
 
     Numbers stay numbers; dates and durations become days; truth values, strings and categoricals become
@@ -59,7 +60,7 @@ def _nulls(series: Series) -> Mask:
     return np.asarray(series.is_null().to_numpy(), dtype=np.bool_)
 
 
-def _objects(name: str, series: Series) -> Column:
+def _objects(name: str, series: Series) -> RawColumn:
     if series.implementation.is_pandas_like():
         try:
             codes, labels = series.to_native().factorize()
@@ -70,10 +71,10 @@ def _objects(name: str, series: Series) -> Column:
     return read_objects(name, series.to_numpy(), _nulls(series))
 
 
-def _integers(series: Series) -> Numeric:
+def _integers(series: Series) -> Integers:
     if series.null_count() == 0:
-        return integers(series.to_numpy())
-    return integers(series.fill_null(0).to_numpy(), _nulls(series))
+        return Integers(series.to_numpy(), None)
+    return Integers(series.fill_null(0).to_numpy(), _nulls(series))
 
 
 def _moments(series: Series) -> Numeric:
@@ -87,50 +88,29 @@ def _moments(series: Series) -> Numeric:
 
 def _strings(series: Series) -> Categorical:
     """Each library's own hashing: a Python loop over a million strings costs three times as much."""
-    native = series.to_native()
-    if series.implementation.is_pandas_like():
-        codes, labels = native.factorize()
-        return categorical_sorted(np.asarray(codes), [str(label) for label in labels])
-    if series.implementation.is_polars():
-        return _polars_strings(series)
-    if series.implementation.is_pyarrow():
-        encoded = native.dictionary_encode().combine_chunks()
-        return categorical_sorted(_arrow_indices(encoded), encoded.dictionary.to_pylist())
+    native, kind = series.to_native(), series.implementation
+    if kind.is_pandas_like():
+        return pandas_columns.strings(native)
+    if kind.is_polars():
+        return polars_columns.strings(native, kind.to_native_namespace().Enum)
+    if kind.is_pyarrow():
+        return arrow_columns.strings(native)
     return text(np.array(series.to_list(), dtype=object), _nulls(series))
 
 
-def _polars_strings(series: Series) -> Categorical:
-    levels = series.drop_nulls().unique().sort().to_list()
-    physical = series.cast(nw.Enum(levels)).to_native().to_physical()
-    return Categorical(_polars_indices(physical), tuple(levels), ordered=False)
-
-
 def _categories(series: Series) -> Categorical:
-    native = series.to_native()
-    if series.implementation.is_pandas_like():
-        cat = native.cat
-        return categorical_from_indices(
-            cat.codes.to_numpy(), cat.categories.tolist(), ordered=bool(cat.ordered)
-        )
-    if series.implementation.is_pyarrow():
-        encoded = native.unify_dictionaries().combine_chunks()
-        labels = encoded.dictionary.to_pylist()
-        return categorical_from_indices(_arrow_indices(encoded), labels, ordered=bool(native.type.ordered))
-    if isinstance(series.dtype, nw.Enum):
-        levels = series.dtype.categories
-        return Categorical(_polars_indices(native.to_physical()), tuple(levels), ordered=False)
+    native, kind = series.to_native(), series.implementation
+    if kind.is_pandas_like():
+        return pandas_columns.categories(native.cat)
+    if kind.is_pyarrow():
+        return arrow_columns.dictionary(native)
+    if kind.is_polars():
+        enumerated = isinstance(series.dtype, nw.Enum)
+        return polars_columns.enumeration(native) if enumerated else polars_columns.categorical(native)
     return _strings(series.cast(nw.String))
 
 
-def _polars_indices(physical: Any) -> Any:
-    return nw.from_native(physical, series_only=True).cast(nw.Int32).fill_null(-1).to_numpy()
-
-
-def _arrow_indices(encoded: Any) -> Any:
-    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-
-
-def _unnamed_dtype(name: str, series: Series) -> Column:
+def _unnamed_dtype(name: str, series: Series) -> RawColumn:
     """What narwhals has no name for: columns of nulls, sparse numbers, and what no model can use."""
     if series.null_count() == len(series):
         return all_missing(len(series))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
@@ -16,8 +16,10 @@ from narwhals.exceptions import DuplicateError
 
 from multilevel._typing import Frame
 from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
-from multilevel.frames.arrays import read_array
-from multilevel.frames.column import Categorical, Column, Numeric
+from multilevel.frames.arrays import numbers_of, read_array
+from multilevel.frames.column import Categorical, Column, Integers, Numeric, RawColumn
+from multilevel.frames.labels import group_codes
+from multilevel.frames.pandas_columns import read_plain
 from multilevel.frames.series import read_series
 
 __all__ = ["Categorical", "Column", "FrameKind", "Numeric", "Table", "eager_frame", "read_table"]
@@ -32,11 +34,24 @@ class Table:
     names: tuple[str, ...]  # columns, in order
     n_rows: int
     kind: FrameKind
-    _read: Callable[[str], Column] = field(repr=False)
-    _seen: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
+    _read: Callable[[str], RawColumn] = field(repr=False)
+    _seen: dict[str, RawColumn] = field(default_factory=dict, repr=False, compare=False)
+    _labels: dict[str, Categorical] = field(default_factory=dict, repr=False, compare=False)
 
     def column(self, name: str) -> Column:
         """One column as numbers or labels; read once, then remembered."""
+        column = self._raw(name)
+        if isinstance(column, Integers):
+            column = self._seen[name] = numbers_of(column)
+        return column
+
+    def labels(self, name: str) -> Categorical:
+        """One column as group labels in text; integers are coded without being made real numbers."""
+        if name not in self._labels:
+            self._labels[name] = group_codes(self._raw(name))
+        return self._labels[name]
+
+    def _raw(self, name: str) -> RawColumn:
         if name not in self._seen:
             if name not in self.names:
                 raise ColumnNotFoundError(_not_found(name, self.names))
@@ -59,6 +74,8 @@ def read_table(data: Frame) -> Table:
         return _from_mapping(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
         return _from_mapping({name: data[name] for name in data.dtype.names})
+    if nw.dependencies.is_pandas_dataframe(data):
+        return _from_pandas(data)
     return _from_frame(eager_frame(data))
 
 
@@ -74,16 +91,31 @@ def eager_frame(data: Frame) -> nw.DataFrame[Any]:
 
 
 def _from_frame(frame: nw.DataFrame[Any]) -> Table:
-    named: dict[str, Any] = {
-        str(name): name for name in frame.columns
-    }  # pandas allows names that are not text
-    if len(named) < len(frame.columns):
-        raise DataError(_repeated(map(str, frame.columns)))
+    named = _by_text(frame.columns)
+    return Table(
+        names=tuple(named),
+        n_rows=len(frame),
+        kind=frame.implementation.value,
+        _read=lambda name: read_series(name, frame.get_column(named[name])),
+    )
 
-    def read(name: str) -> Column:
-        return read_series(name, frame.get_column(named[name]))
 
-    return Table(tuple(named), len(frame), frame.implementation.value, read)
+def _from_pandas(data: Any) -> Table:
+    named = _by_text(data.columns.tolist())
+    return Table(tuple(named), len(data), "pandas", lambda name: _read_pandas(name, data[named[name]]))
+
+
+def _by_text(names: Sequence[Any]) -> dict[str, Any]:
+    """The frame's own names of its columns by how they are written: pandas allows names that are not text."""
+    named = {str(name): name for name in names}
+    if len(named) < len(names):
+        raise DataError(_repeated(map(str, names)))
+    return named
+
+
+def _read_pandas(name: str, series: Any) -> RawColumn:
+    column = read_plain(name, series)
+    return read_series(name, nw.from_native(series, series_only=True)) if column is None else column
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Table:
@@ -93,17 +125,19 @@ def _from_mapping(data: Mapping[Any, Any]) -> Table:
     return Table(tuple(columns), _common_length(columns), "pandas", partial(_read_from, columns))
 
 
-def _read_from(columns: Mapping[str, Any], name: str) -> Column:
+def _read_from(columns: Mapping[str, Any], name: str) -> RawColumn:
     values = columns[name]
     if type(values) is np.ndarray:
         return _read_ndarray(name, values)
+    if nw.dependencies.is_pandas_series(values):
+        return _read_pandas(name, values)
     series = nw.from_native(values, series_only=True, pass_through=True)
     if not isinstance(series, nw.Series):
         series = nw.new_series(name, values, backend="pandas")
     return read_series(name, series)
 
 
-def _read_ndarray(name: str, values: npt.NDArray[Any]) -> Column:
+def _read_ndarray(name: str, values: npt.NDArray[Any]) -> RawColumn:
     if values.ndim != 1:
         raise DataTypeError(f"Column {name!r} has {values.ndim} dimensions; a column has one.")
     if values.dtype.kind not in "OUS":
