@@ -127,7 +127,7 @@ class GaussianModel {
         check(start);
         nb::gil_scoped_release release;
         const SearchResult r = multilevel::search(*model_, start, reml, {tolerance, max_evaluations}, Interrupts());
-        return std::make_tuple(r.theta, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_eigenvalue,
+        return std::make_tuple(r.theta, r.criterion, r.pwrss, r.evaluations, r.iterations, r.stationarity, r.null_eigenvalue,
                                r.converged, r.rank);
     }
 

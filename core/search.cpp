@@ -302,7 +302,7 @@ class Search {
 
     SearchResult result() {
         const bool stationary = promise_ < 100.0 * settings_.tolerance;
-        return {theta_,   value_,           evaluations_, iterations_,
+        return {theta_,   value_, model_.pwrss(), evaluations_, iterations_,
                 promise_, null_eigenvalue_, stationary && null_eigenvalue_ >= -null_tolerance(), rank_};
     }
 

@@ -17,6 +17,7 @@ struct SearchSettings {
 struct SearchResult {
     Eigen::VectorXd theta;
     double criterion;
+    double pwrss;                  // penalised weighted residual sum of squares
     int evaluations;
     int iterations;
     double stationarity;           // decrease that one more Newton step would promise

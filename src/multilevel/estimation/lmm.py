@@ -35,7 +35,7 @@ from multilevel.kernels.gaussian import (
 TOLERANCE = 1e-10  # decrease of the criterion that one more step may promise
 MAX_EVALUATIONS = 2000
 MEMORY_SHARE = 0.4  # of the machine's memory, for the dense remainder: its inverse needs as much again
-PERFECT_FIT = 1e-22  # residual over total sum of squares that rounding alone leaves
+PERFECT_FIT = 1e-13  # residual over total sum of squares: what rounding leaves of cross-products
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,8 @@ def log_weights(design: Design) -> float:
 
 def refuse_perfect_fit(kernel: GaussianKernel, outcome: SearchOutcome) -> None:
     """Nothing can be estimated about a residual that is not there."""
-    solution = kernel.solution(outcome.theta)
     total = kernel.fixed_crossproduct()[-1, -1]
-    if not np.isfinite(outcome.criterion) or solution.pwrss < PERFECT_FIT * total:
+    if not np.isfinite(outcome.criterion) or outcome.pwrss < PERFECT_FIT * total:
         raise ModelError(
             "the model fits the response exactly: no residual variance is left to estimate. "
             "Check whether a predictor copies the response, or use fewer terms."

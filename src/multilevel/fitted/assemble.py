@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from multilevel._typing import Array
@@ -19,12 +21,13 @@ def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml:
     solution = model.kernel.solution(optimum.theta)
     df = design.n_obs - (design.X.shape[1] if reml else 0)
     sigma = float(np.sqrt(solution.pwrss / df)) / model.response.scale
-    factors = user_factors(model, optimum)
+    factors = model.kernel.term_factors(optimum.theta)
+    roots = user_roots(model, factors)
     terms = tuple(
-        term_covariance(design, term, factor, sigma, rank)
-        for term, factor, rank in zip(design.terms, factors, optimum.rank, strict=True)
+        term_covariance(design, term, root, sigma, rank)
+        for term, root, rank in zip(design.terms, roots, optimum.rank, strict=True)
     )
-    fitted_fixed, fitted = fitted_values(design, model, solution, optimum)
+    fitted_fixed, fitted = fitted_values(design, model, solution, factors)
     theta, names = theta_of_terms(terms)
     return LMMRecord(
         coef_names=design.coef_names,
@@ -34,7 +37,7 @@ def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml:
         theta=theta,
         theta_names=names,
         terms=terms,
-        modes=conditional_modes(design, model, solution, optimum, sigma),
+        modes=conditional_modes(design, model, solution, optimum, roots, sigma),
         fitted=fitted,
         fitted_fixed=fitted_fixed,
         reml=reml,
@@ -63,9 +66,8 @@ def fixed_covariance(model: WorkingModel, solution: Solution, sigma: float) -> A
 # ---- covariances ----
 
 
-def user_factors(model: WorkingModel, optimum: Optimum) -> list[Array]:
+def user_roots(model: WorkingModel, factors: Sequence[Array]) -> list[Array]:
     """M T of each term: a square root of its relative covariance on the user's columns, not triangular."""
-    factors = model.kernel.term_factors(optimum.theta)
     return [working.back @ T for working, T in zip(model.terms, factors, strict=True)]
 
 
@@ -81,10 +83,7 @@ def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float,
     """A term's covariance as the user reads it."""
     factor = lower_triangular(root)
     relative_sd = np.sqrt((factor * factor).sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit = factor / relative_sd[:, None]
-    correlation = np.clip(unit @ unit.T, -1.0, 1.0)
-    np.fill_diagonal(correlation, np.where(relative_sd > 0.0, 1.0, np.nan))
+    correlation = correlation_of(factor, relative_sd)
     return TermCovariance(
         label=term.label,
         group=design.groupings[term.grouping].name,
@@ -100,8 +99,18 @@ def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float,
     )
 
 
+def correlation_of(factor: Array, sd: Array) -> Array:
+    """Correlations (q, q) of Sigma = factor factor'; NaN against a variance of zero."""
+    unit = factor / np.where(sd > 0.0, sd, np.nan)[:, None]
+    correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
+    correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
+    return correlation
+
+
 def singular_correlation(correlation: Array) -> bool:
     """Whether a correlation matrix has lost a dimension (a correlation of one, or as good as)."""
+    if len(correlation) == 1:
+        return False
     return bool(np.linalg.eigvalsh(np.nan_to_num(correlation))[0] < SINGULAR_CORRELATION)
 
 
@@ -135,26 +144,36 @@ def term_theta(term: TermCovariance) -> tuple[list[float], list[str]]:
 # ---- conditional modes and fitted values ----
 
 
-def factor_root(model: WorkingModel, optimum: Optimum, factor: int, *, user: bool) -> Array:
-    """Block-diagonal T (or M T) over the terms of one kernel factor: (Q, Q)."""
+def factor_root(model: WorkingModel, blocks: Sequence[Array], factor: int) -> Array:
+    """Block-diagonal matrix (Q, Q) of the terms' T (or M T) over one kernel factor."""
+    mine = [
+        (layout, block)
+        for layout, block in zip(model.layouts, blocks, strict=True)
+        if layout.factor == factor
+    ]
+    if len(mine) == 1:
+        return mine[0][1]
     width = model.kernel.factors[factor].columns.values.shape[1]
     root = np.zeros((width, width))
-    factors = user_factors(model, optimum) if user else model.kernel.term_factors(optimum.theta)
-    for layout, block in zip(model.layouts, factors, strict=True):
-        if layout.factor == factor:
-            here = slice(layout.first, layout.first + layout.width)
-            root[here, here] = block
+    for layout, block in mine:
+        here = slice(layout.first, layout.first + layout.width)
+        root[here, here] = block
     return root
 
 
 def conditional_modes(
-    design: Design, model: WorkingModel, solution: Solution, optimum: Optimum, sigma: float
+    design: Design,
+    model: WorkingModel,
+    solution: Solution,
+    optimum: Optimum,
+    roots: Sequence[Array],
+    sigma: float,
 ) -> tuple[Modes, ...]:
     """BLUPs and their conditional variances given theta, one record a grouping factor."""
     own = model.kernel.inverse_blocks(optimum.theta, hold_fixed=True).own
     modes = {}
     for k, grouping in enumerate(model.groupings):
-        root = factor_root(model, optimum, k, user=True)
+        root = factor_root(model, roots, k)
         modes[grouping] = Modes(
             grouping=grouping,
             terms=tuple(i for i, term in enumerate(design.terms) if term.grouping == grouping),
@@ -165,10 +184,10 @@ def conditional_modes(
 
 
 def fitted_values(
-    design: Design, model: WorkingModel, solution: Solution, optimum: Optimum
+    design: Design, model: WorkingModel, solution: Solution, factors: Sequence[Array]
 ) -> tuple[Array, Array]:
     """Fixed part and whole prediction, formed in working coordinates to keep their digits: (n,) each."""
-    b = [u @ factor_root(model, optimum, k, user=False).T for k, u in enumerate(solution.u)]
+    b = [u @ factor_root(model, factors, k).T for k, u in enumerate(solution.u)]
     back = [
         part / model.response.scale + model.response.shift
         for part in model.kernel.linear_predictors(solution.beta, b)

@@ -68,6 +68,7 @@ class SearchOutcome:
 
     theta: Array
     criterion: float
+    pwrss: float  # penalised weighted residual sum of squares
     evaluations: int
     iterations: int
     stationarity: float  # decrease that one more Newton step would promise
@@ -172,10 +173,8 @@ class GaussianKernel:
         """Minimise the criterion from a start."""
         with one_blas_thread(self.tail_size):
             outcome = self._native.search(start, reml, tolerance, max_evaluations)
-        theta, criterion, evaluations, iterations, stationarity, null_eigenvalue, converged, rank = outcome
-        return SearchOutcome(
-            theta, criterion, evaluations, iterations, stationarity, null_eigenvalue, converged, tuple(rank)
-        )
+        *_, rank = outcome
+        return SearchOutcome(*outcome[:-1], tuple(rank))
 
     def refit_many(
         self, Y: Array, start: Array, *, reml: bool, tolerance: float, max_evaluations: int

@@ -33,6 +33,24 @@ def checked_response(y: npt.ArrayLike, design: Design) -> Array:
     return values
 
 
+def checked_responses(Y: npt.ArrayLike, design: Design) -> Array:
+    """New responses over the rows used (n, B), from columns over those rows or over all rows of the data."""
+    values = np.asarray(Y, dtype=np.float64)
+    if values.ndim != 2:
+        raise DataError(f"refit_many needs a column a response, (rows, responses), got shape {values.shape}.")
+    if values.shape[0] == design.dropped.n_total:
+        values = values[design.rows]
+    if values.shape[0] != design.n_rows:
+        raise DataError(
+            f"refit_many needs one row for each of the {design.n_rows} rows used "
+            f"(or of all {design.dropped.n_total} rows), got shape {values.shape}."
+        )
+    if not np.isfinite(values).all():
+        columns = int((~np.isfinite(values)).any(axis=0).sum())
+        raise DataError(f"{columns} of the new responses have missing or infinite values; fill them first.")
+    return values
+
+
 def checked_rows(data: Frame, design: Design) -> Frame:
     """Data with as many rows as those that were fitted, or an error that points to `predict`."""
     n_rows = read_table(data).n_rows

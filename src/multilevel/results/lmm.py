@@ -17,9 +17,10 @@ from multilevel.clusters.shrinkage import Shrinkage, shrinkage
 from multilevel.design.build import build_design
 from multilevel.design.checks import refuse_saturated_terms
 from multilevel.design.design import Design
-from multilevel.errors import FormulaError, MultilevelWarning
-from multilevel.estimation.lmm import minimise, working_model
+from multilevel.errors import FormulaError, ModelError, MultilevelWarning
+from multilevel.estimation.lmm import WorkingModel, minimise, working_model
 from multilevel.estimation.optimum import Optimum
+from multilevel.estimation.refits import ResponseFits, fit_all_responses, warm_start, with_response
 from multilevel.fitted.assemble import assemble_lmm
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.residual_free import fit_without_residual
@@ -43,7 +44,13 @@ from multilevel.report.lmm_tables import (
 from multilevel.report.notation import write_page
 from multilevel.report.summary import Summary
 from multilevel.results.base import Call, Fit
-from multilevel.results.checks import checked_choice, refuse_wald_limits, rows_of_level
+from multilevel.results.checks import (
+    checked_choice,
+    checked_response,
+    checked_responses,
+    refuse_wald_limits,
+    rows_of_level,
+)
 from multilevel.simulation.lmm import simulate_responses
 
 
@@ -126,6 +133,11 @@ def require_bars(formula: Formula) -> None:
 
 class LMMFit(Fit[LMMRecord]):
     """A fitted linear mixed model."""
+
+    _model: WorkingModel | None = None  # cross-products for refits: made when first asked for, never pickled
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
     # Stored numbers ----------------------------------------------------------------------------------
 
@@ -292,6 +304,55 @@ class LMMFit(Fit[LMMRecord]):
     ) -> Array:
         """Draw `n` new responses (rows used, n), with new random effects or those of the fit kept."""
         return simulate_responses(self.design, self.record, n, seed, re)
+
+    # The same model again ----------------------------------------------------------------------------
+
+    def refit(self, y: npt.ArrayLike) -> Self:
+        """Fit the same model to another response (n,), over the rows used or all rows of the data.
+
+        Formula, design and cross-products are reused; only what depends on the response is made anew.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", ml.datasets.sleepstudy())
+            >>> (fit.refit(2.0 * fit.design.y).fixef / fit.fixef).round(6)
+            array([2., 2.])
+        """
+        if self.residual == "none":
+            return super().refit(y)
+        design = replace(self.design, y=checked_response(y, self.design))
+        model = with_response(design, self._working_model(), design.y)
+        optimum = minimise(model, reml=self.reml, start=warm_start(model, self.optimum))
+        return type(self)(design, assemble_lmm(design, model, optimum, reml=self.reml), self.call)
+
+    def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> ResponseFits:
+        """Fit the same model to the columns of Y (n, B), on all processors: bootstraps, simulations, power.
+
+        Returns arrays with a row a response: beta, sigma, criterion, converged, singular. The numbers do not
+        depend on how many processors there are.
+
+        Args:
+            Y: responses over the rows used, (n, B), as `simulate(B)` returns them.
+            progress: show a progress bar; on by default when it will be long.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
+            >>> refits = fit.refit_many(fit.simulate(200, seed=1))
+            >>> refits.beta.shape
+            (200, 2)
+        """
+        if self.residual == "none":
+            raise ModelError('refit_many needs a residual term; loop over refit(y) for residual="none".')
+        responses = checked_responses(Y, self.design)
+        return fit_all_responses(
+            self.design, self._working_model(), self.optimum, responses, self.reml, progress
+        )
+
+    def _working_model(self) -> WorkingModel:
+        if self._model is None:
+            self._model = working_model(self.design)
+        return self._model
 
     # What the shared face asks for -------------------------------------------------------------------
 
