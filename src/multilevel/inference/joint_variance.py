@@ -18,7 +18,7 @@ import numpy as np
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.estimation.lmm import WorkingModel, working_model
-from multilevel.fitted.assemble import factor_root
+from multilevel.fitted.assemble import factor_root, user_roots
 from multilevel.fitted.lmm import LMMRecord
 
 CHUNK_BYTES = 64e6  # of right-hand sides solved at a time
@@ -47,7 +47,7 @@ def random_loadings(
     model: WorkingModel, record: LMMRecord, factor: int, Z: Sequence[Array], codes: Codes
 ) -> Array:
     """What each row takes from the spherical effects of its level: (k, Q)."""
-    root = factor_root(model, record.optimum, factor, user=True)
+    root = factor_root(model, user_roots(model, model.kernel.term_factors(record.optimum.theta)), factor)
     terms = [i for i, layout in enumerate(model.layouts) if layout.factor == factor]
     return np.where(codes[:, None] >= 0, np.hstack([Z[i] for i in terms]) @ root, 0.0)
 
