@@ -30,7 +30,6 @@ SIDES = [
     "0 + text:own + g:own",
     "1 + x:own + x:own:g + z:g",
     "1 + own/text",
-    "1 + (own %in% text)",
     "1 + poly(x, 2) * text",
     "1 + scale(x):text + log(z)",
     "0 + x + text + own",

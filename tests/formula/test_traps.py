@@ -112,3 +112,33 @@ def test_formulas_call_only_functions_for_formulas() -> None:
         parse_formula("y ~ open('file')")
     with pytest.raises(FormulaError, match="missing before"):
         parse_formula("y ~ __import__('os').system('ls')")
+
+
+@pytest.mark.parametrize(
+    ("term", "names"),  # of R's model.matrix(), up to the spelling of a factor's columns
+    [
+        ("x %in% text", ["x:text[u]", "x:text[v]", "x:text[w]"]),
+        ("x + x %in% text", ["x", "x:text[T.v]", "x:text[T.w]"]),
+        ("flag + x %in% flag", ["flag[T.True]", "x:flag[False]", "x:flag[True]"]),
+        ("(x + z) %in% flag", ["x:flag[False]", "x:flag[True]", "z:flag[False]", "z:flag[True]"]),
+        ("x %in% z", ["x:z"]),
+    ],
+)
+def test_nesting_brings_no_main_effect(term: str, names: list[str]) -> None:
+    assert list(design(f"y ~ {term}", mixed_data()).coef_names) == ["Intercept", *names]
+
+
+def test_nested_factors_span_their_cells() -> None:
+    data = mixed_data()
+    for formula in ("y ~ flag %in% text", "y ~ text + flag %in% text"):
+        made = design(formula, data)
+        cells = data.groupby(["text", "flag"])["y"].transform("mean")
+        fitted = made.X @ np.linalg.lstsq(made.X, made.y, rcond=None)[0]
+        assert made.X.shape[1] == 6
+        np.testing.assert_allclose(fitted, cells, rtol=1e-10)
+
+
+def test_nesting_and_membership_share_a_sign() -> None:
+    assert parse_formula("y ~ (x %in% text | g)").bars[0].effects == "1 + x:text"
+    inside = mixed_data()["text"].isin(["u", "v"])
+    np.testing.assert_array_equal(column('ifelse(text %in% c("u", "v") | x > 9, 1, 0)'), inside)

@@ -137,4 +137,6 @@ def _no_factor(node: Node) -> str:
     if isinstance(node, Binary) and node.sign in "+*":
         together = " + (1 | a:b)" if node.sign == "*" else ""
         return f"{problem} For 'a {node.sign} b' write one term each: '(1 | a) + (1 | b){together}'."
+    if isinstance(node, Binary) and node.sign == "%in%":
+        return f"{problem} For a within b write '(1 | b:a)', or '(1 | b/a)' for both."
     return f"{problem} Group by a column, by 'a:b', by 'a/b', or by a function such as 'factor(a)'."

@@ -149,7 +149,14 @@ def is_condition(node: Node) -> bool:
         return node.sign == "!"
     if isinstance(node, Binary) and node.sign in BARS:
         return not is_bar(node)
-    return isinstance(node, Binary) and node.sign in (*COMPARISONS, "%in%", "&", "&&")
+    return isinstance(node, Binary) and (node.sign in (*COMPARISONS, "&", "&&") or _is_membership(node))
+
+
+def _is_membership(node: Binary) -> bool:
+    """Whether `%in%` compares with labels, `g %in% c("a", "b")`; between factors it nests."""
+    labels = ungroup(node.right)
+    is_vector = isinstance(labels, Call) and labels.function == "c"
+    return node.sign == "%in%" and (is_vector or isinstance(labels, Number | String))
 
 
 def ungroup(node: Node) -> Node:

@@ -94,10 +94,26 @@ def _formula_binary(node: Binary, source: str) -> str:
     left = formula_text(node.left, source)
     if node.sign == "^":
         return f"{left}**{_power(node.right, source)}"
-    right = formula_text(node.right, source)
-    if node.sign == "%in%":  # R binds it more tightly than formulaic does
-        return f"({left} %in% {right})"
-    return f"{left} {node.sign} {right}"
+    if node.sign == "%in%":  # in formulaic it brings the main effects of the right side along
+        nesting = dict.fromkeys(_nesting_factors(node.right, source))
+        nested = left if isinstance(node.left, Name | Call) else f"({left})"
+        return f"{nested}:{':'.join(nesting)}"
+    return f"{left} {node.sign} {formula_text(node.right, source)}"
+
+
+def _nesting_factors(node: Node, source: str) -> list[str]:
+    """What `a %in% node` nests a in: as in R, all factors of the right side at once."""
+    match node:
+        case Group():
+            return _nesting_factors(node.inner, source)
+        case Name():
+            return [_formula_name(node, source)]
+        case Call() if node.function != "c":
+            return [python_text(node, source)]
+        case Binary(sign="+" | ":" | "*" | "/" | "%in%"):
+            return _nesting_factors(node.left, source) + _nesting_factors(node.right, source)
+    problem = "Right of %in% stands a factor, 'b %in% a' for b within a; a comparison goes inside I(...)."
+    raise formula_error(source, node.start, problem)
 
 
 def _power(node: Node, source: str) -> str:
