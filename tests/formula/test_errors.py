@@ -74,6 +74,12 @@ MALFORMED = [  # formula, the text the caret stands under, part of the advice
     ("y ~ 'a", "'a", "never closed"),
     ("y ~ `a", "`a", "never closed"),
     ("y ~ x ? z", "? z", "no meaning"),
+    ("y ~ y + (1 | g)", "y + (1", "'y' stands on the right too"),
+    ("y ~ x * y", "y", "stands on the right too"),
+    ("y ~ x + (y | g)", "y | g", "stands on the right too"),
+    ("y ~ cs(y | g)", "y | g", "stands on the right too"),
+    ("log(y) ~ x:log(y)", "log(y)", "'log(y)' stands on the right too"),
+    ("cbind(a, b) ~ b", "b", "stands on the right too"),
     ("(1 | g) ~ x", "1 | g", "right of '~'"),
     ("cbind(a) ~ x", "cbind", "successes"),
 ]
@@ -87,6 +93,13 @@ def test_place_and_advice(text: str, place: str, advice: str) -> None:
     assert advice in problem
     assert shown == f"  {text}"
     assert text[caret.index("^") - 2 :].startswith(place)
+
+
+@pytest.mark.parametrize(
+    "text", ["y ~ x - y", "y ~ lag + log(y)", "log(y) ~ y", "y / n ~ n", "y ~ x + offset(y)"]
+)
+def test_the_response_may_stand_inside_something_else(text: str) -> None:
+    assert parse_formula(text).response.text == text.partition(" ~")[0]
 
 
 def test_caret_stands_in_the_right_line() -> None:

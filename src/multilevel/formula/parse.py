@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 
 from multilevel.errors import DataTypeError
 from multilevel.formula.bars import holds_bar, is_random_term, misplaced_bar, read_random_term
 from multilevel.formula.caret import formula_error
 from multilevel.formula.signed_terms import SignedTerm, explicit_sum, signed_terms
-from multilevel.formula.syntax import Binary, Call, Node, descend, parse_tree, ungroup
+from multilevel.formula.syntax import Binary, Call, Name, Node, children, descend, parse_tree, ungroup
 from multilevel.formula.terms import Bar, Formula, Response
 from multilevel.formula.translate import python_text
 
@@ -43,9 +45,11 @@ def _parse(text: str) -> Formula:
     for term in fixed:
         _check_fixed(term.node, text)
     _refuse_subtraction([*random, *offsets], text)
+    response = _read_response(left, text)
+    _refuse_response(response, [term.node for term in terms if term.sign == "+"], text)
     return Formula(
         text=text.strip(),
-        response=_read_response(left, text),
+        response=response,
         fixed=explicit_sum(fixed, text),
         offsets=tuple(_read_offset(term.node, text) for term in offsets),
         bars=_read_bars(random, text),
@@ -99,6 +103,28 @@ def _refuse_subtraction(terms: list[SignedTerm], text: str) -> None:
     for term in terms:
         if term.sign == "-":
             raise formula_error(text, term.node.start, "This term cannot be taken away; leave it out.")
+
+
+def _refuse_response(response: Response, terms: list[Node], text: str) -> None:
+    """What is to be explained explains itself perfectly; R's `lm` drops such a term, we ask."""
+    observed = response.expressions[: 1 if response.kind == "ratio" else 2]
+    for factor in chain.from_iterable(map(_factors, terms)):
+        if python_text(factor, text) in observed:
+            written = text[factor.start : factor.end]
+            problem = (
+                f"The response {written!r} stands on the right too, where it explains itself; remove it."
+            )
+            raise formula_error(text, factor.start, problem)
+
+
+def _factors(term: Node) -> Iterator[Name | Call]:
+    """What a term multiplies, nests or groups by; a computation is one factor."""
+    if isinstance(term, Name) or (isinstance(term, Call) and not is_random_term(term)):
+        if not _is_offset(term):
+            yield term
+        return
+    for part in children(term):
+        yield from _factors(part)
 
 
 def _is_offset(node: Node) -> bool:
