@@ -27,6 +27,7 @@ from multilevel.design.random_terms import code_random_part, row_labels
 from multilevel.design.rank import independent_columns, take_columns
 from multilevel.design.response import evaluate_response, refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
+from multilevel.design.scale import refuse_extreme_columns
 from multilevel.design.sides import LearnedSides, Matrix, learn_sides
 from multilevel.formula.terms import Formula
 from multilevel.frames.table import read_table
@@ -58,8 +59,11 @@ def build_design(
     table = read_table(data)
     given = read_given(table, weights, freq_weights, offset)
     source = read_columns(table, _computed_columns(formula, table.names))
-    labelled = read_labels(table, [*_label_columns(formula, table.names), *extra_columns])
-    rows = choose_rows(table.n_rows, missing_in(source | labelled) | given.missing(), given.counts, missing)
+    labelled = read_labels(table, _label_columns(formula, table.names))
+    extra = {name: table.column(name) for name in extra_columns}
+    rows = choose_rows(
+        table.n_rows, missing_in(source | labelled | extra) | given.missing(), given.counts, missing
+    )
     columns = with_contrasts({name: usable(each, rows.mask) for name, each in source.items()}, contrasts)
     sides, learned = _code_sides(formula, columns, rows)
     fixed, *left_of_bars = sides
@@ -117,14 +121,16 @@ def _label_columns(formula: Formula, available: tuple[str, ...]) -> list[str]:
 def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[list[Matrix], LearnedSides]:
     """Model matrices of the fixed part and of what stands left of each bar."""
     sides, learned = learn_sides(formula_sides(formula), columns, rows.n_used)
+    refuse_columns_not_finite([(side.names, side.values) for side in sides], columns, rows.mask)
     for side in sides:
-        refuse_columns_not_finite(side.names, side.values, columns, rows.mask)
+        refuse_extreme_columns(side.names, side.values)
     return sides, learned
 
 
 def _response(formula: Formula, columns: Columns, learned: LearnedSides, rows: UsedRows) -> Array:
     y = evaluate_response(formula.response, columns, learned.memory, rows.n_used, rows.mask)
     refuse_constant(y, formula.response.text)
+    refuse_extreme_columns([formula.response.text], y[:, None])
     return y
 
 

@@ -36,11 +36,14 @@ class Column:
 
     def write(self, target: Array) -> None:
         """Put the column's values into `target` (n,)."""
-        target[:] = self.values if self.codes is None else self.values[self.codes]
+        if self.codes is None:
+            target[:] = self.values
+        else:  # no code is out of range, and clipping instead of raising spares a copy
+            self.values.take(self.codes, out=target, mode="clip")
 
     def multiply(self, target: Array) -> None:
         """Multiply `target` (n,) by the column's values."""
-        target *= self.values if self.codes is None else self.values[self.codes]
+        target *= self.values if self.codes is None else self.values.take(self.codes, mode="clip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ def _code_labels(expression: str, factor: Factor, codings: Codings) -> Labels:
         codings[expression] = _learn(expression, factor)
     coding = codings[expression]
     known = with_levels(factor, coding.levels)
-    unseen = np.unique(known.codes[known.codes >= len(coding.levels)])
-    if len(unseen):
+    if known.codes.max(initial=-1) >= len(coding.levels):
+        unseen = np.unique(known.codes[known.codes >= len(coding.levels)])
         raise NewLevelsError(_unseen(expression, [known.levels[i] for i in unseen], coding.levels))
     return Labels(expression, known.codes, coding)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from multilevel.design.expressions import Value
 from multilevel.design.factor import Factor, as_factor, drop_unused, with_levels
 from multilevel.design.functions import resolve_contrasts
 from multilevel.errors import DataError, DataTypeError
+from multilevel.frames.arrays import surely_finite
 from multilevel.frames.table import Categorical, Column, Numeric, Table
 
 MOST_ROWS_SHOWN = 5
@@ -22,14 +23,14 @@ def read_columns(table: Table, names: Iterable[str]) -> dict[str, Column]:
     """Columns by name; infinite numbers are refused."""
     columns = {name: table.column(name) for name in names}
     for name, column in columns.items():
-        if isinstance(column, Numeric):
+        if isinstance(column, Numeric) and not column.finite:
             refuse_infinite(f"Column {name!r}", column.values)
     return columns
 
 
 def read_labels(table: Table, names: Iterable[str]) -> dict[str, Column]:
     """Columns by name, of which only the labels matter."""
-    return {name: table.column(name) for name in names}
+    return {name: table.labels(name) for name in names}
 
 
 def missing_in(columns: Mapping[str, Column]) -> dict[str, Mask | None]:
@@ -41,8 +42,7 @@ def missing_rows(column: Column) -> Mask | None:
     """Rows in which the column is missing; None when there are none."""
     if isinstance(column, Numeric):
         return column.missing
-    missing: Mask = column.codes < 0
-    return missing if missing.any() else None
+    return column.codes < 0 if column.codes.min(initial=0) < 0 else None
 
 
 def usable(column: Column, rows: Mask | None) -> Value:
@@ -83,23 +83,29 @@ def known_levels(value: Value) -> tuple[object, ...] | None:
 
 def refuse_infinite(what: str, values: Array, rows: Mask | None = None) -> None:
     """An error naming the rows, should any value be infinite."""
-    if not _surely_finite(values):  # NaN is for others to judge
+    if not surely_finite(values):  # NaN is for others to judge
         _refuse(what, "infinite", np.isinf(values), rows)
 
 
 def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
     """An error naming the rows, should any value computed be NaN or infinite."""
-    if not _surely_finite(values):
+    if not surely_finite(values):
         _refuse(what, "not finite", ~np.isfinite(values), rows)
 
 
 def refuse_columns_not_finite(
-    names: Sequence[str], matrix: Array, read: Container[str], rows: Mask | None
+    sides: Iterable[tuple[Sequence[str], Array]], read: Iterable[str], rows: Mask | None
 ) -> None:
-    """The same for the columns (n, k) of a model matrix, but for those looked at when they were read."""
-    for name, column in zip(names, matrix.T, strict=True):
-        if name not in read:
-            refuse_not_finite(f"'{name}'", column, rows)
+    """The same for the columns (n, k) of model matrices, each once, but for those known to be finite.
+
+    `read` names the columns that were looked at when they were read.
+    """
+    checked = {"Intercept", *read}
+    for names, matrix in sides:
+        for name, column in zip(names, matrix.T, strict=True):
+            if name not in checked:
+                refuse_not_finite(f"'{name}'", column, rows)
+        checked.update(names)
 
 
 def row_list(where: Mask, rows: Mask | None) -> str:
@@ -108,12 +114,6 @@ def row_list(where: Mask, rows: Mask | None) -> str:
     shown = ", ".join(str(position) for position in positions[:MOST_ROWS_SHOWN].tolist())
     more = f" and {len(positions) - MOST_ROWS_SHOWN} more" if len(positions) > MOST_ROWS_SHOWN else ""
     return f"row{'s' if len(positions) > 1 else ''} {shown}{more} (counted from 0)"
-
-
-def _surely_finite(values: Array) -> bool:
-    """One pass that tells in nearly all cases: a sum of finite numbers is finite, or has overflowed."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(np.sum(values)))
 
 
 def _refuse(what: str, problem: str, where: Mask, rows: Mask | None) -> None:

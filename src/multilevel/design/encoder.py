@@ -73,8 +73,7 @@ class Encoder:
         terms = tuple(t for t, g in enumerate(self.term_groupings) if every_term or g in wanted)
         new = _read(self, table, wanted, terms)
         X, *Z = apply_sides(self.sides, [0, *(t + 1 for t in new.terms)], new.columns, new.n)
-        for side in (X, *Z):
-            refuse_columns_not_finite(side.names, side.values, new.columns, new.rows)
+        refuse_columns_not_finite([(side.names, side.values) for side in (X, *Z)], new.columns, new.rows)
         found = [_find(self, g, table, new) for g in range(len(self.groups))]
         return NewRows(
             X=take_columns(X.values, self.kept),
@@ -122,7 +121,7 @@ class _NewColumns:
 
 def _read(encoder: Encoder, table: Table, wanted: frozenset[int], terms: tuple[int, ...]) -> _NewColumns:
     source = read_columns(table, _needed(encoder, table.names, wanted, terms))
-    groups = [table.column(name) for name in _group_columns(encoder, table.names, wanted)]
+    groups = [table.labels(name) for name in _group_columns(encoder, table.names, wanted)]
     offset = read_numbers("offset", _offset_column(encoder), table)
     weights = read_numbers("weights", _weights_column(encoder, table.names), table)
     given = [column for column in (offset, weights) if column is not None]

@@ -9,7 +9,10 @@ import numpy as np
 from formulaic.transforms.contrasts import Contrasts
 
 from multilevel._typing import Array, Codes, Mask
+from multilevel.design.pairs import distinct_pairs
 from multilevel.errors import DataError
+from multilevel.frames.codes import without_gaps
+from multilevel.frames.distinct import distinct_values
 from multilevel.frames.labels import label_text
 
 
@@ -48,25 +51,17 @@ def as_factor(values: Factor | Array | Mask) -> Factor:
     """Anything with few distinct values as a factor; whole numbers lose their ".0"."""
     if isinstance(values, Factor):
         return values
-    levels, codes = np.unique(values, return_inverse=True)
-    if levels.dtype.kind == "f" and np.array_equal(levels, np.floor(levels)):
-        levels = levels.astype(np.int64)
-    return Factor(codes.astype(np.int32), tuple(levels.tolist()))
-
-
-def used_levels(codes: Codes, n_levels: int) -> tuple[Codes, list[int]]:
-    """Codes without gaps, and which of the levels are left (in their order)."""
-    present: Mask = np.zeros(n_levels, dtype=np.bool_)
-    present[codes] = True
-    if present.all():
-        return codes, list(range(n_levels))
-    rank = np.cumsum(present, dtype=np.int32) - np.int32(1)
-    return rank[codes], np.flatnonzero(present).tolist()
+    codes, levels = distinct_values(values)
+    if all(isinstance(level, float) and level.is_integer() for level in levels):
+        levels = [int(level) for level in levels]
+    return Factor(codes, tuple(levels))
 
 
 def drop_unused(factor: Factor) -> Factor:
     """The factor without levels that no row has."""
-    codes, kept = used_levels(factor.codes, len(factor.levels))
+    codes, kept = without_gaps(factor.codes, len(factor.levels))
+    if len(kept) == len(factor.levels):
+        return factor
     return replace(factor, codes=codes, levels=tuple(factor.levels[i] for i in kept))
 
 
@@ -75,6 +70,8 @@ def with_levels(factor: Factor, known: Sequence[object]) -> Factor:
 
     Levels are matched by how they are written, so that 7, 7.0 and "7" are the same.
     """
+    if factor.levels is known:  # the data of the fit
+        return factor
     position: dict[str, int] = {label_text(level): i for i, level in enumerate(known)}
     new = [level for level in factor.levels if label_text(level) not in position]
     position |= {label_text(level): len(known) + i for i, level in enumerate(new)}
@@ -85,7 +82,7 @@ def with_levels(factor: Factor, known: Sequence[object]) -> Factor:
 
 def interaction(*parts: Factor | Array) -> Factor:
     """One factor from the combinations of several that occur, the first varying slowest."""
-    factors = [as_factor(part) for part in parts]
+    factors = [drop_unused(as_factor(part)) for part in parts]
     if not factors:
         raise DataError("interaction() needs at least one column.")
     combined = factors[0]
@@ -96,10 +93,9 @@ def interaction(*parts: Factor | Array) -> Factor:
 
 def _pairs(first: Factor, second: Factor) -> Factor:
     width = len(second.levels)
-    keys = first.codes.astype(np.int64) * width + second.codes
-    found, codes = np.unique(keys, return_inverse=True)
-    labels = tuple(f"{first.levels[k // width]}:{second.levels[k % width]}" for k in found.tolist())
-    return Factor(codes.astype(np.int32), labels)
+    keys, codes = distinct_pairs(first.codes, second.codes, len(first.levels), width)
+    labels = tuple(f"{first.levels[k // width]}:{second.levels[k % width]}" for k in keys.tolist())
+    return Factor(codes, labels)
 
 
 def remember_levels(factor: Factor, state: Mapping[str, object]) -> Factor:

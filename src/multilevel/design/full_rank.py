@@ -10,7 +10,8 @@ Hastie (1992), Statistical Models in S, chapter 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import TypeAlias
 
@@ -20,12 +21,13 @@ Coding: TypeAlias = dict[str, bool]  # categorical expression -> whether all its
 Block: TypeAlias = tuple[tuple[str, bool], ...]  # factors of a product of columns; numeric ones are False
 
 
-def code_terms(terms: Sequence[Term], is_categorical: Callable[[str], bool]) -> tuple[Block, ...]:
-    """The blocks of columns that the terms need, in order."""
+@lru_cache(maxsize=512)
+def code_terms(terms: tuple[Term, ...], labelled: frozenset[str]) -> tuple[Block, ...]:
+    """The blocks of columns that the terms need, in order; `labelled` are the categorical factors."""
     spanned: set[tuple[frozenset[str], frozenset[str]]] = set()  # (numeric factors, categorical subset)
     blocks: list[Block] = []
     for term in terms:
-        categorical = [factor for factor in term if is_categorical(factor)]
+        categorical = [factor for factor in term if factor in labelled]
         numeric = frozenset(term).difference(categorical)
         subsets = [subset for subset in _subsets(categorical) if (numeric, frozenset(subset)) not in spanned]
         spanned.update((numeric, frozenset(subset)) for subset in subsets)

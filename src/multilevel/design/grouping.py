@@ -1,7 +1,6 @@
 """Which level of a grouping factor does each row belong to?
 
-Interactions such as `batch:cask` are coded from integer codes, never from text, one part after the
-other: the levels that occur are the distinct values of `code_before * n_levels + code_of_part`.
+Interactions such as `batch:cask` are coded from integer codes, never from text, one part after the other.
 """
 
 from __future__ import annotations
@@ -10,16 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from multilevel._typing import Codes, Mask
 from multilevel.design.design import Grouping
 from multilevel.design.expressions import plain_name
-from multilevel.design.factor import used_levels
+from multilevel.design.pairs import Keys, distinct_pairs, pair
 from multilevel.errors import ModelError
+from multilevel.frames.codes import without_gaps
 from multilevel.frames.table import Categorical
-
-Keys = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class GroupCoder:
     """What is needed to find the levels of a grouping factor in new data."""
 
     expressions: tuple[str, ...]  # the parts of an interaction, or the one factor
-    labels: tuple[dict[str, int], ...]  # for each part, label -> code
+    labels: tuple[tuple[str, ...], ...]  # for each part, its levels in the order of their codes
     keys: tuple[Keys, ...]  # for each further part, increasing: the combinations with those before it
 
 
@@ -51,21 +48,21 @@ def code_groups(expressions: Sequence[str], parts: Sequence[Categorical]) -> tup
     The levels of `parts` are text already. The first part of an interaction varies slowest.
     """
     (codes, labels), *others = [_used(part) for part in parts]
-    tables, every_key = [_table(labels)], []
+    each_labels, every_key = [labels], []
     for part_codes, part_labels in others:
-        keys, codes = _distinct(_pair(codes, part_codes, len(part_labels)))
+        keys, codes = distinct_pairs(codes, part_codes, len(labels), len(part_labels))
         labels = _pair_labels(keys, labels, part_labels)
-        tables.append(_table(part_labels))
+        each_labels.append(part_labels)
         every_key.append(keys)
-    grouping = Grouping(group_name(expressions), codes, tuple(labels))
-    return grouping, GroupCoder(tuple(expressions), tuple(tables), tuple(every_key))
+    grouping = Grouping(group_name(expressions), codes, labels)
+    return grouping, GroupCoder(tuple(expressions), tuple(each_labels), tuple(every_key))
 
 
 def find_groups(coder: GroupCoder, parts: Sequence[Categorical]) -> FoundLevels:
     """Levels of the fit in new data; labels that the fit has not seen are listed."""
-    codes, *others = [_translate(part, table) for part, table in zip(parts, coder.labels, strict=True)]
-    for part_codes, table, keys in zip(others, coder.labels[1:], coder.keys, strict=True):
-        codes = _look_up(_pair(codes, part_codes, len(table)), (codes < 0) | (part_codes < 0), keys)
+    codes, *others = [_translate(part, labels) for part, labels in zip(parts, coder.labels, strict=True)]
+    for part_codes, labels, keys in zip(others, coder.labels[1:], coder.keys, strict=True):
+        codes = _look_up(pair(codes, part_codes, len(labels)), (codes < 0) | (part_codes < 0), keys)
     return _with_new_labels(codes, parts)
 
 
@@ -78,38 +75,18 @@ def refuse_single_level(grouping: Grouping) -> None:
         )
 
 
-def _used(part: Categorical) -> tuple[Codes, list[str]]:
+def _used(part: Categorical) -> tuple[Codes, tuple[str, ...]]:
     """Codes and labels of the levels that occur."""
-    codes, kept = used_levels(part.codes, len(part.levels))
-    return codes, [str(part.levels[i]) for i in kept]
+    codes, kept = without_gaps(part.codes, len(part.levels))
+    return codes, tuple(
+        map(str, (part.levels[i] for i in kept) if len(kept) < len(part.levels) else part.levels)
+    )
 
 
-def _table(labels: Sequence[str]) -> dict[str, int]:
-    return {label: i for i, label in enumerate(labels)}
-
-
-def _pair(before: Codes, part: Codes, size: int) -> Keys:
-    """One number a row for the combination of two codes."""
-    keys: Keys = before.astype(np.int64) * size + part
-    return keys
-
-
-def _distinct(keys: Keys) -> tuple[Keys, Codes]:
-    """The distinct keys in increasing order, and each row's index among them."""
-    span = int(keys.max()) + 1
-    if span > 4 * len(keys) + 1024:
-        present, codes = np.unique(keys, return_inverse=True)
-        return present, codes.astype(np.int32)
-    occurs = np.zeros(span, dtype=np.bool_)  # a table over the range: no sort
-    occurs[keys] = True
-    rank = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    return np.flatnonzero(occurs).astype(np.int64), rank[keys]
-
-
-def _pair_labels(keys: Keys, before: Sequence[str], part: Sequence[str]) -> list[str]:
+def _pair_labels(keys: Keys, before: Sequence[str], part: Sequence[str]) -> tuple[str, ...]:
     """Text of the combinations, "A:a"."""
     first, second = np.divmod(keys, len(part))
-    return [f"{before[i]}:{part[j]}" for i, j in zip(first.tolist(), second.tolist(), strict=True)]
+    return tuple(f"{before[i]}:{part[j]}" for i, j in zip(first.tolist(), second.tolist(), strict=True))
 
 
 def _look_up(wanted: Keys, unknown: Mask, keys: Keys) -> Codes:
@@ -119,8 +96,9 @@ def _look_up(wanted: Keys, unknown: Mask, keys: Keys) -> Codes:
     return codes
 
 
-def _translate(part: Categorical, table: dict[str, int]) -> Codes:
+def _translate(part: Categorical, labels: Sequence[str]) -> Codes:
     """Codes of the fit for the labels of new data; -1 where they are new."""
+    table = {label: code for code, label in enumerate(labels)}
     lookup = np.array([table.get(str(level), -1) for level in part.levels], dtype=np.int32)
     codes: Codes = lookup[part.codes] if len(lookup) else np.full(len(part.codes), -1, dtype=np.int32)
     return codes

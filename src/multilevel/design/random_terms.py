@@ -55,7 +55,7 @@ def row_labels(
     if expression not in table.names:
         factor = as_factor(evaluate(expression, columns, memory))
         return group_codes(Categorical(factor.codes, factor.levels, factor.ordered))
-    whole = group_codes(table.column(expression))
+    whole = table.labels(expression)
     return whole if rows is None else Categorical(whole.codes[rows], whole.levels, whole.ordered)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from multilevel._typing import Array
+from multilevel.design.scale import LARGEST, SMALLEST, moderated
 
 TOLERANCE = 1e-7  # R's: relative length of what is left of a column
 _CONSTANT_TOLERANCE = 1e-11  # indicators add up to 1 to rounding; 1e8 + noise only nearly does
@@ -41,13 +42,16 @@ def dependent_columns(X: Array, intercept: int | None) -> tuple[int, ...]:
     >>> dependent_columns(np.column_stack([np.ones(5), x, 3 * x + 1]), intercept=0)
     (2,)
     """
-    others = [j for j in range(X.shape[1]) if j != intercept]
-    varying = X if intercept is None else X[:, others]
     about_mean = intercept is not None
+    others = [j for j in range(X.shape[1]) if j != intercept]
+    varying = X[:, 1:] if intercept == 0 else X[:, others]
     sample = varying[:: max(1, len(X) // _ROWS_SAMPLED)]
-    if any(_clearly_independent(varying, rows, about_mean) for rows in (sample, varying)):
+    if _clearly_independent(varying, sample, about_mean):
         return ()
-    dependent = _dependent(varying, about_mean) if about_mean else _dependent_without_intercept(X)
+    if len(sample) < len(X) and _clearly_independent(varying, varying, about_mean):
+        return ()
+    varying = moderated(varying)
+    dependent = _dependent(varying, about_mean) if about_mean else _dependent_without_intercept(varying)
     return tuple(others[j] for j in dependent)
 
 
@@ -56,18 +60,28 @@ def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
     n, p = X.shape
     if len(rows) <= p:
         return bool(p == 0)
-    centre = rows.mean(axis=0) if about_mean else np.zeros(p)
-    gram = _cross_products(rows, centre)
+    with np.errstate(over="ignore", invalid="ignore"):  # squares out of range are sent to the QR, scaled
+        centre = rows.mean(axis=0) if about_mean else np.zeros(p)
+        gram = _cross_products(rows, centre)
     length = np.sqrt(np.diag(gram))
-    reach = np.maximum(X.max(axis=0) - centre, centre - X.min(axis=0))  # sqrt(n) of it bounds the length
+    if not ((length >= SMALLEST) & (length <= LARGEST)).all():
+        return False
     if (length <= _ROUNDING * np.sqrt(n) * np.abs(centre)).any():  # constant
         return False
     try:
         left = np.diag(np.linalg.cholesky(gram / np.outer(length, length)))  # relative length, in these rows
     except np.linalg.LinAlgError:
         return False
-    enough = (left > _CLOSE) & (left * length > 10 * TOLERANCE * np.sqrt(n) * reach)
+    over_all = length if len(rows) == n else _length_at_most(X, centre)
+    enough = (left > _CLOSE) & (left * length > 10 * TOLERANCE * over_all)
     return bool(enough.all())
+
+
+def _length_at_most(X: Array, centre: Array) -> Array:
+    """A bound of the length of each column about `centre` (p,), without a copy of the columns."""
+    reach = np.maximum(X.max(axis=0) - centre, centre - X.min(axis=0))
+    bound: Array = np.sqrt(len(X)) * reach
+    return bound
 
 
 def _cross_products(X: Array, centre: Array) -> Array:

@@ -18,13 +18,15 @@ def evaluate_response(
     """The response (n,), a copy; `rows` says where the rows used stand in the data, for messages."""
     if response.kind != "single":
         raise FormulaError(_no_trials(response))
-    value = evaluate(response.expressions[0], columns, memory)
+    expression = response.expressions[0]
+    value = evaluate(expression, columns, memory)
     if isinstance(value, Factor) or value.dtype == np.bool_:
         raise DataTypeError(_not_numeric(response, value))
     if np.shape(value) != (n,):
         raise DataError(f"The response '{response.text}' does not give one value for each row.")
     y = np.array(value, dtype=np.float64)
-    refuse_not_finite(f"The response '{response.text}'", y, rows)
+    if expression not in columns:  # what is computed, unlike what is read, has not been looked at
+        refuse_not_finite(f"The response '{response.text}'", y, rows)
     return y
 
 

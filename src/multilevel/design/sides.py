@@ -51,7 +51,8 @@ def learn_sides(sides: Sequence[str], columns: Columns, n: int) -> tuple[list[Ma
     terms = [expand_terms(side) for side in sides]
     factors = set(chain.from_iterable(chain.from_iterable(terms)))
     coded = {factor: code_value(factor, evaluate(factor, columns, memory), n, codings) for factor in factors}
-    blocks = tuple(code_terms(each, lambda factor: isinstance(coded[factor], Labels)) for each in terms)
+    labelled = frozenset(factor for factor in factors if isinstance(coded[factor], Labels))
+    blocks = tuple(code_terms(each, labelled) for each in terms)
     _require_memory(blocks, coded, n)
     matrices: list[Matrix] = []
     for side in blocks:

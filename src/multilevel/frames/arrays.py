@@ -34,8 +34,9 @@ def read_array(name: str, values: npt.NDArray[Any]) -> RawColumn:
 def floats(values: npt.NDArray[Any]) -> Numeric:
     """Numbers with NaN where missing; no copy of a contiguous float64 array."""
     numbers: Array = np.ascontiguousarray(values, dtype=np.float64)
-    missing = None if surely_finite(numbers) else missing_mask(np.isnan(numbers))
-    return Numeric(numbers, integer=False, missing=missing)
+    if surely_finite(numbers):
+        return Numeric(numbers, integer=False, missing=None, finite=True)
+    return Numeric(numbers, integer=False, missing=missing_mask(np.isnan(numbers)))
 
 
 def surely_finite(values: Array) -> bool:
@@ -50,7 +51,7 @@ def numbers_of(column: Integers) -> Numeric:
     exact = column.values if _needs_exact(column.values) else None
     if column.missing is not None:
         numbers[column.missing] = np.nan
-    return Numeric(numbers, integer=True, missing=column.missing, exact=exact)
+    return Numeric(numbers, True, column.missing, exact, finite=column.missing is None)
 
 
 def booleans(values: npt.NDArray[Any], missing: Mask | None = None) -> Categorical:

@@ -16,7 +16,7 @@ _ROWS_AT_ONCE = 2**14  # their positions, widened for indexing, stay in cache
 
 def short_range(span: int, n: int) -> bool:
     """Whether a table of `span` entries costs less than sorting n numbers."""
-    return span <= min(4 * n + 1024, 2**31 - 1)
+    return span <= min(8 * n + 1024, 2**31 - 1)
 
 
 def which_occur(indices: Integers, span: int) -> Mask:

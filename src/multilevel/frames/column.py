@@ -30,6 +30,7 @@ class Numeric:
     exact: npt.NDArray[Any] | None = (
         None  # (n,) int64, uint64 or datetime64 behind values that float64 rounds
     )
+    finite: bool = False  # whether no value is known to be infinite or missing; False says nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def group_codes(column: RawColumn) -> Categorical:
     match column:
         case Integers(values, missing):
             return _number_codes(values, missing)
-        case Numeric(values, _, missing, exact):
+        case Numeric(values, missing=missing, exact=exact):
             return _number_codes(values if exact is None else exact, missing)
     labels = label_texts(column.levels)
     if len(set(labels)) < len(labels):

@@ -8,22 +8,40 @@ import numpy as np
 
 from multilevel.frames.arrays import read_array
 from multilevel.frames.column import Categorical, RawColumn, categorical_from_indices, categorical_sorted
+from multilevel.frames.objects import read_objects
 
 
 def read_plain(name: str, series: Any) -> RawColumn | None:
-    """Column of a pandas series of NumPy numbers, of text or of categories; None for any other dtype."""
+    """Column of a pandas series of NumPy numbers, objects, text or categories; None for any other dtype."""
     dtype = series.dtype
-    if isinstance(dtype, np.dtype):
-        return read_array(name, series.to_numpy()) if dtype.kind in "fiubmM" else None
-    if dtype.name == "category":
-        return categories(series.array)
-    return strings(series) if dtype.name in ("str", "string") else None
+    if not isinstance(dtype, np.dtype):
+        return _labels(series, dtype.name)
+    if dtype.kind in "fiubmM":
+        return read_array(name, series.to_numpy())
+    return objects(name, series) if dtype.kind == "O" else None
+
+
+def objects(name: str, series: Any) -> RawColumn:
+    """Column of a series of Python objects; when all are strings, pandas' own hashing is fastest."""
+    try:
+        codes, labels = series.factorize()
+    except TypeError:  # unhashable objects: the slow way says which
+        labels = ()
+    if set(map(type, labels)) == {str}:
+        return categorical_sorted(codes, list(labels))
+    return read_objects(name, series.to_numpy(), np.asarray(series.isna(), dtype=np.bool_))
 
 
 def strings(series: Any) -> Categorical:
     """Labels of a series of strings, by pandas' own hashing."""
     codes, labels = series.factorize()
     return categorical_sorted(np.asarray(codes), labels.tolist())
+
+
+def _labels(series: Any, dtype: str) -> Categorical | None:
+    if dtype == "category":
+        return categories(series.array)
+    return strings(series) if dtype in ("str", "string") else None
 
 
 def categories(values: Any) -> Categorical:

@@ -16,7 +16,6 @@ from multilevel.frames.column import (
     Integers,
     Numeric,
     RawColumn,
-    categorical_sorted,
     missing_mask,
 )
 from multilevel.frames.objects import read_objects, text
@@ -62,12 +61,7 @@ def _nulls(series: Series) -> Mask:
 
 def _objects(name: str, series: Series) -> RawColumn:
     if series.implementation.is_pandas_like():
-        try:
-            codes, labels = series.to_native().factorize()
-        except TypeError:  # unhashable objects: the slow way says which
-            labels = ()
-        if set(map(type, labels)) == {str}:
-            return categorical_sorted(codes, list(labels))
+        return pandas_columns.objects(name, series.to_native())
     return read_objects(name, series.to_numpy(), _nulls(series))
 
 
