@@ -20,7 +20,7 @@ _ROWS_SAMPLED = 10_000
 def refuse_extreme_columns(names: Sequence[str], matrix: Array) -> None:
     """An error naming the first column (n, k) whose squares could not be computed."""
     sample = matrix[:: max(1, len(matrix) // _ROWS_SAMPLED)]
-    for j in np.flatnonzero(~_moderate(_sizes(sample))):
+    for j in np.flatnonzero(~_moderate(_sizes(sample))).tolist():
         size = _sizes(matrix[:, [j]])  # of all rows: those of the sample may be the small ones
         if not _moderate(size).all():
             raise DataError(
