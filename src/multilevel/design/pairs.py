@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from multilevel._typing import Codes
 from multilevel.frames.codes import short_range, without_gaps
+from multilevel.frames.distinct import hash_values
 
 Keys = npt.NDArray[np.int64]
 
@@ -33,8 +34,8 @@ def distinct_pairs(first: Codes, second: Codes, n_first: int, n_second: int) -> 
     nested = _nested(first, second, n_first, n_second)
     if nested is not None:
         return nested
-    keys, inverse = np.unique(pair(first, second, n_second), return_inverse=True)
-    return keys, inverse.astype(np.int32)
+    codes, keys = hash_values(pair(first, second, n_second))
+    return keys, codes
 
 
 def _nested(first: Codes, second: Codes, n_first: int, n_second: int) -> tuple[Keys, Codes] | None:

@@ -1,13 +1,33 @@
-"""Labels of arrow in its own terms."""
+"""Columns of arrow in its own terms."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 
-from multilevel.frames.column import Categorical, categorical_from_indices, categorical_sorted
+from multilevel.frames.arrays import floats
+from multilevel.frames.column import (
+    Categorical,
+    Integers,
+    RawColumn,
+    categorical_from_indices,
+    categorical_sorted,
+)
+
+
+def read_plain(column: Any) -> RawColumn | None:
+    """Column of a chunked array of complete numbers, text or dictionaries; None for any other type."""
+    types: Any = nw.dependencies.get_pyarrow().types
+    if types.is_floating(column.type):
+        return floats(column.to_numpy())
+    if types.is_integer(column.type) and column.null_count == 0:
+        return Integers(column.to_numpy(), None)
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return strings(column)
+    return dictionary(column) if types.is_dictionary(column.type) else None
 
 
 def strings(column: Any) -> Categorical:

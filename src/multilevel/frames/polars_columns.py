@@ -1,13 +1,30 @@
-"""Labels of polars in its own terms."""
+"""Columns of polars in its own terms."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 
 from multilevel._typing import Codes
-from multilevel.frames.column import Categorical, categorical_sorted
+from multilevel.frames.arrays import floats
+from multilevel.frames.column import Categorical, Integers, RawColumn, categorical_sorted
+
+
+def read_plain(series: Any) -> RawColumn | None:
+    """Column of a polars series of complete numbers, of text or of categories; None for any other dtype."""
+    polars: Any = nw.dependencies.get_polars()
+    dtype = series.dtype  # asked once: an Enum's is made anew each time
+    if dtype.is_float():
+        return floats(series.to_numpy())
+    if dtype.is_integer() and series.null_count() == 0:
+        return Integers(series.to_numpy(), None)
+    if dtype == polars.String:
+        return strings(series, polars.Enum)
+    if dtype == polars.Categorical:
+        return categorical(series)
+    return enumeration(series, dtype) if isinstance(dtype, polars.Enum) else None
 
 
 def strings(series: Any, enum: Any) -> Categorical:
@@ -16,9 +33,9 @@ def strings(series: Any, enum: Any) -> Categorical:
     return Categorical(_codes(series.cast(enum(levels))), tuple(levels.to_list()), ordered=False)
 
 
-def enumeration(series: Any) -> Categorical:
+def enumeration(series: Any, dtype: Any) -> Categorical:
     """Labels of a polars `Enum`, in its own order."""
-    return Categorical(_codes(series), tuple(series.dtype.categories.to_list()), ordered=False)
+    return Categorical(_codes(series), tuple(dtype.categories.to_list()), ordered=False)
 
 
 def categorical(series: Any) -> Categorical:

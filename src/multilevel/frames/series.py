@@ -1,4 +1,4 @@
-"""A column of any data frame, by way of narwhals, as numbers or labels."""
+"""A column of any data frame as numbers or labels: in its library's own terms, or by way of narwhals."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ from multilevel.frames.column import (
 from multilevel.frames.objects import read_objects, text
 
 Series = nw.Series[Any]
+
+
+def read_native(name: str, column: Any) -> RawColumn:
+    """Column of a library's own series or chunked array.
+
+    The kinds of column that data mostly hold are read without narwhals, which takes longer over them than
+    a small fit takes.
+    """
+    plain = None
+    if nw.dependencies.is_pandas_series(column):
+        plain = pandas_columns.read_plain(name, column)
+    elif nw.dependencies.is_polars_series(column):
+        plain = polars_columns.read_plain(column)
+    elif nw.dependencies.is_pyarrow_chunked_array(column):
+        plain = arrow_columns.read_plain(column)
+    return read_series(name, nw.from_native(column, series_only=True)) if plain is None else plain
 
 
 def read_series(name: str, series: Series) -> RawColumn:
@@ -81,26 +97,15 @@ def _moments(series: Series) -> Numeric:
 
 
 def _strings(series: Series) -> Categorical:
-    """Each library's own hashing: a Python loop over a million strings costs three times as much."""
-    native, kind = series.to_native(), series.implementation
-    if kind.is_pandas_like():
-        return pandas_columns.strings(native)
-    if kind.is_polars():
-        return polars_columns.strings(native, kind.to_native_namespace().Enum)
-    if kind.is_pyarrow():
-        return arrow_columns.strings(native)
+    """The library's own hashing where it is pandas': a loop over strings costs three times as much."""
+    if series.implementation.is_pandas_like():
+        return pandas_columns.strings(series.to_native())
     return text(np.array(series.to_list(), dtype=object), _nulls(series))
 
 
 def _categories(series: Series) -> Categorical:
-    native, kind = series.to_native(), series.implementation
-    if kind.is_pandas_like():
-        return pandas_columns.categories(native.cat)
-    if kind.is_pyarrow():
-        return arrow_columns.dictionary(native)
-    if kind.is_polars():
-        enumerated = isinstance(series.dtype, nw.Enum)
-        return polars_columns.enumeration(native) if enumerated else polars_columns.categorical(native)
+    if series.implementation.is_pandas_like():
+        return pandas_columns.categories(series.to_native().cat)
     return _strings(series.cast(nw.String))
 
 

@@ -19,8 +19,7 @@ from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
 from multilevel.frames.arrays import numbers_of, read_array
 from multilevel.frames.column import Categorical, Column, Integers, Numeric, RawColumn
 from multilevel.frames.labels import group_codes
-from multilevel.frames.pandas_columns import read_plain
-from multilevel.frames.series import read_series
+from multilevel.frames.series import read_native
 
 __all__ = ["Categorical", "Column", "FrameKind", "Numeric", "Table", "eager_frame", "read_table"]
 
@@ -74,9 +73,7 @@ def read_table(data: Frame) -> Table:
         return _from_mapping(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
         return _from_mapping({name: data[name] for name in data.dtype.names})
-    if nw.dependencies.is_pandas_dataframe(data):
-        return _from_pandas(data)
-    return _from_frame(eager_frame(data))
+    return _from_native(data) or _from_narwhals(eager_frame(data))
 
 
 def eager_frame(data: Frame) -> nw.DataFrame[Any]:
@@ -90,32 +87,34 @@ def eager_frame(data: Frame) -> nw.DataFrame[Any]:
     return frame.collect() if isinstance(frame, nw.LazyFrame) else frame
 
 
-def _from_frame(frame: nw.DataFrame[Any]) -> Table:
-    named = _by_text(frame.columns)
-    return Table(
-        names=tuple(named),
-        n_rows=len(frame),
-        kind=frame.implementation.value,
-        _read=lambda name: read_series(name, frame.get_column(named[name])),
-    )
+def _from_native(data: Any) -> Table | None:
+    """A frame of the libraries that are read without narwhals."""
+    if nw.dependencies.is_pandas_dataframe(data):
+        return _by_name("pandas", data.columns.tolist(), len(data), data.__getitem__)
+    if nw.dependencies.is_polars_dataframe(data):
+        return _by_name("polars", data.columns, data.height, data.get_column)
+    if nw.dependencies.is_pyarrow_table(data):
+        return _by_name("pyarrow", data.column_names, data.num_rows, data.column)
+    return None
 
 
-def _from_pandas(data: Any) -> Table:
-    named = _by_text(data.columns.tolist())
-    return Table(tuple(named), len(data), "pandas", lambda name: _read_pandas(name, data[named[name]]))
+def _from_narwhals(frame: nw.DataFrame[Any]) -> Table:
+    table = _from_native(frame.to_native())
+    if table is not None:  # a lazy frame, collected
+        return table
+
+    def native_column(name: Any) -> Any:
+        return frame.get_column(name).to_native()
+
+    return _by_name(frame.implementation.value, frame.columns, len(frame), native_column)
 
 
-def _by_text(names: Sequence[Any]) -> dict[str, Any]:
-    """The frame's own names of its columns by how they are written: pandas allows names that are not text."""
+def _by_name(kind: FrameKind, names: Sequence[Any], n_rows: int, column: Callable[[Any], Any]) -> Table:
+    """Table of columns that are fetched by the frame's own names: pandas allows names that are not text."""
     named = {str(name): name for name in names}
     if len(named) < len(names):
         raise DataError(_repeated(map(str, names)))
-    return named
-
-
-def _read_pandas(name: str, series: Any) -> RawColumn:
-    column = read_plain(name, series)
-    return read_series(name, nw.from_native(series, series_only=True)) if column is None else column
+    return Table(tuple(named), n_rows, kind, lambda name: read_native(name, column(named[name])))
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Table:
@@ -129,12 +128,9 @@ def _read_from(columns: Mapping[str, Any], name: str) -> RawColumn:
     values = columns[name]
     if type(values) is np.ndarray:
         return _read_ndarray(name, values)
-    if nw.dependencies.is_pandas_series(values):
-        return _read_pandas(name, values)
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if not isinstance(series, nw.Series):
-        series = nw.new_series(name, values, backend="pandas")
-    return read_series(name, series)
+    if not nw.dependencies.is_into_series(values):
+        values = nw.new_series(name, values, backend="pandas").to_native()
+    return read_native(name, values)
 
 
 def _read_ndarray(name: str, values: npt.NDArray[Any]) -> RawColumn:
@@ -144,7 +140,7 @@ def _read_ndarray(name: str, values: npt.NDArray[Any]) -> RawColumn:
         return read_array(name, values)
     pandas = nw.Implementation.PANDAS.to_native_namespace()  # hashes text faster than NumPy sorts it
     objects = pandas.Series(values.astype(object), dtype=object)
-    return read_series(name, nw.from_native(objects, series_only=True))
+    return read_native(name, objects)
 
 
 def _common_length(columns: Mapping[str, Any]) -> int:
