@@ -101,6 +101,29 @@ def test_contrasts_reach_factors_made_of_the_column_and_left_sides_of_bars() -> 
     assert design("y ~ factor(text)", data, contrasts={"text": "sum"}).coef_names[1] == "factor(text)[S.u]"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("treatment", "w"),
+        "treatment('w')",
+        'contr.treatment(base = "w")',
+        "Treatment(reference='w')",
+        "treatment(w)",
+        "SAS",
+        "contr.SAS",
+    ],
+)
+def test_a_reference_level_may_be_named(given: object) -> None:
+    made = design("y ~ text + (text | g)", mixed_data(), contrasts={"text": given})
+    assert made.coef_names == made.terms[0].names == ("Intercept", "text[T.u]", "text[T.v]")
+
+
+def test_a_reference_level_may_be_a_number() -> None:
+    data = mixed_data().astype({"h": "category"})
+    for given in (("treatment", 2), ("treatment", "2"), "treatment(2)"):
+        assert design("y ~ h", data, contrasts={"h": given}).coef_names[1:] == ("h[T.1]", "h[T.3]", "h[T.4]")
+
+
 def test_contrasts_of_truth_values() -> None:
     assert design("y ~ flag", mixed_data(), contrasts={"flag": "sum"}).coef_names[1] == "flag[S.False]"
 
@@ -109,6 +132,15 @@ def test_contrasts_of_truth_values() -> None:
     ("contrasts", "error", "message"),
     [
         ({"text": "foo"}, DataError, "no coding 'foo'; choose one of treatment, sum, helmert, poly"),
+        ("sum", DataError, "maps columns to codings, as in .*; this is a str"),
+        (["sum"], DataError, "this is a list"),
+        ({"text": ["w"]}, DataError, r"\['w'\] is no coding for 'text'; choose one of treatment"),
+        ({"text": {"reference": "w"}}, DataError, "is no coding for 'text'"),
+        ({"text": None}, DataError, "is no matrix of finite numbers for 'text'"),
+        ({"text": [1.0, 2.0, 3.0]}, DataError, "is no matrix of finite numbers for 'text'"),
+        ({"text": ("treatment", "x")}, DataError, "'text' has no level 'x'.*there are 'u', 'v', 'w'"),
+        ({"text": "treatment('x')"}, DataError, "'text' has no level 'x' to be the reference"),
+        ({"text": "sum('w')"}, DataError, "'sum', which has no reference level"),
         ({"text": np.eye(2)}, DataError, "'text' do not fit its 3 levels \\(u, v, w\\)"),
         ({"elsewhere": "sum"}, DataError, "names 'elsewhere', which is no predictor"),
         ({"x": "sum"}, DataTypeError, "names 'x', which is numeric"),

@@ -151,3 +151,29 @@ def test_splines_with_given_knots_and_intercept() -> None:
 def test_what_cannot_be_computed_is_named(term: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         design(f"y ~ {term}", mixed_data())
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        ("poly(text, 2)", "'text' holds labels, not numbers"),
+        ("scale(text)", "'text' holds labels, not numbers"),
+        ("log(text)", "'text' holds labels, not numbers"),
+        ("C(text, base='v')", "unexpected keyword argument 'base'.*write relevel"),
+        ("within(x)", r"missing a required argument: 'groups'; it takes within\(x, groups\)"),
+        ("within(x, g, g)", r"too many positional arguments; it takes within\(x, groups\)"),
+        ("log(x, bas=2)", r"'bas'; it takes log\(x, base\)"),
+        ("ifelse(text == 'u', 1)", r"'no'; it takes ifelse\(condition, yes, no\)"),
+    ],
+)
+def test_a_call_that_does_not_fit_says_what_does(term: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        design(f"y ~ {term}", mixed_data())
+
+
+def test_raw_and_orthogonal_polynomials_number_their_columns_alike() -> None:
+    assert design("y ~ poly(x, 2, raw=TRUE)", mixed_data()).coef_names[1:] == (
+        "poly(x, 2, raw=True)[1]",
+        "poly(x, 2, raw=True)[2]",
+    )
+    assert design("y ~ poly(x, 2)", mixed_data()).coef_names[1:] == ("poly(x, 2)[1]", "poly(x, 2)[2]")

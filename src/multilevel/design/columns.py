@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from multilevel._typing import Array, Mask
+from multilevel.design.contrasts import chosen_contrasts
 from multilevel.design.expressions import Value
 from multilevel.design.factor import Factor, as_factor, drop_unused, with_levels
-from multilevel.design.functions import resolve_contrasts
 from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.arrays import surely_finite
 from multilevel.frames.table import Categorical, Column, Numeric, Table
@@ -58,6 +58,10 @@ def usable(column: Column, rows: Mask | None) -> Value:
 
 def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | None) -> dict[str, Value]:
     """The columns, with the user's contrasts on the factors they name."""
+    if contrasts is not None and not isinstance(contrasts, Mapping):
+        raise DataError(
+            f"contrasts= maps columns to codings, as in {{'g': 'sum'}}; this is a {type(contrasts).__name__}."
+        )
     recoded = {name: _recoded(name, columns, given) for name, given in (contrasts or {}).items()}
     return columns | recoded
 
@@ -127,7 +131,8 @@ def _recoded(name: str, columns: Mapping[str, Value], given: Any) -> Value:
         raise DataError(f"contrasts= names {name!r}, which is no predictor of this formula.")
     if not isinstance(value, Factor) and value.dtype != np.bool_:
         raise DataTypeError(f"contrasts= names {name!r}, which is numeric; make it categorical first.")
-    return replace(as_factor(value), contrasts=resolve_contrasts(given))
+    factor = as_factor(value)
+    return replace(factor, contrasts=chosen_contrasts(name, given, factor.levels))
 
 
 def _are_truth(value: Value, known: tuple[object, ...]) -> bool:

@@ -8,6 +8,7 @@ are coded.
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,7 @@ Columns: TypeAlias = Mapping[str, Value]
 Memory: TypeAlias = dict[str, dict[str, Any]]  # stateful call -> what it learned
 
 _LEARNING = STATEFUL | (CODING - {"I", "Q", "interaction"})
+_LEARNT = {"_state"}  # what no user gives
 _FUNCTION = "{}()"  # what functions are called inside compiled code, so that no column hides them
 
 
@@ -77,10 +79,35 @@ def plain_name(text: str) -> str:
 
 
 def _reason(text: str, columns: Columns, error: Exception) -> str:
+    misused = _misused_call(text)
+    if misused is not None:
+        return misused
     labelled = [name for name in compile_expression(text).names if isinstance(columns.get(name), Factor)]
-    if isinstance(error, TypeError) and labelled:
+    if labelled and not isinstance(error, ArithmeticError):
         return f"{labelled[0]!r} holds labels, not numbers."
     return f"{error}."
+
+
+def _misused_call(text: str) -> str | None:
+    """What is wrong with the arguments of the first call that does not fit its function."""
+    calls = (node for node in ast.walk(_parse(text)) if isinstance(node, ast.Call))
+    for call in calls:
+        function = FUNCTIONS.get(call.func.id) if isinstance(call.func, ast.Name) else None
+        if function is None or isinstance(function, np.ufunc):
+            continue
+        signature = inspect.signature(function)
+        named = [keyword.arg for keyword in call.keywords if keyword.arg is not None]
+        try:
+            signature.bind(*call.args, **dict.fromkeys([*named, *_LEARNT & set(signature.parameters)]))
+        except TypeError as problem:
+            return _usage(ast.unparse(call.func), signature, str(problem))
+    return None
+
+
+def _usage(name: str, signature: inspect.Signature, problem: str) -> str:
+    takes = ", ".join(parameter for parameter in signature.parameters if parameter not in _LEARNT)
+    hint = "; for a reference level write relevel(g, ref='a')" if name in ("C", "factor") else ""
+    return f"{problem}; it takes {name}({takes}){hint}."
 
 
 def _parse(text: str) -> ast.Expression:

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS, ContrastsRegistry
 
 from multilevel._typing import Array, Mask
+from multilevel.design.contrasts import chosen_contrasts
 from multilevel.design.factor import Factor, as_factor, interaction, remember_levels, with_levels
 from multilevel.design.group_means import between, within
 from multilevel.design.splines import bs, ns
@@ -48,7 +50,9 @@ def factor(
     if levels is not None and "levels" not in _state:
         made = _in_order(made, levels)
     _state.setdefault("levels", made.levels)
-    return made if contrasts is None else replace(made, contrasts=resolve_contrasts(contrasts))
+    if contrasts is None:
+        return made
+    return replace(made, contrasts=chosen_contrasts("the factor", contrasts, made.levels))
 
 
 def ordered(x: Factor | Array, levels: Sequence[object] | None = None, *, _state: State) -> Factor:
@@ -66,30 +70,15 @@ def relevel(x: Factor | Array, ref: object, *, _state: State) -> Factor:
     return factor(made, levels=[*first, *others], _state=_state)
 
 
-def polynomial(x: Array, degree: int = 1, *, raw: bool = False, _state: State) -> Array:
+def polynomial(x: Array, degree: int = 1, *, raw: bool = False, _state: State) -> FactorValues[Array]:
     """Orthogonal polynomials of a column, as R's `poly`; `raw=True` gives plain powers."""
+    if isinstance(x, Factor):
+        raise TypeError("labels have no powers")
     distinct = len(np.unique(x)) if not _state else degree + 1
     if degree >= distinct:
         raise DataError(f"a polynomial of degree {degree} needs more than {distinct} distinct values.")
-    basis: Array = TRANSFORMS["poly"](x, degree, raw=raw, _state=_state)
-    return basis
-
-
-def resolve_contrasts(given: Any) -> Any:
-    """A contrast coding from its name, its class, itself, or its matrix of one row a level."""
-    names = {name: getattr(ContrastsRegistry, name) for name in ("treatment", "sum", "helmert", "poly")}
-    if isinstance(given, str):
-        name = given.removeprefix("contr.").lower()
-        if name not in names:
-            raise DataError(
-                f"There is no coding {given!r}; choose one of {', '.join(names)} or give a matrix."
-            )
-        return names[name]()
-    if isinstance(given, type):
-        return given()
-    if hasattr(given, "get_coding_column_names"):
-        return given
-    return ContrastsRegistry.custom(np.asarray(given, dtype=np.float64))
+    basis = np.asarray(TRANSFORMS["poly"](x, degree, raw=raw, _state=_state))
+    return FactorValues(basis, column_names=tuple(range(1, degree + 1)))
 
 
 def _summary(name: str) -> Callable[..., float]:

@@ -19,6 +19,7 @@ from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.full_rank import Block, code_terms
 from multilevel.design.memory import require_memory
 from multilevel.design.model_terms import expand_terms
+from multilevel.design.text_numbers import refuse_text_of_numbers
 
 INTERCEPT = "Intercept"
 
@@ -50,6 +51,8 @@ def learn_sides(sides: Sequence[str], columns: Columns, n: int) -> tuple[list[Ma
     codings: Codings = {}
     terms = [expand_terms(side) for side in sides]
     factors = set(chain.from_iterable(chain.from_iterable(terms)))
+    for name in factors.intersection(columns):
+        refuse_text_of_numbers(name, columns[name])
     coded = {factor: code_value(factor, evaluate(factor, columns, memory), n, codings) for factor in factors}
     labelled = frozenset(factor for factor in factors if isinstance(coded[factor], Labels))
     blocks = tuple(code_terms(each, labelled) for each in terms)

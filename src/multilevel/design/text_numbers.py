@@ -1,0 +1,45 @@
+"""Are these labels numbers that came as text?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from multilevel.design.expressions import Value
+from multilevel.design.factor import Factor
+from multilevel.errors import DataError
+
+_NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
+_FEWEST = 10  # this many levels or fewer are taken for a factor
+_MANY = 1 / 4  # of the rows, for labels that read as numbers
+_NEARLY_ALL = 0.9
+
+
+def read_as_numbers(labels: Sequence[object]) -> bool:
+    """Whether nearly all labels are text that reads as a number."""
+    texts = [label for label in labels if isinstance(label, str)]
+    readable = sum(_NUMBER.fullmatch(text) is not None for text in texts)
+    return bool(texts) and readable >= _NEARLY_ALL * len(labels)
+
+
+def refuse_text_of_numbers(name: str, value: Value) -> None:
+    """An error for a column of text that has a level for every few rows: its user meant numbers.
+
+    Levels given an order or contrasts are left alone, and so is `factor(x)`, which says what is meant.
+    """
+    if not isinstance(value, Factor) or value.ordered or value.contrasts is not None:
+        return
+    n, n_levels = len(value), len(value.levels)
+    if n_levels <= _FEWEST or n_levels <= _MANY * n:
+        return
+    counts = f"{name!r} is text with {n_levels} levels in {n} rows"
+    if read_as_numbers(value.levels):
+        raise DataError(f"{counts}{_exceptions(value)}; convert it to numbers, or write factor({name}).")
+    if n_levels > _NEARLY_ALL * n and isinstance(value.levels[0], str):
+        raise DataError(f"{counts}, too many to estimate an effect of each; group by it or leave it out.")
+
+
+def _exceptions(value: Factor) -> str:
+    """The labels because of which the column was not read as numbers."""
+    odd = [repr(level) for level in value.levels if not _NUMBER.fullmatch(str(level))]
+    return f" that read as numbers, but for {', '.join(odd[:5])}" if odd else " that read as numbers"
