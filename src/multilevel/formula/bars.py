@@ -7,7 +7,7 @@ from typing import get_args
 from multilevel.formula.caret import formula_error
 from multilevel.formula.functions import unknown_function
 from multilevel.formula.signed_terms import explicit_sum, signed_terms
-from multilevel.formula.syntax import Binary, Call, Group, Name, Node, descend, is_bar, ungroup
+from multilevel.formula.syntax import Binary, Call, Group, Name, Node, descend, is_bar, is_condition, ungroup
 from multilevel.formula.terms import Bar, StructureName
 from multilevel.formula.translate import python_text
 
@@ -48,6 +48,9 @@ def read_random_term(node: Node, source: str) -> tuple[Bar, ...]:
 def misplaced_bar(node: Node, source: str) -> Exception:
     """The error for a bar that is neither in parentheses of its own nor in a structure."""
     bar = next(part for part in descend(node) if isinstance(part, Binary) and is_bar(part))
+    if is_condition(node):  # in R's precedence it takes in all that follows, the bar too
+        problem = "A comparison is computed: put it inside I(...), as in 'I(x < 2) + (1 | group)'."
+        return formula_error(source, node.start, problem)
     if node is bar:
         problem = "Put the random-effects term in parentheses, as in '(1 + x | group)'."
     elif isinstance(ungroup(node), Call):
@@ -76,7 +79,9 @@ def _read_structure(node: Call, source: str) -> tuple[StructureName, bool]:
     named = [name for name in STRUCTURES if name == node.function]
     if not named:
         problem = f"A random-effects term cannot stand inside {node.function}(...)."
-        if unknown_function(node.function):
+        if node.function == "c":
+            problem = "A random-effects term stands in round parentheses: '(1 | group)'."
+        elif unknown_function(node.function):
             known = ", ".join(STRUCTURES)
             problem = f"{node.function!r} is no covariance structure of random effects; there are {known}."
         raise formula_error(source, node.start, problem)

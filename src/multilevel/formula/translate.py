@@ -58,6 +58,8 @@ def formula_text(node: Node, source: str) -> str:
             return f"{node.sign}{formula_text(node.operand, source)}"
         case Binary() if node.sign in _FORMULA_SIGNS:
             return _formula_binary(node, source)
+        case Call(function="c"):
+            raise formula_error(source, node.start, "A list of values is no term; add columns: 'a + b'.")
         case Call():
             return python_text(node, source)
     raise formula_error(source, node.start, "This is a computation, not a term: put it inside I(...).")
