@@ -28,7 +28,7 @@ from multilevel.design.rank import independent_columns, take_columns
 from multilevel.design.response import evaluate_response, refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
 from multilevel.design.scale import refuse_extreme_columns
-from multilevel.design.sides import LearnedSides, Matrix, learn_sides
+from multilevel.design.sides import LearnedSides, Matrix, learn_sides, own_columns
 from multilevel.formula.terms import Formula
 from multilevel.frames.table import read_table
 
@@ -121,8 +121,8 @@ def _label_columns(formula: Formula, available: tuple[str, ...]) -> list[str]:
 def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[list[Matrix], LearnedSides]:
     """Model matrices of the fixed part and of what stands left of each bar."""
     sides, learned = learn_sides(formula_sides(formula), columns, rows.n_used)
-    refuse_columns_not_finite([(side.names, side.values) for side in sides], columns, rows.mask)
-    for side in sides:
+    for side in own_columns(sides):
+        refuse_columns_not_finite(side.names, side.values, columns, rows.mask)
         refuse_extreme_columns(side.names, side.values)
     return sides, learned
 

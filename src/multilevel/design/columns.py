@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.arrays import surely_finite
 from multilevel.frames.table import Categorical, Column, Numeric, Table
 
+INTERCEPT = "Intercept"  # what formulaic calls the column of ones
 MOST_ROWS_SHOWN = 5
 
 
@@ -98,18 +99,12 @@ def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
 
 
 def refuse_columns_not_finite(
-    sides: Iterable[tuple[Sequence[str], Array]], read: Iterable[str], rows: Mask | None
+    names: Sequence[str], matrix: Array, read: Container[str], rows: Mask | None
 ) -> None:
-    """The same for the columns (n, k) of model matrices, each once, but for those known to be finite.
-
-    `read` names the columns that were looked at when they were read.
-    """
-    checked = {"Intercept", *read}
-    for names, matrix in sides:
-        for name, column in zip(names, matrix.T, strict=True):
-            if name not in checked:
-                refuse_not_finite(f"'{name}'", column, rows)
-        checked.update(names)
+    """The same for the columns (n, k) of a model matrix, but for those looked at when they were read."""
+    for name, column in zip(names, matrix.T, strict=True):
+        if name not in read and name != INTERCEPT:
+            refuse_not_finite(f"'{name}'", column, rows)
 
 
 def row_list(where: Mask, rows: Mask | None) -> str:

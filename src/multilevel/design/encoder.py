@@ -73,7 +73,8 @@ class Encoder:
         terms = tuple(t for t, g in enumerate(self.term_groupings) if every_term or g in wanted)
         new = _read(self, table, wanted, terms)
         X, *Z = apply_sides(self.sides, [0, *(t + 1 for t in new.terms)], new.columns, new.n)
-        refuse_columns_not_finite([(side.names, side.values) for side in (X, *Z)], new.columns, new.rows)
+        for side in (X, *Z):
+            refuse_columns_not_finite(side.names, side.values, new.columns, new.rows)
         found = [_find(self, g, table, new) for g in range(len(self.groups))]
         return NewRows(
             X=take_columns(X.values, self.kept),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -77,10 +78,9 @@ def refuse_single_level(grouping: Grouping) -> None:
 
 def _used(part: Categorical) -> tuple[Codes, tuple[str, ...]]:
     """Codes and labels of the levels that occur."""
-    codes, kept = without_gaps(part.codes, len(part.levels))
-    return codes, tuple(
-        map(str, (part.levels[i] for i in kept) if len(kept) < len(part.levels) else part.levels)
-    )
+    levels = cast(tuple[str, ...], part.levels)
+    codes, kept = without_gaps(part.codes, len(levels))
+    return codes, levels if len(kept) == len(levels) else tuple(levels[i] for i in kept)
 
 
 def _pair_labels(keys: Keys, before: Sequence[str], part: Sequence[str]) -> tuple[str, ...]:

@@ -15,13 +15,12 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.coding import Coded, Codings, Column, Labels, code_value, count_columns, make_columns
+from multilevel.design.columns import INTERCEPT
 from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.full_rank import Block, code_terms
 from multilevel.design.memory import require_memory
 from multilevel.design.model_terms import expand_terms
 from multilevel.design.text_numbers import refuse_text_of_numbers
-
-INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,11 @@ def learn_sides(sides: Sequence[str], columns: Columns, n: int) -> tuple[list[Ma
     for side in blocks:
         matrices.append(_shared(side, blocks, matrices, coded) or _build(side, coded, n))
     return matrices, LearnedSides(blocks, memory, codings)
+
+
+def own_columns(sides: Sequence[Matrix]) -> list[Matrix]:
+    """The matrices that are no views of an earlier one."""
+    return [side for side in sides if side.values.base is None]
 
 
 def apply_sides(learned: LearnedSides, wanted: Sequence[int], columns: Columns, n: int) -> list[Matrix]:

@@ -55,5 +55,5 @@ def _steps(values: npt.NDArray[Any]) -> tuple[Codes, int, int] | None:
         return None
     steps = np.empty(len(values), dtype=np.int32)  # in one pass, without a wide copy
     np.subtract(values, low, out=steps, dtype=np.int64 if integers else np.float64, casting="unsafe")
-    whole = integers or (low.is_integer() and np.array_equal(steps, values - low))
+    whole = integers or (low.is_integer() and np.array_equal(steps + low, values))
     return (steps, int(low), span) if whole else None
