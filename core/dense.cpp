@@ -12,7 +12,8 @@ namespace {
 Routines blas;
 
 constexpr int worth_a_call = 48;
-constexpr int tile_size = 160;  // a tile's three operands stay in a core's second-level cache
+// A tile's three operands stay in a core's second-level cache; small matrices have tiles enough for all threads.
+int tile_size_for(int n) { return n < 1500 ? 160 : 256; }
 
 bool has_blas() { return blas.potrf && blas.trtri && blas.trsm && blas.gemm; }
 
@@ -20,6 +21,7 @@ bool has_blas() { return blas.potrf && blas.trtri && blas.trsm && blas.gemm; }
 struct Tiles {
     double* data;
     int n;
+    int tile_size = tile_size_for(n);
 
     int count() const { return (n + tile_size - 1) / tile_size; }
     int size(int i) const { return std::min(tile_size, n - i * tile_size); }
@@ -75,9 +77,9 @@ void invert_tile_column(const Tiles& lower, const Tiles& inverse, int j) {
     int n = lower.n, columns = lower.size(j), info = 0;
     double minus_one = -1.0;
     for (int c = 0; c < columns; ++c) {
-        double* column = inverse.data + (static_cast<std::size_t>(j) * tile_size + c) * n;
+        double* column = inverse.data + (static_cast<std::size_t>(j) * inverse.tile_size + c) * n;
         std::fill(column, column + n, 0.0);
-        std::copy_n(lower.at(j, j) + static_cast<std::size_t>(c) * n + c, columns - c, column + j * tile_size + c);
+        std::copy_n(lower.at(j, j) + static_cast<std::size_t>(c) * n + c, columns - c, inverse.at(j, j) + static_cast<std::size_t>(c) * n + c);
     }
     blas.trtri(&lower_triangle, &general, &columns, inverse.at(j, j), &n, &info);
     for (int i = j + 1; i < lower.count(); ++i) {
@@ -103,7 +105,7 @@ void tiled_weighted_inverse(const double* lower, const std::vector<double>& root
         const int j = pair - i * (i + 1) / 2;
         for (int c = 0; c < product.size(j); ++c)
             std::fill_n(product.at(i, j) + static_cast<std::size_t>(c) * n, product.size(i), 0.0);
-        const int inner = n - i * tile_size;
+        const int inner = n - i * product.tile_size;
         multiply('T', 'N', product.size(i), product.size(j), inner, 1.0, inverse.at(i, i), inverse.at(i, j),
                  product.at(i, j), n);
         if (i == j) return;

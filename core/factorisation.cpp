@@ -72,6 +72,8 @@ Factorisation::Factorisation(const CrossProducts& sums, const Plan& plan)
       tail_(static_cast<std::size_t>(plan.tail_size) * plan.tail_size) {}
 
 bool Factorisation::factorise(const std::vector<Eigen::MatrixXd>& factor_T) {
+    if (current_ && factor_T == T_) return true;
+    current_ = false;
     T_ = factor_T;
     Trow_.clear();
     for (const auto& T : T_) Trow_.push_back(row_major(T));
@@ -92,7 +94,8 @@ bool Factorisation::factorise(const std::vector<Eigen::MatrixXd>& factor_T) {
         if (!eliminate(plan_.head[i])) return false;
         update_later(plan_.head[i]);
     }
-    return dense::cholesky(tail_.data(), plan_.tail_size);
+    current_ = dense::cholesky(tail_.data(), plan_.tail_size);
+    return current_;
 }
 
 // ---- forming A ----

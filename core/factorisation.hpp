@@ -36,7 +36,10 @@ class Factorisation {
     Factorisation(const CrossProducts& sums, const Plan& plan);
 
     // Forms and factorises A for one T per factor; false if it is not positive definite.
+    // Does nothing if A is already factorised at this T.
     bool factorise(const std::vector<Eigen::MatrixXd>& factor_T);
+    // The cross-products have changed: what was factorised no longer holds.
+    void forget() { current_ = false; }
 
     Pieces pieces() const;
     Estimates estimates() const;
@@ -106,6 +109,7 @@ class Factorisation {
     const CrossProducts& sums_;
     const Plan& plan_;
     std::vector<Eigen::MatrixXd> T_;
+    bool current_ = false;  // whether R is the factor of A at T_
     std::vector<std::vector<double>> Trow_;  // T row-major per factor
     std::vector<double> pivot_;              // per head node: L (lower, row-major)
     std::vector<double> rows_;               // per head node: L^-1 A_row, column-major

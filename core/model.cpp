@@ -1,5 +1,6 @@
 #include "model.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -16,6 +17,13 @@ MatrixXd positive_part(const MatrixXd& symmetric, double floor) {
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(symmetric);
     const VectorXd values = eigen.eigenvalues().cwiseMax(floor);
     return eigen.eigenvectors() * values.asDiagonal() * eigen.eigenvectors().transpose();
+}
+
+// X with X T = slope
+MatrixXd solve_right(const MatrixXd& slope, const MatrixXd& T, StructureKind kind) {
+    if (kind == StructureKind::unstructured || kind == StructureKind::diagonal)
+        return T.transpose().triangularView<Eigen::Upper>().solve(slope.transpose()).transpose();
+    return T.transpose().fullPivLu().solve(slope.transpose()).transpose();
 }
 
 }  // namespace
@@ -42,6 +50,7 @@ double Model::pwrss() const { return arrow_ ? arrow_->pieces().pwrss : factorisa
 
 void Model::set_response(const RowData& rows) {
     replace_response(sums_, rows);
+    factorisation_.forget();
     if (arrow_) arrow_->replace_response(sums_);
 }
 
@@ -85,11 +94,7 @@ Derivatives Model::derivatives(const VectorXd& theta, bool reml) {
         const MatrixXd slope = by_factor[term.factor].block(term.first, term.first, term.width, term.width);
         for (std::size_t j = 0; j < factors[i].derivative.size(); ++j)
             out.gradient(first_parameter_[i] + j) = slope.cwiseProduct(factors[i].derivative[j]).sum();
-        // slope = 2 Gamma T with T lower triangular
-        const MatrixXd gamma = 0.5 * factors[i].value.transpose()
-                                         .triangularView<Eigen::Upper>()
-                                         .solve(slope.transpose())
-                                         .transpose();
+        const MatrixXd gamma = 0.5 * solve_right(slope, factors[i].value, term.kind);  // slope = 2 Gamma T
         out.sigma_slope.push_back(0.5 * (gamma + gamma.transpose()));
     }
     out.average_information = average_information(factors, reml);
@@ -136,11 +141,55 @@ std::pair<MatrixXd, VectorXd> Model::arrow_direction_products(const std::vector<
     return {arrow_->projected_crossproduct(directions), b};
 }
 
+// Relative variances of scalar terms, all at once: with e the residuals of y on X alone, the expectation of
+// sum over the levels of (z_a'e)^2 is linear in the variances (up to the small effect of estimating beta).
+std::vector<MatrixXd> Model::scalar_moments(double rss, const VectorXd& beta) const {
+    const int n_terms = static_cast<int>(terms_.size()), p = n_fixed(), t = sums_.n_tail();
+    MatrixXd system = MatrixXd::Zero(n_terms + 1, n_terms + 1);
+    VectorXd observed = VectorXd::Zero(n_terms + 1);
+    for (int k = 0; k < n_terms; ++k) {
+        const int f = terms_[k].factor;
+        for (int a = 0; a < sums_.factors[f].levels; ++a) {
+            const double* tail = &sums_.tail[f][static_cast<std::size_t>(a) * t];
+            double score = tail[p];
+            for (int c = 0; c < p; ++c) score -= tail[c] * beta(c);
+            observed(k) += score * score;
+            system(k, k) += std::pow(sums_.diag[f][a], 2);
+            system(k, n_terms) += sums_.diag[f][a];
+        }
+        system(n_terms, k) = system(k, n_terms);
+    }
+    for (const PairBlocks& pairs : sums_.pairs) {
+        double squares = 0.0;
+        for (double block : pairs.block) squares += block * block;
+        for (int k = 0; k < n_terms; ++k)
+            for (int l = 0; l < n_terms; ++l)
+                if (terms_[k].factor == pairs.first && terms_[l].factor == pairs.second)
+                    system(k, l) = system(l, k) = squares;
+    }
+    observed(n_terms) = rss;
+    system(n_terms, n_terms) = std::max(n_obs_ - p, 1.0);
+    const VectorXd variance = system.fullPivLu().solve(observed);
+    const double residual = std::max(variance(n_terms), 0.05 * rss / std::max(n_obs_, 1.0));
+    std::vector<MatrixXd> out;
+    for (int k = 0; k < n_terms; ++k) {
+        const double groups = sums_.factors[terms_[k].factor].levels, size = system(k, n_terms);
+        const double floor = std::min(0.2 * groups / size, 0.25);
+        out.push_back(MatrixXd::Constant(1, 1, std::clamp(variance(k) / residual, floor, 1e4)));
+    }
+    return out;
+}
+
+bool Model::scalar_terms_only() const {
+    return std::all_of(sums_.factors.begin(), sums_.factors.end(), [](const Factor& f) { return f.width == 1; });
+}
+
 std::vector<MatrixXd> Model::moment_covariances() const {
     const int p = n_fixed(), t = sums_.n_tail();
     const Eigen::Map<const RowMajor> fixed(sums_.fixed.data(), t, t);
     const VectorXd beta = fixed.topLeftCorner(p, p).ldlt().solve(fixed.col(p).head(p));
     const double rss = std::max(fixed(p, p) - beta.dot(fixed.col(p).head(p)), 1e-300);
+    if (scalar_terms_only()) return scalar_moments(rss, beta);
     const double sigma2 = rss / std::max(n_obs_ - p, 1.0);
     std::vector<MatrixXd> out;
     for (const Term& term : terms_) {

@@ -59,6 +59,8 @@ class Model {
     std::vector<Eigen::MatrixXd> moment_covariances() const;
 
   private:
+    bool scalar_terms_only() const;
+    std::vector<Eigen::MatrixXd> scalar_moments(double rss, const Eigen::VectorXd& beta) const;
     Eigen::MatrixXd average_information(const std::vector<TermFactor>& factors, bool reml);
     // v_i'Z'PZ v_j and v_i's for the directions v_i = dSigma_i s that the parameters give.
     std::pair<Eigen::MatrixXd, Eigen::VectorXd> direction_products(const std::vector<TermFactor>& factors);

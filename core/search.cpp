@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace multilevel {
 namespace {
@@ -14,8 +15,6 @@ using Eigen::VectorXd;
 constexpr double least_diagonal = 1e-9;
 // A direction of Sigma with a relative variance below this is tried at exactly zero.
 constexpr double negligible_variance = 1e-4;
-// Raising the criterion by less than this is within the rounding of the criterion itself.
-double rounding(double criterion) { return 1e-9 + 1e-13 * std::abs(criterion); }
 
 // Lower-triangular T with T T' = sigma (positive semidefinite), from sigma's eigenvectors; zero columns stay
 // zero to rounding. Positive diagonal.
@@ -94,6 +93,17 @@ Step newton_step(const Model& model, const Derivatives& d, const VectorXd& theta
     return {direction, promise};
 }
 
+bool has_correlation(const Term& term) {
+    return term.kind == StructureKind::autoregressive || term.kind == StructureKind::compound_symmetry;
+}
+
+// The angle of a correlation, moved a little if the correlation matrix is singular there.
+double off_its_ends(double eta) {
+    constexpr double least = 1e-6, quarter_turn = std::numbers::pi / 2.0;
+    const double turns = std::round(eta / quarter_turn), distance = eta - turns * quarter_turn;
+    return std::abs(distance) < least ? turns * quarter_turn + std::copysign(least, distance) : eta;
+}
+
 // The diagonal of T is kept from zero, where Gamma could not be read from the gradient.
 VectorXd away_from_zero(const Model& model, VectorXd theta) {
     auto keep = [](double& x) {
@@ -107,6 +117,7 @@ VectorXd away_from_zero(const Model& model, VectorXd theta) {
         } else {
             const int n_sd = term.homogeneous ? 1 : term.width;
             for (int c = 0; c < n_sd; ++c) keep(theta(at + c));
+            if (has_correlation(term)) theta(at + n_sd) = off_its_ends(theta(at + n_sd));
         }
     }
     return theta;
@@ -136,6 +147,12 @@ class Search {
         return model_.criterion(theta, reml_);
     }
 
+    // Raising the criterion by less than this is within its rounding: pwrss is what is left of y'y.
+    double rounding() const {
+        const double total = model_.sums().fixed.back(), lost = total / std::max(model_.pwrss(), 1e-300);
+        return 1e-9 + 1e-13 * std::abs(value_) + 1e-15 * lost * model_.residual_df(reml_);
+    }
+
     bool spent() const { return evaluations_ >= settings_.max_evaluations; }
 
     // A slope this small over the range of a detectable variance moves the criterion by less than the tolerance.
@@ -144,6 +161,7 @@ class Search {
     void descend() {
         for (; !spent(); ++iterations_) {
             heartbeat_();
+            rounding_ = rounding();
             Step step = newton_step(model_, model_.derivatives(theta_, reml_), theta_);
             promise_ = step.promise;
             if (!std::isfinite(promise_)) return;
@@ -160,7 +178,7 @@ class Search {
             const VectorXd theta = away_from_zero(model_, theta_ + length * step.direction);
             const double value = evaluate(theta);
             if (value <= value_ - 1e-4 * length * std::min(step.promise, 1.0) ||
-                (step.promise < 1e-6 && value <= value_ + rounding(value_))) {
+                (step.promise < 1e-6 && value <= value_ + rounding_)) {
                 theta_ = theta;
                 value_ = value;
                 return true;
@@ -180,7 +198,7 @@ class Search {
 
     bool try_theta(const VectorXd& theta) {
         tried_ = true;
-        if (evaluate(theta) > value_ + rounding(value_)) return false;
+        if (evaluate(theta) > value_ + rounding_) return false;
         theta_ = theta;
         return true;
     }
@@ -206,89 +224,106 @@ class Search {
         return term.width;
     }
 
+    // Standard deviations, and the angle of a correlation, at exactly their boundary where that is as good.
     int snap_deviations(const Term& term, int first) {
         const int n_sd = term.homogeneous ? 1 : term.width;
-        int zeros = 0;
         for (int c = 0; c < n_sd; ++c) {
             theta_(first + c) = std::abs(theta_(first + c));
             if (theta_(first + c) * theta_(first + c) > negligible_variance) continue;
             VectorXd theta = theta_;
             theta(first + c) = 0.0;
-            zeros += try_theta(theta) ? 1 : 0;
+            try_theta(theta);
         }
-        return term.homogeneous && zeros ? 0 : term.width - zeros;
+        if (has_correlation(term)) snap_angle(first + n_sd);
+        const MatrixXd T = term_factor(term, theta_.data() + first).value;
+        const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(T * T.transpose());
+        return static_cast<int>((eigen.eigenvalues().array() > 1e-14 * eigen.eigenvalues().maxCoeff()).count());
+    }
+
+    void snap_angle(int at) {
+        constexpr double quarter_turn = std::numbers::pi / 2.0;
+        const double end = std::round(theta_(at) / quarter_turn) * quarter_turn;
+        if (std::pow(theta_(at) - end, 2) > negligible_variance || theta_(at) == end) return;
+        VectorXd theta = theta_;
+        theta(at) = end;
+        try_theta(theta);
     }
 
     // Slope of the criterion along the best direction that Sigma lacks, and remembers that direction.
     double certify() {
-        best_term_ = -1;
+        escape_ = {};
         double least = std::numeric_limits<double>::infinity();
-        if (std::all_of(rank_.begin(), rank_.end(), [&, i = std::size_t{0}](int r) mutable {
-                return r == model_.terms()[i++].width;
-            }))
-            return 0.0;
-        constexpr double probe = 1e-5;
-        std::vector<MatrixXd> factor_T = model_.factor_T(theta_);
-        std::vector<MatrixXd> null_space(model_.terms().size());
+        bool any = false;
         for (std::size_t i = 0; i < model_.terms().size(); ++i) {
-            const Term& term = model_.terms()[i];
-            auto block = factor_T[term.factor].block(term.first, term.first, term.width, term.width);
-            const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(MatrixXd(block * block.transpose()));
-            const int missing = term.width - rank_[i];
-            null_space[i] = eigen.eigenvectors().leftCols(missing);
-            if (missing == 0) continue;
-            VectorXd root = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
-            root.head(missing).setConstant(probe);
-            block = (eigen.eigenvectors() * root.asDiagonal() * eigen.eigenvectors().transpose()).eval();
+            if (rank_[i] == model_.terms()[i].width) continue;
+            any = true;
+            const double slope = model_.terms()[i].kind == StructureKind::unstructured ? unstructured_slope(i, least)
+                                                                                        : parameter_slope(i, least);
+            least = std::min(least, slope);
         }
-        ++evaluations_;
-        model_.criterion(factor_T, reml_);
-        const std::vector<MatrixXd> gradient = model_.factor_gradient(reml_);
-        for (std::size_t i = 0; i < model_.terms().size(); ++i) {
-            if (null_space[i].cols() == 0) continue;
-            const Term& term = model_.terms()[i];
-            // along the null space T is the probe times the identity there, so Gamma = G / (2 probe)
-            const MatrixXd slope = gradient[term.factor].block(term.first, term.first, term.width, term.width);
-            MatrixXd gamma = null_space[i].transpose() * slope * null_space[i] / (2.0 * probe);
-            if (term.kind == StructureKind::diagonal || term.kind == StructureKind::compound_symmetry ||
-                term.kind == StructureKind::autoregressive)
-                gamma = restrict_to_structure(term, gamma);
-            const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(0.5 * (gamma + gamma.transpose()));
-            if (eigen.eigenvalues()(0) < least) {
-                least = eigen.eigenvalues()(0);
-                best_term_ = static_cast<int>(i);
-                best_direction_ = null_space[i] * eigen.eigenvectors().col(0);
-            }
-        }
-        value_ = evaluate(theta_);
-        return least;
+        if (any) value_ = evaluate(theta_);
+        return any ? least : 0.0;
     }
 
-    // Only variances can grow in these structures (one common variance in a homogeneous one).
-    static MatrixXd restrict_to_structure(const Term& term, const MatrixXd& gamma) {
-        if (!term.homogeneous) return gamma.diagonal().asDiagonal();
-        return MatrixXd::Identity(gamma.rows(), gamma.cols()) * gamma.trace();
+    // Gamma on the null space of Sigma: T is given a probe of `probe` there, so that Gamma = G / (2 probe).
+    double unstructured_slope(std::size_t i, double least) {
+        constexpr double probe = 1e-5;
+        const Term& term = model_.terms()[i];
+        std::vector<MatrixXd> factor_T = model_.factor_T(theta_);
+        auto block = factor_T[term.factor].block(term.first, term.first, term.width, term.width);
+        const Eigen::SelfAdjointEigenSolver<MatrixXd> sigma(MatrixXd(block * block.transpose()));
+        const int missing = term.width - rank_[i];
+        const MatrixXd null_space = sigma.eigenvectors().leftCols(missing);
+        VectorXd root = sigma.eigenvalues().cwiseMax(0.0).cwiseSqrt();
+        root.head(missing).setConstant(probe);
+        block = (sigma.eigenvectors() * root.asDiagonal() * sigma.eigenvectors().transpose()).eval();
+        ++evaluations_;
+        model_.criterion(factor_T, reml_);
+        const MatrixXd gradient = model_.factor_gradient(reml_)[term.factor];
+        const MatrixXd slope = gradient.block(term.first, term.first, term.width, term.width);
+        const MatrixXd gamma = null_space.transpose() * slope * null_space / (2.0 * probe);
+        const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(0.5 * (gamma + gamma.transpose()));
+        if (eigen.eigenvalues()(0) < least) {
+            const VectorXd direction = null_space * eigen.eigenvectors().col(0);
+            const int first = model_.first_parameter(i);
+            escape_ = [this, &term, direction, first](double deviation) {
+                VectorXd theta = theta_;
+                MatrixXd root_of_sum(term.width, term.width + 1);
+                root_of_sum << term_factor(term, theta.data() + first).value, deviation * direction;
+                write_lower(lower_factor(root_of_sum), theta.data() + first);
+                return theta;
+            };
+        }
+        return eigen.eigenvalues()(0);
+    }
+
+    // The same for structures whose parameters may stand at a boundary: Sigma moves by the square of the step.
+    double parameter_slope(std::size_t i, double least) {
+        constexpr double step = 1e-2;
+        const Term& term = model_.terms()[i];
+        const int first = model_.first_parameter(i), n_sd = term.homogeneous ? 1 : term.width;
+        double best = std::numeric_limits<double>::infinity();
+        for (int c = 0; c < term.n_parameters(); ++c) {
+            if (c < n_sd && theta_(first + c) != 0.0) continue;
+            VectorXd moved = theta_;
+            moved(first + c) += step;
+            const double slope = (evaluate(moved) - value_) / (step * step);
+            if (slope < std::min(best, least))
+                escape_ = [this, at = first + c](double deviation) {
+                    VectorXd theta = theta_;
+                    theta(at) += deviation;
+                    return theta;
+                };
+            best = std::min(best, slope);
+        }
+        return best;
     }
 
     // Adds a little variance in the direction that the certificate found missing.
     bool escape() {
-        if (best_term_ < 0) return false;
-        const Term& term = model_.terms()[best_term_];
-        const int first = model_.first_parameter(best_term_);
+        if (!escape_) return false;
         for (double deviation = 0.3; deviation > 1e-4; deviation *= 0.3) {
-            VectorXd theta = theta_;
-            if (term.kind == StructureKind::unstructured) {
-                const MatrixXd lower = term_factor(term, theta.data() + first).value;
-                MatrixXd root(term.width, term.width + 1);
-                root << lower, deviation * best_direction_;
-                write_lower(lower_factor(root), theta.data() + first);
-            } else if (term.homogeneous) {
-                theta(first) = deviation;
-            } else {
-                for (int c = 0; c < term.width; ++c)
-                    if (theta(first + c) == 0.0) theta(first + c) = deviation * std::abs(best_direction_(c));
-            }
-            theta = away_from_zero(model_, theta);
+            const VectorXd theta = away_from_zero(model_, escape_(deviation));
             const double value = evaluate(theta);
             if (value < value_) {
                 theta_ = theta;
@@ -311,14 +346,13 @@ class Search {
     SearchSettings settings_;
     const Heartbeat& heartbeat_;
     VectorXd theta_;
-    double value_ = 0.0;
+    double value_ = 0.0, rounding_ = 1e-9;
     double promise_ = std::numeric_limits<double>::infinity();
     double null_eigenvalue_ = 0.0;
     int evaluations_ = 0, iterations_ = 0;
     std::vector<int> rank_;
     bool tried_ = false;  // whether a point other than theta_ was evaluated last
-    int best_term_ = -1;
-    VectorXd best_direction_;
+    std::function<VectorXd(double)> escape_;  // theta with a little variance where the certificate found it missing
 };
 
 }  // namespace
@@ -336,8 +370,7 @@ VectorXd moment_start(const Model& model) {
         const VectorXd deviation = sigma[i].diagonal().cwiseSqrt();
         const int n_sd = term.homogeneous ? 1 : term.width;
         for (int c = 0; c < n_sd; ++c) out[c] = term.homogeneous ? deviation.mean() : deviation(c);
-        if (term.kind == StructureKind::autoregressive || term.kind == StructureKind::compound_symmetry)
-            out[n_sd] = 0.1;
+        if (has_correlation(term)) out[n_sd] = 1.2;  // a weak positive correlation
     }
     return theta;
 }

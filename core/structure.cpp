@@ -7,9 +7,6 @@ namespace {
 
 using Eigen::MatrixXd;
 
-double sigmoid(double eta) { return eta / std::sqrt(1.0 + eta * eta); }
-double sigmoid_slope(double eta) { return std::pow(1.0 + eta * eta, -1.5); }
-
 MatrixXd unit_entry(int size, int row, int column) {
     MatrixXd e = MatrixXd::Zero(size, size);
     e(row, column) = 1.0;
@@ -36,46 +33,49 @@ TermFactor diagonal_factor(int q, bool homogeneous, const double* theta) {
     return t;
 }
 
-MatrixXd correlation_matrix(const Term& term, double rho) {
-    MatrixXd r = MatrixXd::Identity(term.width, term.width);
-    for (int i = 0; i < term.width; ++i)
-        for (int j = 0; j < i; ++j)
-            r(i, j) = r(j, i) = term.kind == StructureKind::autoregressive ? std::pow(rho, i - j) : rho;
-    return r;
+// A root of the correlation matrix and its derivative in the angle.
+struct CorrelationRoot {
+    MatrixXd value;
+    MatrixXd slope;
+};
+
+CorrelationRoot autoregressive_root(int q, double eta) {
+    const double rho = std::cos(eta), innovation = std::sin(eta);
+    CorrelationRoot root{MatrixXd::Zero(q, q), MatrixXd::Zero(q, q)};
+    for (int i = 0; i < q; ++i)
+        for (int j = 0; j <= i; ++j) {
+            const int lag = i - j;
+            const double power = std::pow(rho, lag);
+            const double power_slope = lag == 0 ? 0.0 : -innovation * lag * std::pow(rho, lag - 1);
+            root.value(i, j) = j == 0 ? power : innovation * power;
+            root.slope(i, j) = j == 0 ? power_slope : rho * power + innovation * power_slope;
+        }
+    return root;
 }
 
-MatrixXd correlation_matrix_slope(const Term& term, double rho) {
-    MatrixXd r = MatrixXd::Zero(term.width, term.width);
-    for (int i = 0; i < term.width; ++i)
-        for (int j = 0; j < i; ++j)
-            r(i, j) = r(j, i) =
-                term.kind == StructureKind::autoregressive ? (i - j) * std::pow(rho, i - j - 1) : 1.0;
-    return r;
-}
-
-// dL for a change dR of R = L L' (Giles 2008): dL = L Phi(L^-1 dR L^-T), Phi = lower triangle, diagonal halved.
-MatrixXd cholesky_slope(const MatrixXd& lower, const MatrixXd& change) {
-    const auto triangle = lower.triangularView<Eigen::Lower>();
-    MatrixXd inner = triangle.solve(change);
-    inner = triangle.solve(inner.transpose()).transpose().eval();
-    inner.diagonal() *= 0.5;
-    return lower * MatrixXd(inner.triangularView<Eigen::Lower>());
+CorrelationRoot compound_symmetry_root(int q, double eta) {
+    const double scale = std::sqrt(q / (q - 1.0)), root_q = std::sqrt(double(q));
+    const MatrixXd I = MatrixXd::Identity(q, q), J = MatrixXd::Ones(q, q);
+    auto combine = [&](double a, double whole) -> MatrixXd { return a * I + (whole - a) / q * J; };
+    return {combine(scale * std::sin(eta), root_q * std::cos(eta)),
+            combine(scale * std::cos(eta), -root_q * std::sin(eta))};
 }
 
 TermFactor correlated_factor(const Term& term, const double* theta) {
     const int q = term.width, n_sd = term.homogeneous ? 1 : q;
-    const double eta = theta[n_sd], rho = correlation(term, eta);
-    const MatrixXd lower = correlation_matrix(term, rho).llt().matrixL();
+    const double eta = theta[n_sd];
+    const CorrelationRoot root = term.kind == StructureKind::autoregressive ? autoregressive_root(q, eta)
+                                                                            : compound_symmetry_root(q, eta);
+    auto sign = [&](int c) { return theta[c] < 0.0 ? -1.0 : 1.0; };
     Eigen::VectorXd sd(q);
-    for (int c = 0; c < q; ++c) sd(c) = theta[term.homogeneous ? 0 : c];
-    TermFactor t{sd.asDiagonal() * lower, {}};
+    for (int c = 0; c < q; ++c) sd(c) = std::abs(theta[term.homogeneous ? 0 : c]);
+    TermFactor t{sd.asDiagonal() * root.value, {}};
     if (term.homogeneous) {
-        t.derivative.push_back(lower);
+        t.derivative.push_back(sign(0) * root.value);
     } else {
-        for (int c = 0; c < q; ++c) t.derivative.push_back(unit_entry(q, c, c) * lower);
+        for (int c = 0; c < q; ++c) t.derivative.push_back(sign(c) * unit_entry(q, c, c) * root.value);
     }
-    const MatrixXd change = correlation_matrix_slope(term, rho) * correlation_slope(term, eta);
-    t.derivative.push_back(sd.asDiagonal() * cholesky_slope(lower, change));
+    t.derivative.push_back(sd.asDiagonal() * root.slope);
     return t;
 }
 
@@ -87,17 +87,6 @@ int Term::n_parameters() const {
         case StructureKind::diagonal: return homogeneous ? 1 : width;
         default: return (homogeneous ? 1 : width) + 1;
     }
-}
-
-double correlation(const Term& term, double eta) {
-    if (term.kind == StructureKind::autoregressive) return sigmoid(eta);
-    const double low = -1.0 / (term.width - 1);
-    return low + (1.0 - low) * 0.5 * (1.0 + sigmoid(eta));
-}
-
-double correlation_slope(const Term& term, double eta) {
-    if (term.kind == StructureKind::autoregressive) return sigmoid_slope(eta);
-    return (1.0 + 1.0 / (term.width - 1)) * 0.5 * sigmoid_slope(eta);
 }
 
 TermFactor term_factor(const Term& term, const double* theta) {

@@ -1,4 +1,4 @@
-// Covariance structures of random-effect terms: parameters <-> lower-triangular factor T, Sigma = sigma^2 T T'.
+// Covariance structures of random-effect terms: from parameters to a factor T, Sigma = sigma^2 T T'.
 //
 // Parameters are free of bounds ("sign-free"): T and T with a column's sign turned give the same Sigma.
 #pragma once
@@ -21,19 +21,19 @@ struct Term {
     int n_parameters() const;
 };
 
-// T, and its derivative in every parameter.
+// T with Sigma = sigma^2 T T', triangular or not, and its derivative in every parameter.
 struct TermFactor {
     Eigen::MatrixXd value;
     std::vector<Eigen::MatrixXd> derivative;
 };
 
 // Unstructured: lower triangle column by column. Diagonal: standard deviations. Compound symmetry and
-// autoregressive: standard deviation(s), then eta with correlation rho(eta), see correlation().
+// autoregressive: standard deviation(s), of which the size counts, then an angle eta, whose sine and cosine make
+// the correlation rho: both ends of its range are reached at a finite angle.
+//
+//   autoregressive      rho = cos eta, T = diag(sd) L with innovations of standard deviation sin eta
+//   compound symmetry   1 - rho = q / (q - 1) sin^2 eta, T = diag(sd) (a I + b J), with
+//                       a = sqrt(q / (q - 1)) sin eta and a + q b = sqrt(q) cos eta
 TermFactor term_factor(const Term& term, const double* theta);
-
-// rho(eta) = eta / sqrt(1 + eta^2) for the autoregressive structure; for compound symmetry the same curve
-// is mapped onto (-1 / (width - 1), 1), where the correlation matrix is positive definite.
-double correlation(const Term& term, double eta);
-double correlation_slope(const Term& term, double eta);
 
 }  // namespace multilevel

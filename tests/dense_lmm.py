@@ -161,6 +161,7 @@ def term_covariance(design: Design, k: int, T: Array, sigma: float) -> TermCovar
         structure=term.structure,
         hom=term.hom,
         factor=T,
+        root=sigma * T,
         covariance=covariance,
         sd=sd,
         correlation=correlation,

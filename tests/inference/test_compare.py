@@ -9,7 +9,7 @@ from multilevel.inference.compare import Candidate, likelihood_ratio, likelihood
 def term(group, *names, structure="us", hom=False):
     q = len(names)
     unit = np.eye(q)
-    return TermCovariance(group, group, 0, names, structure, hom, unit, unit, np.ones(q), unit, False)
+    return TermCovariance(group, group, 0, names, structure, hom, unit, unit, unit, np.ones(q), unit, False)
 
 
 NO_EFFECT = Candidate(-110.0, 3, 2, ())

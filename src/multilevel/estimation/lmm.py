@@ -32,10 +32,13 @@ from multilevel.kernels.gaussian import (
     TermLayout,
 )
 
-TOLERANCE = 1e-10  # decrease of the criterion that one more step may promise
+TOLERANCE = 1e-10  # decrease of the criterion that the last step may promise; its own is far smaller
+LARGE_TAIL = 500  # columns of the dense remainder from which an evaluation costs so much that
+LARGE_TOLERANCE = 1e-7  # a step with this promise is the last: the criterion's own rounding is about 5e-9
 MAX_EVALUATIONS = 2000
+OTHER_ANGLES = (0.5, 2.0)  # a strong correlation and a negative one (of ar1; of cs a strong and a weak one)
 MEMORY_SHARE = 0.4  # of the machine's memory, for the dense remainder: its inverse needs as much again
-PERFECT_FIT = 1e-13  # residual over total sum of squares: what rounding leaves of cross-products
+PERFECT_FIT = 1e-11  # residual over total sum of squares: what rounding leaves of cross-products
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,13 @@ def working_model(design: Design) -> WorkingModel:
 def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> Optimum:
     """Search for the optimum, from a moment estimate unless told where to start."""
     kernel = model.kernel
-    theta = kernel.start() if start is None else start
-    outcome = kernel.search(theta, reml=reml, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+    tolerance = LARGE_TOLERANCE if kernel.tail_size >= LARGE_TAIL else TOLERANCE
+
+    def search(theta: Array) -> SearchOutcome:
+        return kernel.search(theta, reml=reml, tolerance=tolerance, max_evaluations=MAX_EVALUATIONS)
+
+    outcomes = [search(theta) for theta in (starts(model) if start is None else [start])]
+    outcome = min(outcomes, key=lambda found: found.criterion)
     refuse_perfect_fit(kernel, outcome)
     certificate = Certificate(outcome.stationarity, outcome.null_eigenvalue, outcome.converged)
     return Optimum(
@@ -96,6 +104,25 @@ def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> 
         certificate=certificate,
         rank=outcome.rank,
     )
+
+
+def starts(model: WorkingModel) -> list[Array]:
+    """Where the search begins: moments; from several correlations where the criterion may have several valleys."""
+    theta = model.kernel.start()
+    angles = correlation_angles(model.layouts)
+    found = [theta]
+    for angle in OTHER_ANGLES if angles else ():
+        other = theta.copy()
+        other[angles] = angle
+        found.append(other)
+    return found
+
+
+def correlation_angles(layouts: tuple[TermLayout, ...]) -> list[int]:
+    """Places in theta of the angles that cs and ar1 terms have for their correlation."""
+    ends = np.cumsum([layout.n_parameters for layout in layouts])
+    structured = (StructureCode.cs, StructureCode.ar1)
+    return [int(end) - 1 for end, layout in zip(ends, layouts, strict=True) if layout.structure in structured]
 
 
 def factor_order(design: Design) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from multilevel.design.design import Design
 from multilevel.estimation.lmm import MAX_EVALUATIONS, TOLERANCE, WorkingModel
 from multilevel.estimation.optimum import Optimum
 from multilevel.estimation.working import effective_weights, working_response
-from multilevel.kernels.gaussian import SearchOutcomes, TermLayout
+from multilevel.kernels.gaussian import SearchOutcomes, StructureCode
 
 LEAST_START = (
     0.1  # standard deviation, in working units, from which a search can find its way off the boundary
@@ -50,22 +50,21 @@ def warm_start(model: WorkingModel, optimum: Optimum) -> Array:
     theta = optimum.theta.copy()
     at = 0
     for layout, factor in zip(model.layouts, model.kernel.term_factors(theta), strict=True):
-        count = parameter_count(layout)
-        if layout.structure.name == "us":
-            theta[at : at + count] = inner_factor(factor)
+        mine = theta[at : at + layout.n_parameters]
+        if layout.structure is StructureCode.us:
+            mine[:] = inner_factor(factor)
         else:
             n_sd = 1 if layout.hom else layout.width
-            theta[at : at + n_sd] = np.maximum(np.abs(theta[at : at + n_sd]), LEAST_START)
-        at += count
+            mine[:n_sd] = np.maximum(np.abs(mine[:n_sd]), LEAST_START)
+            mine[n_sd:] = [off_the_ends(angle) for angle in mine[n_sd:]]
+        at += layout.n_parameters
     return theta
 
 
-def parameter_count(layout: TermLayout) -> int:
-    """Covariance parameters of a term."""
-    if layout.structure.name == "us":
-        return layout.width * (layout.width + 1) // 2
-    n_sd = 1 if layout.hom else layout.width
-    return n_sd if layout.structure.name == "diag" else n_sd + 1
+def off_the_ends(angle: float) -> float:
+    """An angle moved off the quarter turns, at which a correlation may stand at an end of its range."""
+    end = round(angle / (np.pi / 2.0)) * np.pi / 2.0
+    return end + LEAST_START if abs(angle - end) < LEAST_START else angle
 
 
 def inner_factor(factor: Array) -> Array:

@@ -13,8 +13,6 @@ from multilevel.estimation.optimum import Optimum
 from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
 from multilevel.kernels.gaussian import Solution
 
-SINGULAR_CORRELATION = 1e-8  # least eigenvalue of a correlation matrix that is taken for zero
-
 
 def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml: bool) -> LMMRecord:
     """Estimates, covariances, conditional modes and fitted values at the optimum."""
@@ -92,10 +90,11 @@ def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float,
         structure=term.structure,
         hom=term.hom,
         factor=factor,
+        root=sigma * factor,
         covariance=sigma**2 * (factor @ factor.T),
         sd=sigma * relative_sd,
         correlation=correlation,
-        singular=rank < term.n_columns or singular_correlation(correlation),
+        singular=rank < term.n_columns,
     )
 
 
@@ -105,13 +104,6 @@ def correlation_of(factor: Array, sd: Array) -> Array:
     correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
     correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
     return correlation
-
-
-def singular_correlation(correlation: Array) -> bool:
-    """Whether a correlation matrix has lost a dimension (a correlation of one, or as good as)."""
-    if len(correlation) == 1:
-        return False
-    return bool(np.linalg.eigvalsh(np.nan_to_num(correlation))[0] < SINGULAR_CORRELATION)
 
 
 def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str, ...]]:

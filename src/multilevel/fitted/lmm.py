@@ -19,6 +19,7 @@ class TermCovariance:
     structure: str
     hom: bool
     factor: Array  # (q, q) lower triangular T with Sigma = sigma^2 T T'
+    root: Array  # (q, q) Sigma = root root'; sums z' Sigma z keep their digits as squares of z' root
     covariance: Array  # (q, q) Sigma
     sd: Array  # (q,)
     correlation: Array  # (q, q); NaN in rows of a zero variance

@@ -42,5 +42,5 @@ def marginal_sd(design: Design, record: LMMRecord) -> Array:
     """Standard deviation (n,) of each row's random part."""
     variance = np.zeros(design.n_rows)
     for term, found in zip(design.terms, record.terms, strict=True):
-        variance += ((term.Z @ found.covariance) * term.Z).sum(axis=1)
+        variance += ((term.Z @ found.root) ** 2).sum(axis=1)
     return np.sqrt(variance)

@@ -82,7 +82,7 @@ def residual_variance(design: Design, sigma: float) -> Array:
 
 def effect_variance(Z: Array, term: TermCovariance) -> Array:
     """Variance z' Sigma z (k,) that a term contributes at rows Z (k, q)."""
-    return np.asarray(((Z @ term.covariance) * Z).sum(axis=1))
+    return np.asarray(((Z @ term.root) ** 2).sum(axis=1))
 
 
 def marginal_covariance(design: Design, record: LMMRecord, rows: npt.NDArray[np.intp]) -> Array:
@@ -91,7 +91,8 @@ def marginal_covariance(design: Design, record: LMMRecord, rows: npt.NDArray[np.
     for term, fit in zip(design.terms, record.terms, strict=True):
         codes = _codes(design, term)[rows]
         together = codes[:, None] == codes[None, :]
-        V += np.where(together, term.Z[rows] @ fit.covariance @ term.Z[rows].T, 0.0)
+        loading = term.Z[rows] @ fit.root
+        V += np.where(together, loading @ loading.T, 0.0)
     return V
 
 

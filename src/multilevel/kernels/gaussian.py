@@ -61,6 +61,14 @@ class TermLayout:
     structure: StructureCode
     hom: bool
 
+    @property
+    def n_parameters(self) -> int:
+        """Covariance parameters of the term."""
+        if self.structure is StructureCode.us:
+            return self.width * (self.width + 1) // 2
+        n_sd = 1 if self.hom else self.width
+        return n_sd if self.structure is StructureCode.diag else n_sd + 1
+
 
 @dataclass(frozen=True, slots=True)
 class SearchOutcome:

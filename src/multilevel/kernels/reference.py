@@ -56,15 +56,21 @@ def unstructured_factor(theta: Array, q: int) -> Array:
     return T
 
 
-def structured_correlation(structure: str, q: int, eta: float) -> Array:
-    """Correlation matrix of a "cs" or "ar1" term at its unbounded parameter eta."""
-    curve = eta / np.sqrt(1.0 + eta * eta)
-    lag = np.abs(np.subtract.outer(np.arange(q), np.arange(q)))
+def correlation_at(structure: str, q: int, eta: float) -> float:
+    """Correlation of a "cs" or "ar1" term at its angle eta."""
     if structure == "ar1":
-        return np.asarray(curve**lag)
-    low = -1.0 / (q - 1)
-    rho = low + (1.0 - low) * (1.0 + curve) / 2.0
-    return np.where(lag == 0, 1.0, rho)
+        return float(np.cos(eta))
+    return float(1.0 - q / (q - 1.0) * np.sin(eta) ** 2)
+
+
+def correlation_root(structure: str, q: int, eta: float) -> Array:
+    """Root L (q, q) of the correlation matrix L L' of a "cs" or "ar1" term at its angle eta."""
+    if structure == "ar1":
+        lag = np.maximum(np.subtract.outer(np.arange(q), np.arange(q)), 0)
+        powers = np.tril(np.cos(eta) ** lag)
+        return np.asarray(powers * np.where(np.arange(q) == 0, 1.0, np.sin(eta)))
+    a = np.sqrt(q / (q - 1.0)) * np.sin(eta)
+    return np.asarray(a * np.eye(q) + (np.sqrt(q) * np.cos(eta) - a) / q)
 
 
 def term_factor(structure: str, hom: bool, q: int, theta: Array) -> Array:
@@ -74,4 +80,4 @@ def term_factor(structure: str, hom: bool, q: int, theta: Array) -> Array:
     sd = np.full(q, theta[0]) if hom else theta[:q]
     if structure == "diag":
         return np.diag(sd)
-    return sd[:, None] * np.linalg.cholesky(structured_correlation(structure, q, float(theta[-1])))
+    return np.asarray(np.abs(sd)[:, None] * correlation_root(structure, q, float(theta[-1])))
