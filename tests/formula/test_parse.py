@@ -100,6 +100,7 @@ def test_bars_keep_what_was_written() -> None:
         ("(a + b)^2", "1 + (a + b)**2"),
         ("(a + b)**2", "1 + (a + b)**2"),
         ("b %in% a", "1 + b:a"),
+        ("1 * x + z:1", "1 + x + z"),
         ("(x + z) %in% (a + b:a)", "1 + ((x + z)):a:b"),
         ("a/b", "1 + a / b"),
         ("log(x) + sqrt(z)", "1 + log(x) + sqrt(z)"),

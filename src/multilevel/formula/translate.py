@@ -93,6 +93,8 @@ def _formula_name(node: Name, source: str) -> str:
 
 
 def _formula_binary(node: Binary, source: str) -> str:
+    if node.sign in "*:" and (_is_one(node.left) or _is_one(node.right)):  # a product with the intercept
+        return formula_text(node.right if _is_one(node.left) else node.left, source)
     left = formula_text(node.left, source)
     if node.sign == "^":
         return f"{left}**{_power(node.right, source)}"
@@ -116,6 +118,10 @@ def _nesting_factors(node: Node, source: str) -> list[str]:
             return _nesting_factors(node.left, source) + _nesting_factors(node.right, source)
     problem = "Right of %in% stands a factor, 'b %in% a' for b within a; a comparison goes inside I(...)."
     raise formula_error(source, node.start, problem)
+
+
+def _is_one(node: Node) -> bool:
+    return isinstance(node, Number) and node.digits == "1"
 
 
 def _power(node: Node, source: str) -> str:

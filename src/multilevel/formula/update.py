@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 
 from multilevel.errors import FormulaError
+from multilevel.formula.parse import parse_formula
 
 _OPENING, _CLOSING = "([{", ")]}"
+_NAME_OR_CALL = re.compile(r"[\w.]+(?:\([^()]*\))?|`[^`]*`")
 _LONE_DOT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
+
+
+Signed = tuple[str, str]  # "+" or "-", and a term
 
 
 def update_formula(old: str, new: str) -> str:
     """Formula text in which each dot of `new` stands for that side of `old`; `- term` takes a term away.
 
-    >>> update_formula("y ~ a + b + (1 | g)", ". ~ . - b + log(c)")
-    'y ~ a + (1 | g) + log(c)'
+    Inside a term, as in `.*x`, the dot stands for the fixed effects alone: random effects stay beside it.
+
+    >>> update_formula("y ~ a + b + (1 | g)", "log(.) ~ . - b + log(c)")
+    'log(y) ~ a + (1 | g) + log(c)'
     """
     old_left, old_right = _sides(old)
     new_left, new_right = _sides(new)
-    left = old_left if new_left == "." else new_left
-    terms: list[tuple[str, str]] = []
+    before = signed_terms(old_right)
+    terms: list[Signed] = []
     for sign, term in signed_terms(new_right):
-        _refuse_buried_dot(term, new)
-        replacement = signed_terms(old_right) if term == "." else [(sign, term)]
-        terms = _with_terms(terms, replacement, new)
-    return f"{left} ~ {_join(terms)}"
+        terms = _with_terms(terms, _meant(sign, term, before, terms), new)
+    return f"{_with_dot(new_left, old_left)} ~ {_join(terms)}"
 
 
-def signed_terms(right: str) -> list[tuple[str, str]]:
+def signed_terms(right: str) -> list[Signed]:
     """Split a right-hand side at the plus and minus signs outside brackets and quotes."""
-    terms: list[tuple[str, str]] = []
+    terms: list[Signed] = []
     sign, start = "+", 0
     for position in [*_signs(right), len(right)]:
         term = " ".join(right[start:position].split())
@@ -60,9 +66,31 @@ def _sides(formula: str) -> tuple[str, str]:
     return left.strip() or ".", right.strip()
 
 
-def _with_terms(
-    terms: list[tuple[str, str]], added: list[tuple[str, str]], text: str
-) -> list[tuple[str, str]]:
+def _meant(sign: str, term: str, before: list[Signed], so_far: list[Signed]) -> list[Signed]:
+    """What a term of the new formula asks for, its dot replaced by the terms there were before."""
+    if term == ".":
+        return before
+    if not _LONE_DOT.search(term):
+        return [(sign, term)]
+    beside = [each for each in before if _stays_beside(each[1])]
+    fixed = [each for each in before if each not in beside]
+    return [(sign, _with_dot(term, _join(fixed))), *(each for each in beside if each not in so_far)]
+
+
+def _stays_beside(term: str) -> bool:
+    """Whether a term is none that others can be multiplied by: a bar, an offset, an intercept."""
+    return "|" in term or term.startswith("offset(") or term in ("0", "1")
+
+
+def _with_dot(text: str, meaning: str) -> str:
+    """The text with its lone dots replaced, in parentheses where signs could bind otherwise."""
+    if text == ".":
+        return meaning
+    bare = _NAME_OR_CALL.fullmatch(meaning)
+    return _LONE_DOT.sub(lambda _: meaning if bare else f"({meaning})", text)
+
+
+def _with_terms(terms: list[Signed], added: list[Signed], text: str) -> list[Signed]:
     for sign, term in added:
         known = [_key(each) for _, each in terms]
         if sign == "-" and term == "1":  # the intercept is implied, so its removal must stay written
@@ -70,25 +98,28 @@ def _with_terms(
         elif sign == "-" and _key(term) in known:
             terms = [each for each in terms if _key(each[1]) != _key(term)]
         elif sign == "-" and "|" in term:
-            raise FormulaError(f"'{text}' takes away {term}, which the formula does not have.")
+            raise FormulaError(f"'{text}' takes away {term}, which the formula does not have{_has(terms)}.")
         else:
             terms = [*terms, (sign, term)]
     return terms
 
 
-def _refuse_buried_dot(term: str, text: str) -> None:
-    if term != "." and _LONE_DOT.search(term):
-        raise FormulaError(
-            f"in '{text}' a dot may only stand alone, as in '. + x'; write '{term}' out in full."
-        )
+def _has(terms: list[Signed]) -> str:
+    bars = [term for _, term in terms if "|" in term]
+    return f"; it has {', '.join(bars)}" if bars else ""
 
 
-def _key(term: str) -> str:
-    """A term without its blanks, to compare."""
-    return "".join(term.split())
+def _key(term: str) -> Hashable:
+    """What a term means, to compare: `a:b` is `b:a`, `(x | g)` is `(1 + x | g)`."""
+    if "|" not in term:
+        return frozenset("".join(term.split()).split(":"))
+    return frozenset(
+        (frozenset(signed_terms(bar.effects)), frozenset(bar.factor), bar.structure, bar.hom)
+        for bar in parse_formula(f"y ~ {term}").bars
+    )
 
 
-def _join(terms: list[tuple[str, str]]) -> str:
+def _join(terms: list[Signed]) -> str:
     if not terms:
         return "1"
     (sign, first), *rest = terms
