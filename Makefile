@@ -12,7 +12,7 @@ SOURCES := pyproject.toml CMakeLists.txt LICENSE $(shell find core src -type f !
 # One thread of BLAS in each of the test processes: more would only compete for the same cores.
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test study course lint types sanitize docs wheel clean
+.PHONY: demo test study course lint types sanitize docs wheel bench bench-compare clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/installed
@@ -40,6 +40,12 @@ docs: $(VENV)/installed  ## rewrite every example and output shown in the docume
 wheel: $(VENV)/tools  ## the wheel as a package index would get it, built in isolation
 	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir dist \
 	  --config-settings=build-dir=build/wheel .
+
+bench:  ## times beside other packages, each in its own environment; ARGS="--quick" for a first look
+	@$(PYTHON) -m benchmarks.run $(ARGS)
+
+bench-compare:  ## times of two commits: make bench-compare BASE=main~5
+	@$(PYTHON) -m benchmarks.compare $(BASE) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,0 +1,125 @@
+"""Which models are timed? One line of the table each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["fit", "refit", "refits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A model, the data it is fitted to, and what of it is timed."""
+
+    name: str
+    title: str  # what the table says
+    data: str  # a data set of `data.py`
+    formula: str  # in lme4's dialect
+    columns: int  # y, columns of the model matrix and of the left sides of the bars
+    factors: int  # grouping factors
+    reml: bool = True  # or maximum likelihood
+    task: Task = "fit"
+    responses: str | None = None  # data set of responses to refit, one a column
+
+    @property
+    def likelihood(self) -> str:
+        """The criterion that is minimised."""
+        return "REML" if self.reml else "ML"
+
+    def model_megabytes(self, rows: int) -> float:
+        """What the model itself takes: its columns as doubles, its group codes as 32-bit integers."""
+        return rows * (8 * self.columns + 4 * self.factors) / 1e6
+
+
+SLEEP = "Reaction ~ Days + (Days | Subject)"
+SLOPE = "y ~ x1 + x2 + (1 + x1 | g)"
+MAXIMAL = "y ~ a * b * c + (1 + a * b * c | subject) + (1 + a * b * c | item)"
+
+# Models of random intercepts alone are fitted by maximum likelihood, so that gpboost, which has no REML,
+# can take part; the others by REML.
+LINES = (
+    Line("sleepstudy", "sleepstudy, `(Days \\| Subject)`", "sleepstudy", SLEEP, 5, 1),
+    Line("refit", "its refit to another response", "sleepstudy", SLEEP, 5, 1, True, "refit", "responses"),
+    Line("refits", "its refit to 1,000 responses", "sleepstudy", SLEEP, 5, 1, True, "refits", "responses"),
+    Line(
+        "insteval",
+        "InstEval, `service + (1\\|s) + (1\\|d) + (1\\|dept:service)`",
+        "insteval",
+        "y ~ service + (1 | s) + (1 | d) + (1 | dept:service)",
+        6,
+        3,
+        reml=False,
+    ),
+    Line(
+        "insteval-fixed",
+        "InstEval, `service * dept + (1\\|s) + (1\\|d)`",
+        "insteval",
+        "y ~ service * dept + (1 | s) + (1 | d)",
+        31,
+        2,
+        reml=False,
+    ),
+    Line(
+        "insteval-slopes",
+        "InstEval, `service + (service\\|s) + (service\\|d)`",
+        "insteval",
+        "y ~ service + (1 + service | s) + (1 + service | d)",
+        7,
+        2,
+    ),
+    Line("slope-int", "1M rows, `(1 + x1 \\| g)`, 10,000 integer groups", "slope_int", SLOPE, 6, 1),
+    Line("slope-categorical", "the same, categorical groups", "slope_categorical", SLOPE, 6, 1),
+    Line("slope-string", "the same, string groups", "slope_string", SLOPE, 6, 1),
+    Line(
+        "nested-slopes",
+        "1M rows, `(x \\| a/b)`, 1,000 a of 10 b",
+        "nested_slopes",
+        "y ~ x + (x | a/b)",
+        7,
+        2,
+    ),
+    Line(
+        "three-level",
+        "1M rows, `(1 \\| a/b)`, 1,000 a, 50,000 b",
+        "three_level",
+        "y ~ x + (1 | a/b)",
+        5,
+        2,
+        reml=False,
+    ),
+    Line(
+        "chem97",
+        "Chem97, `gcsecnt + gender + (1 \\| lea/school)`",
+        "chem97",
+        "score ~ gcsecnt + gender + (1 | lea/school)",
+        6,
+        2,
+        reml=False,
+    ),
+    Line(
+        "chem97-slope",
+        "Chem97, `gcsecnt + gender + (gcsecnt \\| school)`",
+        "chem97",
+        "score ~ gcsecnt + gender + (1 + gcsecnt | school)",
+        6,
+        1,
+    ),
+    Line(
+        "maximal",
+        "maximal model, 1,792 rows, 8 x 8 for 56 subjects and 32 items",
+        "maximal",
+        MAXIMAL,
+        25,
+        2,
+    ),
+    Line(
+        "ratings",
+        "1M ratings, 6,040 users x 3,706 items",
+        "ratings",
+        "y ~ 1 + (1 | user) + (1 | item)",
+        4,
+        2,
+        reml=False,
+    ),
+)

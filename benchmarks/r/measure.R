@@ -1,0 +1,70 @@
+# Time one R package on one line, in a process of its own; the counterpart of workers/measure.py.
+
+options(warn = -1)
+arguments <- strsplit(commandArgs(trailingOnly = TRUE), "=")
+job <- setNames(lapply(arguments, function(a) paste(a[-1], collapse = "=")), vapply(arguments, `[`, "", 1))
+reml <- job$likelihood == "REML"
+budget <- as.numeric(job$budget)
+
+load_table <- function(path) {
+  read.csv(paste0(path, ".csv"), colClasses = readLines(paste0(path, ".classes")))
+}
+
+# A size from the process's own record (MB); NA outside Linux.
+status <- function(field) {
+  if (!file.exists("/proc/self/status")) return(NA)
+  lines <- readLines("/proc/self/status")
+  line <- grep(paste0("^", field), lines, value = TRUE)
+  as.numeric(gsub("[^0-9]", "", line)) / 1024
+}
+
+# Collect garbage, forget the peak so far, and return what the process holds now (MB).
+reset_peak <- function() {
+  invisible(gc(full = TRUE))
+  try(cat("5", file = "/proc/self/clear_refs"), silent = TRUE)
+  status("VmRSS")
+}
+
+timed <- function(call) {
+  before <- reset_peak()
+  start <- Sys.time()
+  value <- suppressMessages(call())
+  seconds <- as.numeric(difftime(Sys.time(), start, units = "secs"))
+  list(seconds = seconds, peak = status("VmHWM") - before, fits = value)
+}
+
+number <- function(x) if (is.finite(x)) sprintf("%.17g", x) else "null"
+numbers <- function(x) paste0("[", paste(vapply(x, number, ""), collapse = ", "), "]")
+
+write_measurement <- function(package, seconds, first, evaluations) {
+  part <- paste0(job$out, ".part")
+  criteria <- vapply(first$fits, function(fit) -2 * as.numeric(logLik(fit)), 0)
+  cat(sprintf('{"version": "%s", "seconds": %s, "peak": %s, "criteria": %s, "evaluations": %s}\n',
+              as.character(packageVersion(package)), numbers(seconds), number(first$peak), numbers(criteria),
+              number(sum(vapply(first$fits, evaluations, 0)))), file = part)
+  file.rename(part, job$out)
+}
+
+# fit(formula, data), refit(fit, y) and evaluations(fit) say how the package is used.
+measure <- function(package, fit, refit, evaluations) {
+  fit(y ~ x + (1 | g), load_table(job$warm_up))
+  data <- load_table(job$data)
+  formula <- as.formula(job$formula)
+  call <- if (job$task == "fit") {
+    function() list(fit(formula, data))
+  } else {
+    Y <- load_table(job$responses)
+    fitted <- fit(formula, data)
+    function() lapply(if (job$task == "refit") Y[1] else Y, function(y) refit(fitted, y))
+  }
+  start <- proc.time()[["elapsed"]]
+  first <- timed(call)
+  write_measurement(package, first$seconds, first, evaluations)
+  seconds <- c()
+  repeat {
+    elapsed <- proc.time()[["elapsed"]] - start
+    if (elapsed > budget || length(seconds) >= 101 || (length(seconds) >= 5 && sum(seconds) > 2)) break
+    seconds <- c(seconds, timed(call)$seconds)
+    write_measurement(package, seconds, first, evaluations)
+  }
+}

@@ -1,0 +1,32 @@
+"""multilevel, as a user calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from measure import Adapter, Job, Outcome, main
+
+import multilevel as ml
+
+
+def fit(frame: pd.DataFrame, job: Job) -> Any:
+    return ml.lmm(job.formula, frame, reml=job.reml)
+
+
+def many(frame: pd.DataFrame, job: Job) -> Any:
+    """Refits of many responses at once; what they took in evaluations is not kept."""
+    refit_many = fit(frame, job).refit_many
+    return lambda Y: [Outcome(criterion, None) for criterion in refit_many(Y).criterion.tolist()]
+
+
+main(
+    Adapter(
+        package="multilevel",
+        load=pd.read_parquet,
+        fit=fit,
+        outcome=lambda fit: Outcome(fit.criterion, fit.optimum.evaluations),
+        refitter=lambda frame, job: fit(frame, job).refit,
+        many=many,
+    )
+)

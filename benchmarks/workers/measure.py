@@ -1,0 +1,164 @@
+"""Time one engine on one line, in a process of its own; every worker beside this file calls `main`.
+
+A job comes as `key=value` arguments, the measurement goes as JSON to the file `out`, after every run, so
+that a process stopped at its deadline leaves what it had.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FEWEST, MOST, ENOUGH = 5, 101, 2.0  # repeats: at least 5, then until 2 seconds have passed, at most 101
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be timed."""
+
+    line: str
+    formula: str
+    reml: bool
+    task: str  # "fit", "refit" or "refits"
+    data: Path  # a Parquet file
+    responses: Path  # responses to refit, one a column
+    warm_up: Path  # a small table with columns y, x and g
+    budget: float  # seconds after which no further repeat begins
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a fit reached."""
+
+    criterion: float  # -2 log-likelihood, restricted under REML
+    evaluations: int | None  # of the criterion; None where the engine does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """How an engine is used. Whatever a user does once a fit is inside `fit`; loading is outside."""
+
+    package: str  # as the package index has it
+    load: Callable[[Path], Any]
+    fit: Callable[[Any, Job], Any]
+    outcome: Callable[[Any], Outcome]
+    refitter: Callable[[Any, Job], Callable[[Any], Any]] | None = None  # frame -> (response -> fit)
+    # frame -> (responses (n, B) -> their outcomes): only where the engine has something for many at once
+    many: Callable[[Any, Job], Callable[[Any], list[Outcome]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the timed call."""
+
+    seconds: float
+    peak: float | None  # MB above what the process held before; None where the system does not say
+    outcomes: list[Outcome]
+
+
+def status(field: str) -> float | None:
+    """A size from the process's own record (MB); None outside Linux."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(field)), None)
+
+
+def reset_peak() -> float | None:
+    """Give free memory back, forget the peak so far, and return what the process holds now (MB)."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError):
+        return None
+    return status("VmRSS")
+
+
+def timed(call: Callable[[], Any], outcomes: Callable[[Any], list[Outcome]]) -> Run:
+    """Run once."""
+    before = reset_peak()
+    start = time.perf_counter()
+    value = call()
+    seconds = time.perf_counter() - start
+    peak = status("VmHWM")
+    above = None if before is None or peak is None else peak - before
+    return Run(seconds, above, outcomes(value))
+
+
+def timed_call(adapter: Adapter, job: Job) -> tuple[Callable[[], Any], Callable[[Any], list[Outcome]]]:
+    """The call to time, and how to read what it returns."""
+    frame = adapter.load(job.data)
+    if job.task == "fit":
+        return lambda: adapter.fit(frame, job), lambda fit: [adapter.outcome(fit)]
+    table = adapter.load(job.responses)
+    columns = [table[name].to_numpy() for name in table.columns]
+    if job.task == "refits" and adapter.many is not None:
+        refit_many, Y = adapter.many(frame, job), table.to_numpy()
+        return lambda: refit_many(Y), list
+    if adapter.refitter is None:
+        raise TypeError(f"{adapter.package} fits from the beginning only")
+    refit = adapter.refitter(frame, job)
+    if job.task == "refit":
+        return lambda: refit(columns[0]), lambda fit: [adapter.outcome(fit)]
+    return lambda: [refit(y) for y in columns], lambda fits: [adapter.outcome(fit) for fit in fits]
+
+
+def enough(seconds: Sequence[float], elapsed: float, budget: float) -> bool:
+    """Whether to stop repeating."""
+    return elapsed > budget or len(seconds) >= MOST or (len(seconds) >= FEWEST and sum(seconds) > ENOUGH)
+
+
+def write(job: Job, adapter: Adapter, runs: Sequence[Run]) -> None:
+    """The measurement so far: times of the repeats, or of the first run where there are none."""
+    first = runs[0]
+    evaluations = [outcome.evaluations for outcome in first.outcomes]
+    measured = {
+        "version": version(adapter.package),
+        "seconds": [run.seconds for run in runs[1:] or runs],
+        "peak": first.peak,
+        "criteria": [outcome.criterion for outcome in first.outcomes],
+        "evaluations": None if None in evaluations else sum(evaluations),  # type: ignore[arg-type]
+    }
+    part = job.out.with_suffix(".part")
+    part.write_text(json.dumps(measured))
+    part.replace(job.out)
+
+
+def read_job(arguments: Sequence[str]) -> Job:
+    """The job that `key=value` arguments describe."""
+    given = dict(argument.split("=", 1) for argument in arguments)
+    return Job(
+        line=given["line"],
+        formula=given["formula"],
+        reml=given["likelihood"] == "REML",
+        task=given["task"],
+        data=Path(given["data"] + ".parquet"),
+        responses=Path(given["responses"] + ".parquet"),
+        warm_up=Path(given["warm_up"] + ".parquet"),
+        budget=float(given["budget"]),
+        out=Path(given["out"]),
+    )
+
+
+def main(adapter: Adapter) -> None:
+    """Measure the job on the command line."""
+    job = read_job(sys.argv[1:])
+    adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
+    call, outcomes = timed_call(adapter, job)
+    start = time.perf_counter()
+    runs = [timed(call, outcomes)]
+    write(job, adapter, runs)
+    while not enough([run.seconds for run in runs[1:]], time.perf_counter() - start, job.budget):
+        runs.append(timed(call, outcomes))
+        write(job, adapter, runs)
