@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
+import pandas as pd
 import pytest
 
 from design_data import design, mixed_data
 from multilevel.design.text_numbers import read_as_numbers
-from multilevel.errors import DataError
+from multilevel.errors import DataError, MultilevelWarning
 
 
 @pytest.mark.parametrize("formula", ["y ~ x", "y ~ z + x:z", "y ~ z + (x | g)"])
@@ -46,3 +49,22 @@ def test_what_reads_as_a_number() -> None:
     assert read_as_numbers(["1", " -2.5", ".5", "1e-3", "3,7"])
     assert not read_as_numbers(["1", "two"])
     assert not read_as_numbers([1.0, 2.0])
+
+
+def test_an_ordered_structure_over_numbers_in_the_order_of_text_is_pointed_out() -> None:
+    data = mixed_data().assign(week=[f"{8 + i % 4}" for i in range(48)])  # "10" sorts before "8"
+    with pytest.warns(MultilevelWarning, match=r"ar1\(0 \+ week \| g\) stand in .* \(10, 11, 8, 9\), not of"):
+        design("y ~ 1 + ar1(0 + week | g)", data)
+
+
+@pytest.mark.parametrize("order", ["8 9 10 11", "11 10 9 8"])
+def test_levels_in_order_need_no_warning(order: str) -> None:
+    weeks = [f"{8 + i % 4}" for i in range(48)]
+    data = mixed_data().assign(
+        week=pd.Categorical(weeks, order.split()), number=[float(week) for week in weeks]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        design("y ~ 1 + ar1(0 + week | g)", data)
+        design("y ~ 1 + ar1(0 + factor(number) | g)", data)
+        design("y ~ 1 + ar1(0 + text | g) + (0 + week | h)", data)

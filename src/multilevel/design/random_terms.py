@@ -11,6 +11,7 @@ from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.factor import as_factor
 from multilevel.design.grouping import GroupCoder, code_groups, refuse_single_level
 from multilevel.design.sides import Matrix
+from multilevel.design.text_numbers import warn_of_text_order
 from multilevel.formula.bars import HOMOGENEOUS_BY_DEFAULT
 from multilevel.formula.terms import Bar
 from multilevel.frames.labels import group_codes
@@ -60,8 +61,11 @@ def row_labels(
 
 
 def _term(bar: Bar, matrix: Matrix, grouping: int, groupings: Sequence[Grouping]) -> RandomTerm:
+    label = _label(bar, groupings[grouping].name)
+    if bar.structure == "ar1":
+        warn_of_text_order(label, matrix.names)
     return RandomTerm(
-        label=_label(bar, groupings[grouping].name),
+        label=label,
         grouping=grouping,
         names=matrix.names,
         Z=matrix.values,

@@ -1,15 +1,17 @@
-"""Are these labels numbers that came as text?"""
+"""Are these labels numbers that came as text, and does it matter?"""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 
 from multilevel.design.expressions import Value
 from multilevel.design.factor import Factor
-from multilevel.errors import DataError
+from multilevel.errors import DataError, MultilevelWarning
 
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
+_LABELLED = re.compile(r".*\[(?:T\.)?(?P<label>[^\[\]]*)\]")  # Days[T.10]
 _FEWEST = 10  # this many levels or fewer are taken for a factor
 _MANY = 1 / 4  # of the rows, for labels that read as numbers
 _NEARLY_ALL = 0.9
@@ -37,6 +39,22 @@ def refuse_text_of_numbers(name: str, value: Value) -> None:
         raise DataError(f"{counts}{_exceptions(value)}; convert it to numbers, or write factor({name}).")
     if n_levels > _NEARLY_ALL * n and isinstance(value.levels[0], str):
         raise DataError(f"{counts}, too many to estimate an effect of each; group by it or leave it out.")
+
+
+def warn_of_text_order(term: str, columns: Sequence[str]) -> None:
+    """A warning when neighbours in an ordered structure stand by text, "1", "10", "2", not by number."""
+    labels = [found["label"] for found in map(_LABELLED.fullmatch, columns) if found is not None]
+    if not labels or not all(map(_NUMBER.fullmatch, labels)):
+        return
+    numbers = [float(label.replace(",", ".")) for label in labels]
+    if numbers not in (sorted(numbers), sorted(numbers, reverse=True)):
+        warnings.warn(
+            f"the columns of {term} stand in the order of their text ({', '.join(labels[:5])}), not of their "
+            "numbers, and neighbours are taken to be closest; make the column numeric inside factor(...), or "
+            "a categorical with its levels in order.",
+            MultilevelWarning,
+            stacklevel=2,
+        )
 
 
 def _exceptions(value: Factor) -> str:
