@@ -1,8 +1,11 @@
-"""A matrix that would not fit is refused before it is built, with its size."""
+"""A matrix that would not fit is refused before it is built; a design takes little beside its arrays."""
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from design_data import design
@@ -32,3 +35,25 @@ def test_what_fits_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_system_says_how_much_there_is() -> None:
     available = memory.available_memory()
     assert available is None or available > 0
+
+
+@pytest.mark.parametrize("kind", ["integers", "whole floats", "categories"])
+def test_a_design_takes_little_more_than_its_arrays(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    n = 200_000
+    group = rng.integers(0, 2000, n)
+    labels = {
+        "integers": group,
+        "whole floats": group.astype(float),
+        "categories": pd.Categorical.from_codes(group, [f"group{i}" for i in range(2000)]),
+    }
+    data = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": labels[kind]})
+    made = design("y ~ x + (1 + x | g)", data)
+    assert np.shares_memory(made.terms[0].Z, made.X)
+    kept = made.y.nbytes + made.X.nbytes + made.groupings[0].codes.nbytes
+    del made
+    tracemalloc.start()
+    made = design("y ~ x + (1 + x | g)", data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < kept + 2 * made.y.nbytes  # room for one working copy of the groups, and a mask

@@ -392,3 +392,29 @@ def test_polars_categoricals_are_sorted_whatever_polars_met_before() -> None:
     nothing = categorical(pl.DataFrame({"a": pl.Series([None, None], dtype=pl.Categorical)}))
     assert nothing.levels == ()
     np.testing.assert_array_equal(nothing.codes, [-1, -1])
+
+
+@every_frame
+def test_labels_of_integers_need_no_real_numbers(make: Callable[[list[Any]], Any]) -> None:
+    table = read_table(make([7, 5, 2**60, 5]))
+    found = table.labels("a")
+    assert found.levels == ("5", "7", str(2**60))
+    np.testing.assert_array_equal(found.codes, [1, 0, 2, 0])
+    assert table.labels("a") is found
+    assert isinstance(table.column("a"), Numeric)
+
+
+@every_frame
+def test_labels_are_missing_where_the_column_is(make: Callable[[list[Any]], Any]) -> None:
+    for values, levels in (([7, None, 5], ("5", "7")), (["b", None, "a"], ("a", "b"))):
+        found = read_table(make(values)).labels("a")
+        assert found.levels == levels
+        np.testing.assert_array_equal(found.codes, [1, -1, 0])
+
+
+def test_a_column_that_is_only_in_the_index() -> None:
+    data = pd.DataFrame({"y": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="school"))
+    with pytest.raises(
+        ColumnNotFoundError, match=r"'school' in the data\. It is in the index.*reset_index\(\)"
+    ):
+        read_table(data).column("school")

@@ -34,6 +34,7 @@ class Table:
     n_rows: int
     kind: FrameKind
     _read: Callable[[str], RawColumn] = field(repr=False)
+    index: tuple[Any, ...] = ()  # names in a pandas index, where no column is looked for
     _seen: dict[str, RawColumn] = field(default_factory=dict, repr=False, compare=False)
     _labels: dict[str, Categorical] = field(default_factory=dict, repr=False, compare=False)
 
@@ -53,7 +54,7 @@ class Table:
     def _raw(self, name: str) -> RawColumn:
         if name not in self._seen:
             if name not in self.names:
-                raise ColumnNotFoundError(_not_found(name, self.names))
+                raise ColumnNotFoundError(_not_found(name, self))
             self._seen[name] = self._read(name)
         return self._seen[name]
 
@@ -90,7 +91,7 @@ def eager_frame(data: Frame) -> nw.DataFrame[Any]:
 def _from_native(data: Any) -> Table | None:
     """A frame of the libraries that are read without narwhals."""
     if nw.dependencies.is_pandas_dataframe(data):
-        return _by_name("pandas", data.columns.tolist(), len(data), data.__getitem__)
+        return _by_name("pandas", data.columns.tolist(), len(data), data.__getitem__, tuple(data.index.names))
     if nw.dependencies.is_polars_dataframe(data):
         return _by_name("polars", data.columns, data.height, data.get_column)
     if nw.dependencies.is_pyarrow_table(data):
@@ -109,12 +110,18 @@ def _from_narwhals(frame: nw.DataFrame[Any]) -> Table:
     return _by_name(frame.implementation.value, frame.columns, len(frame), native_column)
 
 
-def _by_name(kind: FrameKind, names: Sequence[Any], n_rows: int, column: Callable[[Any], Any]) -> Table:
+def _by_name(
+    kind: FrameKind,
+    names: Sequence[Any],
+    n_rows: int,
+    column: Callable[[Any], Any],
+    index: tuple[Any, ...] = (),
+) -> Table:
     """Table of columns that are fetched by the frame's own names: pandas allows names that are not text."""
     named = {str(name): name for name in names}
     if len(named) < len(names):
         raise DataError(_repeated(map(str, names)))
-    return Table(tuple(named), n_rows, kind, lambda name: read_native(name, column(named[name])))
+    return Table(tuple(named), n_rows, kind, lambda name: read_native(name, column(named[name])), index)
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Table:
@@ -157,11 +164,13 @@ def _length(name: str, values: Any) -> int:
     return len(values)
 
 
-def _not_found(name: str, names: tuple[str, ...]) -> str:
-    message = f"There is no column {name!r} in the data."
+def _not_found(name: str, table: Table) -> str:
+    message, names = f"There is no column {name!r} in the data.", table.names
     folded = {known.casefold(): known for known in names}
     close = get_close_matches(name.casefold(), folded, n=1)
-    if close:
+    if name in table.index:
+        message += " It is in the index, which is not read: use data.reset_index()."
+    elif close:
         message += f" Did you mean {folded[close[0]]!r}?"
     if 0 < len(names) <= 20:
         message += f" The columns are: {', '.join(names)}."
