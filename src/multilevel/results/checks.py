@@ -7,12 +7,13 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._typing import Array, Frame
+from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, ModelError
 from multilevel.frames.table import read_table
 
 Indices = npt.NDArray[np.intp]  # row numbers
+SAME_NUMBER = 1e-9  # of the largest in a column: what coding the same data again may differ by
 
 
 def checked_response(y: npt.ArrayLike, design: Design) -> Array:
@@ -52,14 +53,51 @@ def checked_responses(Y: npt.ArrayLike, design: Design) -> Array:
 
 
 def checked_rows(data: Frame, design: Design) -> Frame:
-    """Data with as many rows as those that were fitted, or an error that points to `predict`."""
+    """The data of the fit, row by row, or an error that says what differs and points to `predict`."""
     n_rows = read_table(data).n_rows
     if n_rows != design.dropped.n_total:
         raise DataError(
             f"the fit was made from {design.dropped.n_total} rows and these data have {n_rows}; "
             "augment() adds columns to the data of the fit, predict(new) serves other rows."
         )
+    refuse_other_response(data, design)
+    refuse_other_predictors(data, design)
     return data
+
+
+def refuse_other_response(data: Frame, design: Design) -> None:
+    """The response must be that of the fit, in the same order."""
+    y = design.encoder.encode_response(data)[design.rows]
+    refuse_difference(f"the response '{design.response_name}'", differs(y, design.y))
+
+
+def refuse_other_predictors(data: Frame, design: Design) -> None:
+    """So must all that the model matrices and group codes are made from."""
+    new = design.encoder.encode(data)
+    refuse_difference("what the model needs, which is missing,", ~new.rows[design.rows])
+    here = design.rows[new.rows]
+    for name, found, column in zip(design.coef_names, new.X[here].T, design.X.T, strict=True):
+        refuse_difference(f"the column '{name}'", differs(found, column))
+    for grouping, codes in zip(design.groupings, new.codes, strict=True):
+        refuse_difference(f"the grouping factor '{grouping.name}'", codes[here] != grouping.codes)
+    for term, Z in zip(design.terms, new.Z, strict=True):
+        refuse_difference(f"the columns of ({term.label})", differs(Z[here], term.Z).any(axis=1))
+
+
+def differs(found: Array, fitted: Array) -> Mask:
+    """Where numbers coded again are not those of the fit, rounding aside."""
+    close = np.abs(found - fitted) <= SAME_NUMBER * np.abs(fitted).max(axis=0)
+    return np.asarray(~close)
+
+
+def refuse_difference(what: str, different: Mask) -> None:
+    """Rows that are not those of the fit would be given values that belong to others."""
+    if different.any():
+        raise DataError(
+            f"these are not the data of the fit: {what} differs in {int(different.sum())} of the rows used. "
+            "augment() needs the rows of the fit in their order, with the values they had; sort them back, "
+            "leave data out, or use predict(new) for other rows."
+        )
 
 
 def checked_columns(columns: dict[str, Array], data: Frame) -> dict[str, Array]:
