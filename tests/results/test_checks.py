@@ -1,12 +1,11 @@
 """Data, responses and options that do not belong to a fit are refused, and the message says why."""
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 
 import multilevel as ml
-from multilevel.errors import DataError, DataTypeError, ModelError
+from multilevel.errors import DataError
 
 FORMULA = "Reaction ~ Days + (1 + Days | Subject)"
 

@@ -81,7 +81,8 @@ def refuse_other_predictors(data: Frame, design: Design) -> None:
     for grouping, codes in zip(design.groupings, new.codes, strict=True):
         refuse_difference(f"the grouping factor '{grouping.name}'", codes[here] != grouping.codes)
     for term, Z in zip(design.terms, new.Z, strict=True):
-        refuse_difference(f"the columns of ({term.label})", differs(Z[here], term.Z).any(axis=1))
+        different = np.asarray(differs(Z[here], term.Z).any(axis=1))
+        refuse_difference(f"the columns of ({term.label})", different)
 
 
 def differs(found: Array, fitted: Array) -> Mask:
