@@ -69,6 +69,13 @@ def test_no_gain_in_a_variance_has_p_one():
 
 
 def test_the_first_model_has_no_test():
-    tests = likelihood_ratios([NO_EFFECT, INTERCEPT, SLOPE])
+    tests = likelihood_ratios([NO_EFFECT, INTERCEPT, SLOPE], [True, True])
     assert np.isnan(tests.chisq[0])
     np.testing.assert_allclose(tests.chisq[1:], [12.0, 8.0])
+
+
+def test_models_that_are_not_nested_are_not_tested():
+    tests = likelihood_ratios([NO_EFFECT, INTERCEPT, SLOPE], [True, False])
+    np.testing.assert_array_equal(np.isnan(tests.chisq), [True, False, True])
+    assert np.isnan(tests.p_value[2])
+    assert np.isnan(tests.p_boundary[2])

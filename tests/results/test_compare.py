@@ -94,3 +94,50 @@ def test_what_is_no_fit_is_refused(slopes):
         ml.compare(slopes)
     with pytest.raises(DataError, match="names"):
         ml.compare(slopes, slopes, names=["one"])
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "nested"),
+    [
+        ("Days", "Days + I(Days**2)", True),
+        ("Days", "I(Days**2) + I(Days**3)", False),
+        ("I(2 * Days + 1)", "Days + I(Days**2)", True),
+        ("1 + (1 | Subject)", "Days + (Days | Subject)", True),
+        ("Days + (1 | Subject)", "1 + (Days | Subject)", False),
+        ("Days + (Days || Subject)", "Days + (Days | Subject)", True),
+        ("Days + (1 | Subject)", "Days + (0 + Days | Subject) + (1 | Block)", False),
+        ("1 + (1 | Subject)", "1 + cs(1 + Days | Subject)", True),
+        ("1 + cs(1 + Days | Subject, hom=True)", "1 + (1 + Days | Subject)", True),
+        ("1 + diag(1 + Days | Subject)", "Days + cs(1 + Days | Subject, hom=True)", False),
+        ("1 + (I(Days - 3) | Subject)", "Days + (Days | Subject)", True),
+        ("1 + offset(Days) + (1 | Subject)", "Days + (1 | Subject)", True),
+        ("1 + offset(Days**2) + (1 | Subject)", "Days + (1 | Subject)", False),
+    ],
+)
+def test_only_nested_models_are_tested(sleepstudy, small, large, nested):
+    data = sleepstudy.assign(Block=np.arange(len(sleepstudy)) % 6)
+    fits = [(ml.lmm if "|" in right else ml.ols)(f"Reaction ~ {right}", data) for right in (small, large)]
+    comparison = ml.compare(fits)
+    assert comparison.formulas == tuple(f"Reaction ~ {right}" for right in (small, large))
+    assert np.isfinite(comparison["p_value"][1]) == nested
+    assert any("not nested; compare AIC or BIC" in note for note in comparison.notes) != nested
+
+
+def test_a_model_that_must_have_residuals_is_not_nested_in_one_without(sleepstudy):
+    data = sleepstudy.assign(visit=sleepstudy["Days"].astype(int).astype(str))
+    with_residual = ml.lmm("Reaction ~ Days + (1 | Subject)", data, reml=False)
+    without = ml.lmm("Reaction ~ Days + ar1(0 + visit | Subject)", data, reml=False, residual="none")
+    assert np.isnan(ml.compare(with_residual, without)["p_value"][1])
+
+
+def test_fits_with_other_precision_weights_are_not_nested(sleepstudy, slopes):
+    weighted = ml.lmm(INTERCEPTS, sleepstudy, weights=np.linspace(1, 2, 180))
+    comparison = ml.compare(weighted, slopes)
+    assert np.isnan(comparison["p_value"][1])
+    assert "not nested (their weights differ)" in comparison.notes[-1]
+
+
+def test_the_note_on_refits_knows_whether_the_fixed_parts_agree(sleepstudy, intercepts, slopes):
+    assert "the fixed parts agree" in ml.compare(intercepts, slopes).notes[0]
+    empty = ml.lmm("Reaction ~ 1 + (1 | Subject)", sleepstudy)
+    assert "only between models with the same fixed part" in ml.compare(empty, slopes).notes[0]

@@ -20,6 +20,8 @@ from scipy.special import chdtrc
 from multilevel._typing import Array
 from multilevel.fitted.lmm import TermCovariance
 
+NO_TEST = (np.nan, np.nan, np.nan, np.nan)  # chi-square, df and both p-values where nothing is tested
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -41,10 +43,16 @@ class LikelihoodRatios:
     p_boundary: Array  # (K,) by the mixture, where one variance is tested
 
 
-def likelihood_ratios(models: Sequence[Candidate]) -> LikelihoodRatios:
-    """Test each of the models, sorted by their number of parameters, against the one before it."""
-    rows = [likelihood_ratio(small, large) for small, large in pairwise(models)]
-    columns = np.array([(np.nan,) * 4, *rows]).T
+def likelihood_ratios(models: Sequence[Candidate], nested: Sequence[bool]) -> LikelihoodRatios:
+    """Test each of K models, sorted by their number of parameters, against the one before it.
+
+    `nested` (K - 1) says which of these pairs are nested: a likelihood ratio tests no others.
+    """
+    rows = [
+        likelihood_ratio(small, large) if is_nested else NO_TEST
+        for (small, large), is_nested in zip(pairwise(models), nested, strict=True)
+    ]
+    columns = np.array([NO_TEST, *rows]).T
     return LikelihoodRatios(*columns)
 
 
@@ -52,7 +60,7 @@ def likelihood_ratio(small: Candidate, large: Candidate) -> tuple[float, float, 
     """Chi-square, df, its p-value and the boundary p-value; all NaN for models of one size."""
     df = large.n_parameters - small.n_parameters
     if df == 0:
-        return (np.nan,) * 4
+        return NO_TEST
     chisq = max(2.0 * (large.loglik - small.loglik), 0.0)
     covariances = added_covariances(small, large)
     p_boundary = np.nan if covariances is None else mixture_p(chisq, df - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.compare import Candidate, LikelihoodRatios, likelihood_ratios
+from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.report.compare import comparison_page
 from multilevel.results.base import Fit
 
@@ -73,8 +75,8 @@ class Comparison:
 def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None) -> Comparison:
     """Compare fits to the same data: AIC, BIC, log-likelihood and likelihood-ratio tests.
 
-    Models are sorted by their number of parameters, and each is tested against the one before it; the test
-    means something only if that one is nested in it. Fits by REML are refitted by maximum likelihood.
+    Models are sorted by their number of parameters, and each is tested against the one before it if that one
+    is nested in it (otherwise compare AIC or BIC). Fits by REML are refitted by maximum likelihood.
     `p_value` takes the chi-square as it is; where one variance is tested, `p_boundary` uses the mixture of
     chi-squares that holds on the boundary (the naive p-value is then too large).
 
@@ -94,6 +96,7 @@ def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None
     refitted = [fit._by_ml() for fit in given]
     order = sorted(range(len(given)), key=lambda k: refitted[k].df_model)
     ordered = [refitted[k] for k in order]
+    nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     return Comparison(
         models=tuple(labels[k] for k in order),
         formulas=tuple(fit.formula for fit in ordered),
@@ -101,8 +104,11 @@ def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
         loglik=np.array([fit.loglik for fit in ordered]),
-        tests=likelihood_ratios([candidate(fit) for fit in ordered]),
-        notes=refit_notes(given, refitted, labels),
+        tests=likelihood_ratios([candidate(fit) for fit in ordered], nested),
+        notes=(
+            *refit_notes(given, refitted, labels),
+            *nesting_notes(ordered, nested, [labels[k] for k in order]),
+        ),
         kind=given[0].design.frame_kind,
     )
 
@@ -158,14 +164,43 @@ def candidate(fit: AnyFit) -> Candidate:
     return Candidate(fit.loglik, fit.df_model, len(fit.fixef), getattr(fit.record, "terms", ()))
 
 
+def is_nested(small: AnyFit, large: AnyFit) -> bool:
+    """Whether the larger model holds the smaller one as a special case."""
+    without_residual = large.sigma == 0.0 < small.sigma
+    return not without_residual and lies_within(small.design, large.design)
+
+
 def refit_notes(
     given: Sequence[AnyFit], refitted: Sequence[AnyFit], labels: Sequence[str]
 ) -> tuple[str, ...]:
-    """Say which fits were refitted by maximum likelihood."""
+    """Say which fits were refitted by maximum likelihood, and why."""
     names = [label for label, old, new in zip(labels, given, refitted, strict=True) if old is not new]
     if not names:
         return ()
-    return (
-        f"Refitted by maximum likelihood: {', '.join(names)} (REML likelihoods compare only between models"
-        " with the same fixed part).",
+    first, *others = (fit.design for fit in given)
+    why = (
+        "likelihood-ratio tests here are those of maximum likelihood; the fixed parts agree, so the REML"
+        " criteria of these fits would compare, too"
+        if all(same_fixed_part(first, other) for other in others)
+        else "REML likelihoods compare only between models with the same fixed part"
     )
+    return (f"Refitted by maximum likelihood: {', '.join(names)} ({why}).",)
+
+
+def nesting_notes(
+    ordered: Sequence[AnyFit], nested: Sequence[bool], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """Say which neighbours a likelihood ratio cannot test."""
+    return tuple(
+        f"No test of {second} against {first}: they are not nested"
+        f"{'' if same_weights(small, large) else ' (their weights differ)'}; compare AIC or BIC."
+        for (small, large), (first, second), is_one in zip(
+            pairwise(ordered), pairwise(labels), nested, strict=True
+        )
+        if not is_one
+    )
+
+
+def same_weights(one: AnyFit, other: AnyFit) -> bool:
+    """Whether two fits trust the rows alike."""
+    return np.array_equal(precision(one.design), precision(other.design))
