@@ -72,12 +72,13 @@ class GaussianModel {
         : X_(X), y_(y), codes_(codes), Z_(Z) {
         require(y.shape(0) == X.shape(0), "y and X have the same rows");
         require(codes.size() == levels.size() && codes.size() == Z.size() && !codes.empty(), "one Z a factor");
+        require(codes.size() == z_shift.size() && codes.size() == z_scale.size(), "one shift and scale a factor");
         rows_.n = static_cast<std::int64_t>(y.shape(0));
         rows_.fixed = columns_of(X, x_shift, x_scale);
         rows_.response = {y.data(), y_shift, y_scale};
         rows_.weights = nullptr;
         if (!weights.is_none()) {
-            weights_ = nb::cast<Vector>(weights);
+            require(nb::try_cast<Vector>(weights, weights_, false), "weights are an array of doubles");
             require(weights_.shape(0) == y.shape(0), "one weight a row");
             rows_.weights = weights_.data();
         }
@@ -90,7 +91,10 @@ class GaussianModel {
         std::vector<Term> parsed;
         for (const auto& [factor, first, width, kind, homogeneous] : terms) {
             require(factor >= 0 && factor < static_cast<int>(codes.size()), "a term's factor is out of range");
-            require(first >= 0 && first + width <= static_cast<int>(Z[factor].shape(1)), "a term's columns are out of range");
+            require(width > 0 && first >= 0 && first + width <= static_cast<int>(Z[factor].shape(1)),
+                    "a term's columns are out of range");
+            require(kind >= 0 && kind <= 3, "a term's structure does not exist");
+            require(kind < 2 || width > 1, "one column has no correlation");
             parsed.push_back({factor, first, width, static_cast<StructureKind>(kind), homogeneous});
         }
         nb::gil_scoped_release release;
@@ -265,8 +269,8 @@ NB_MODULE(_core, m) {
                       nb::object, double, std::vector<multilevel::Codes>, std::vector<int>,
                       std::vector<multilevel::Columns>, std::vector<multilevel::Vector>,
                       std::vector<multilevel::Vector>, std::vector<std::tuple<int, int, int, int, bool>>, double>(),
-             "X"_a, "x_shift"_a, "x_scale"_a, "y"_a, "y_shift"_a, "y_scale"_a, "weights"_a.none(), "n_obs"_a,
-             "codes"_a, "levels"_a, "Z"_a, "z_shift"_a, "z_scale"_a, "terms"_a, "memory_limit"_a)
+             "X"_a.noconvert(), "x_shift"_a, "x_scale"_a, "y"_a.noconvert(), "y_shift"_a, "y_scale"_a,
+             "weights"_a.none(), "n_obs"_a, "codes"_a.noconvert(), "levels"_a, "Z"_a.noconvert(), "z_shift"_a, "z_scale"_a, "terms"_a, "memory_limit"_a)
         .def("set_response", &GaussianModel::set_response, "y"_a, "shift"_a, "scale"_a)
         .def_prop_ro("n_parameters", &GaussianModel::n_parameters)
         .def("start", &GaussianModel::start)
