@@ -34,6 +34,10 @@ void write_lower(const MatrixXd& lower, double* theta) {
         for (int r = c; r < lower.rows(); ++r) *theta++ = lower(r, c);
 }
 
+bool has_correlation(const Term& term) {
+    return term.kind == StructureKind::autoregressive || term.kind == StructureKind::compound_symmetry;
+}
+
 // ---- one Newton step ----
 
 struct Step {
@@ -82,19 +86,34 @@ VectorXd newton_direction(const MatrixXd& hessian, const VectorXd& gradient) {
     return -(eigen.eigenvectors() * (eigen.eigenvectors().transpose() * gradient).cwiseQuotient(values));
 }
 
-Step newton_step(const Model& model, const Derivatives& d, const VectorXd& theta) {
-    MatrixXd hessian = d.average_information;
-    add_sigma_curvature(hessian, model, d, theta);
-    hessian = 0.5 * (hessian + hessian.transpose()).eval();
-    VectorXd direction = newton_direction(hessian, d.gradient);
-    const double promise = -0.5 * direction.dot(d.gradient);
-    const double longest = 2.0 * std::max(1.0, theta.cwiseAbs().maxCoeff()) / direction.cwiseAbs().maxCoeff();
-    direction *= std::min(1.0, longest);
-    return {direction, promise};
+// Deviations beside a correlation that stand at zero and are pressed down stay where they are.
+void hold_pressed_deviations(const Model& model, const VectorXd& theta, VectorXd& gradient, MatrixXd& hessian) {
+    for (std::size_t i = 0; i < model.terms().size(); ++i) {
+        const Term& term = model.terms()[i];
+        if (!has_correlation(term)) continue;
+        const int first = model.first_parameter(i), n_sd = term.homogeneous ? 1 : term.width;
+        for (int at = first; at < first + n_sd; ++at) {
+            if (theta(at) > least_diagonal || gradient(at) <= 0.0) continue;
+            hessian.row(at).setZero();
+            hessian.col(at).setZero();
+            hessian(at, at) = 1.0;
+            gradient(at) = 0.0;
+        }
+    }
 }
 
-bool has_correlation(const Term& term) {
-    return term.kind == StructureKind::autoregressive || term.kind == StructureKind::compound_symmetry;
+Step newton_step(const Model& model, const Derivatives& d, const VectorXd& theta) {
+    MatrixXd hessian = d.average_information;
+    VectorXd gradient = d.gradient;
+    add_sigma_curvature(hessian, model, d, theta);
+    hessian = 0.5 * (hessian + hessian.transpose()).eval();
+    hold_pressed_deviations(model, theta, gradient, hessian);
+    VectorXd direction = newton_direction(hessian, gradient);
+    const double promise = -0.5 * direction.dot(gradient);
+    const double longest =
+        2.0 * std::max(1.0, theta.cwiseAbs().maxCoeff()) / std::max(direction.cwiseAbs().maxCoeff(), 1e-300);
+    direction *= std::min(1.0, longest);
+    return {direction, promise};
 }
 
 // The angle of a correlation, moved a little if the correlation matrix is singular there.
@@ -104,7 +123,8 @@ double off_its_ends(double eta) {
     return std::abs(distance) < least ? turns * quarter_turn + std::copysign(least, distance) : eta;
 }
 
-// The diagonal of T is kept from zero, where Gamma could not be read from the gradient.
+// The diagonal of T is kept from zero, where Gamma could not be read from the gradient. Deviations beside a
+// correlation do not change sign: there a sign would turn the correlation round.
 VectorXd away_from_zero(const Model& model, VectorXd theta) {
     auto keep = [](double& x) {
         if (std::abs(x) < least_diagonal) x = std::copysign(least_diagonal, x);
@@ -117,7 +137,9 @@ VectorXd away_from_zero(const Model& model, VectorXd theta) {
         } else {
             const int n_sd = term.homogeneous ? 1 : term.width;
             for (int c = 0; c < n_sd; ++c) keep(theta(at + c));
-            if (has_correlation(term)) theta(at + n_sd) = off_its_ends(theta(at + n_sd));
+            if (!has_correlation(term)) continue;
+            for (int c = 0; c < n_sd; ++c) theta(at + c) = std::max(theta(at + c), least_diagonal);
+            theta(at + n_sd) = off_its_ends(theta(at + n_sd));
         }
     }
     return theta;
