@@ -20,6 +20,7 @@ from scipy.special import chdtrc
 from multilevel._typing import Array
 from multilevel.fitted.lmm import TermCovariance
 
+ROUNDING = 1e-8  # of a log-likelihood, relative: a gain below it is none, and its boundary p is one
 NO_TEST = (np.nan, np.nan, np.nan, np.nan)  # chi-square, df and both p-values where nothing is tested
 
 
@@ -61,7 +62,8 @@ def likelihood_ratio(small: Candidate, large: Candidate) -> tuple[float, float, 
     df = large.n_parameters - small.n_parameters
     if df == 0:
         return NO_TEST
-    chisq = max(2.0 * (large.loglik - small.loglik), 0.0)
+    gain = 2.0 * (large.loglik - small.loglik)
+    chisq = gain if gain > ROUNDING * (1.0 + abs(large.loglik)) else 0.0
     covariances = added_covariances(small, large)
     p_boundary = np.nan if covariances is None else mixture_p(chisq, df - 1)
     return chisq, float(df), float(chdtrc(df, chisq)), p_boundary
