@@ -41,3 +41,7 @@ def test_p_values():
 def test_decimal_points_align():
     texts = format_column([1234.5, 0.5, 33.25])
     assert len({len(text.partition(".")[2]) for text in texts}) == 1
+
+
+def test_a_fraction_beside_millions_is_not_written_as_zero():
+    assert format_column([4855299.0, 0.04855]) == ["4855299", "4.9e-02"]

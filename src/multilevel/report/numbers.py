@@ -35,8 +35,8 @@ def decimals(sizes: Sequence[float], significant: int) -> int:
 
 
 def spec_of(value: float, places: int) -> str:
-    """Fixed notation, unless it would leave fewer than two digits of a number that is not zero."""
-    tiny = value != 0.0 and abs(value) < 10.0 ** (1 - places) and places > 0
+    """Fixed notation, unless it would leave fewer than two digits of a fraction that is not zero."""
+    tiny = value != 0.0 and abs(value) < min(10.0 ** (1 - places), 1.0)
     return ".1e" if tiny else f".{places}f"
 
 
