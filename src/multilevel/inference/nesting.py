@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Codes
 from multilevel.design.design import Design, RandomTerm
+from multilevel.design.pairs import distinct_pairs
 
 IN_SPAN = 1e-10  # length, relative to the whole, of what rounding leaves outside a column space
 
@@ -48,14 +49,45 @@ def lengths(columns: Array) -> Array:
 
 def covers(large: Design, big: RandomTerm, small: Design, term: RandomTerm) -> bool:
     """Whether the covariance of `big` can be made to equal any that `term` has, or its part of it."""
-    if not np.array_equal(large.groupings[big.grouping].codes, small.groupings[term.grouping].codes):
-        return False
+    if not same_groups(large.groupings[big.grouping].codes, small.groupings[term.grouping].codes):
+        return covers_cells(large, big, small, term)
     if big.structure == "us" or big.n_columns == 1:
         return spans(big.Z, term.Z)
     same_columns = big.names == term.names and np.array_equal(big.Z, term.Z)
     some_columns = set(term.names) <= set(big.names) and spans(big.Z, term.Z)
     columns_fit = some_columns if is_diagonal(term) and not big.hom else same_columns
     return columns_fit and structure_lies_within(term, big)
+
+
+def covers_cells(large: Design, big: RandomTerm, small: Design, term: RandomTerm) -> bool:
+    """Whether effects of cells `g:f` are special effects of `f` that vary over `g`, as in `(0 + f | g)`."""
+    groups = large.groupings[big.grouping].codes
+    return big.structure == "us" and any(
+        same_groups(groups, outer)
+        and (inner.max() + 1) * term.n_columns <= big.n_columns
+        and spans(big.Z, within_levels(term.Z, inner))
+        for outer, inner in cell_factors(small, term.grouping)
+    )
+
+
+def cell_factors(design: Design, grouping: int) -> list[tuple[Codes, Codes]]:
+    """The factors (n,), (n,) whose cells are the levels of an interaction, either way round; else none."""
+    coder, codes = design.encoder.groups[grouping], design.groupings[grouping].codes
+    if not coder.keys:
+        return []
+    first, last = (part.astype(np.int32)[codes] for part in np.divmod(coder.keys[-1], len(coder.labels[-1])))
+    return [(first, last), (last, first)]
+
+
+def within_levels(Z: Array, codes: Codes) -> Array:
+    """The columns of Z (n, q) in each level of a factor, zero in the others: (n, J q)."""
+    return np.hstack([Z * (codes == level)[:, None] for level in np.unique(codes)])
+
+
+def same_groups(one: Codes, other: Codes) -> bool:
+    """Whether two factors put the same rows together, whatever the numbers of their levels."""
+    n_pairs = len(distinct_pairs(one, other, int(one.max()) + 1, int(other.max()) + 1)[0])
+    return n_pairs == len(np.unique(one)) == len(np.unique(other))
 
 
 def structure_lies_within(term: RandomTerm, big: RandomTerm) -> bool:
