@@ -179,7 +179,7 @@ def teach_model(fit: LMMFit) -> None:
 def teach_shrinkage(fit: LMMFit) -> None:
     section("2.3  What the model believes of each community")
     say("A raw deviation is part truth, part luck. The model keeps the part that is reliable:")
-    show(fit.ranef()[["level", "raw_deviation", "reliability", "value"]], 2)
+    show(fit.ranef()[["level", "raw_deviation", "reliability", "estimate"]], 2)
 
 
 def chapter_two() -> None:

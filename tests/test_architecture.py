@@ -28,7 +28,7 @@ FLOW = (
     "datasets",
     "__init__",  # the public names
 )
-FOR_ALL = {"_typing", "errors"}  # type names and exceptions: outside the flow
+FOR_ALL = {"_typing", "_options", "errors"}  # type names, checks of options, exceptions: outside the flow
 PUBLIC_NAMESPACES = {
     "datasets"
 }  # subpackages whose functions users call as multilevel.<subpackage>.<function>

@@ -43,7 +43,7 @@ def test_reliability_lies_between_nothing_and_certainty():
 
 def test_a_balanced_intercept_shrinks_by_its_reliability(dyestuff):
     table = ml.lmm("Yield ~ 1 + (1 | Batch)", dyestuff).ranef()
-    np.testing.assert_allclose(table["value"], table["reliability"] * table["raw_deviation"], rtol=1e-8)
+    np.testing.assert_allclose(table["estimate"], table["reliability"] * table["raw_deviation"], rtol=1e-8)
 
 
 def test_reliability_grows_with_the_size_of_the_level(sleepstudy):

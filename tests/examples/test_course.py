@@ -95,9 +95,9 @@ def test_communities_by_reml(course: Course, communities: Any) -> None:
 
 def test_communities_are_shrunk(communities: Any) -> None:
     effects = communities.ranef()
-    assert list(effects["value"]) == pytest.approx([-0.19, -11.84, 12.42, -6.02, 5.63], abs=printed(2))
+    assert list(effects["estimate"]) == pytest.approx([-0.19, -11.84, 12.42, -6.02, 5.63], abs=printed(2))
     assert list(effects["raw_deviation"]) == pytest.approx([-0.2, -12.2, 12.8, -6.2, 5.8])
-    assert np.allclose(effects["raw_deviation"] * effects["reliability"], effects["value"])
+    assert np.allclose(effects["raw_deviation"] * effects["reliability"], effects["estimate"])
 
 
 def test_the_lesson_is_printed(course: Course, capsys: pytest.CaptureFixture[str]) -> None:

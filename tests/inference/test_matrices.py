@@ -11,7 +11,7 @@ def two_factors(pastes):
 
 def test_the_matrices_reproduce_the_fitted_values(two_factors):
     M = two_factors.matrices()
-    modes = two_factors.ranef().set_index(["group", "level", "term"])["value"]
+    modes = two_factors.ranef().set_index(["group", "level", "term"])["estimate"]
     b = np.array([modes[name] for name in M.z_names])
     np.testing.assert_allclose(M.X @ two_factors.fixef + M.Z @ b, two_factors.fitted, rtol=1e-10)
 

@@ -40,7 +40,7 @@ def joint_error(fit):
 
 
 def half_widths(table, level=0.95):
-    return (table["upper"] - table["lower"]).to_numpy() / 2 / stats.norm.ppf(0.5 + level / 2)
+    return (table["conf_high"] - table["conf_low"]).to_numpy() / 2 / stats.norm.ppf(0.5 + level / 2)
 
 
 @pytest.mark.parametrize("name", ["slopes", "crossed"])
@@ -59,7 +59,7 @@ def test_new_groups_carry_their_own_variance(slopes):
     covariance = slopes.vcov() + slopes.record.terms[0].covariance
     expected = np.einsum("ij,jk,ik->i", X, covariance, X)
     table = slopes.predict(new, new_levels="population", interval="confidence")
-    np.testing.assert_allclose(table["fit"], X @ slopes.fixef)
+    np.testing.assert_allclose(table["fitted"], X @ slopes.fixef)
     np.testing.assert_allclose(half_widths(table) ** 2, expected, rtol=1e-8)
 
 
@@ -77,7 +77,7 @@ def test_groups_left_out_enter_the_interval_of_an_observation_only(slopes):
 def test_some_groups_may_be_included(crossed, penicillin):
     plates = crossed.predict(penicillin, re=["plate"])
     effects = crossed.ranef()
-    effects = effects[effects["group"] == "plate"].set_index("level")["value"]
+    effects = effects[effects["group"] == "plate"].set_index("level")["estimate"]
     np.testing.assert_allclose(plates, crossed.fixef[0] + penicillin["plate"].map(effects).to_numpy(float))
     both = crossed.predict(penicillin, re=["plate", "sample"])
     np.testing.assert_allclose(both, crossed.predict(penicillin))
@@ -130,7 +130,7 @@ def test_weights_of_new_rows_scale_the_residual_variance(sleepstudy):
     observation = half_widths(fit.predict(interval="prediction")) ** 2
     np.testing.assert_allclose(observation - mean, fit.sigma**2 / w, rtol=1e-8)
     same = fit.predict(sleepstudy, interval="prediction", weights=w)
-    np.testing.assert_allclose(same["upper"], fit.predict(interval="prediction")["upper"])
+    np.testing.assert_allclose(same["conf_high"], fit.predict(interval="prediction")["conf_high"])
     with pytest.raises(DataError, match="weights="):
         fit.predict(sleepstudy, interval="prediction")
 

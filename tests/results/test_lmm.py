@@ -57,7 +57,7 @@ def test_residuals_of_a_weighted_fit_carry_the_root_of_the_weight(sleepstudy):
 
 
 def test_other_residuals_are_refused(slopes):
-    with pytest.raises(ModelError, match="choose response"):
+    with pytest.raises(DataError, match="choose 'response'"):
         slopes.residuals("deviant")
 
 

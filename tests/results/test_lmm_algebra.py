@@ -21,7 +21,7 @@ def test_the_order_of_rows_does_not_matter(seed):
     fit = ml.lmm(SLOPES, SLEEP.iloc[order])
     assert fit.criterion == pytest.approx(FIT.criterion, abs=1e-8)
     np.testing.assert_allclose(fit.fitted, FIT.fitted[order], rtol=RTOL)
-    np.testing.assert_allclose(fit.ranef()["value"], FIT.ranef()["value"], rtol=1e-4)
+    np.testing.assert_allclose(fit.ranef()["estimate"], FIT.ranef()["estimate"], rtol=1e-4)
     np.testing.assert_allclose(fit.ranef()["raw_deviation"], FIT.ranef()["raw_deviation"], rtol=1e-5)
     ours = fit.predict(interval="prediction").to_numpy()
     np.testing.assert_allclose(ours, FIT.predict(interval="prediction").to_numpy()[order], rtol=1e-5)
@@ -55,5 +55,5 @@ def test_counted_rows_are_repeated_rows():
     assert counted.nobs == repeated.nobs
     assert counted.bic == pytest.approx(repeated.bic, abs=1e-6)
     assert str(counted.summary().blocks[0]) == str(repeated.summary().blocks[0])  # quantiles of the residuals
-    for column in ("value", "std_error", "raw_deviation", "reliability"):
+    for column in ("estimate", "std_error", "raw_deviation", "reliability"):
         np.testing.assert_allclose(counted.ranef()[column], repeated.ranef()[column], rtol=1e-4)

@@ -55,7 +55,7 @@ def test_tidy_refuses_other_effects(slopes):
 def test_random_effects_are_those_of_lme4(slopes):
     values, variance = by_level("lmm_sleepstudy_m2_reml", "Subject")
     table = slopes.ranef()
-    np.testing.assert_allclose(table["value"], values.ravel(), rtol=1e-4)
+    np.testing.assert_allclose(table["estimate"], values.ravel(), rtol=1e-4)
     deviations = np.sqrt(np.diagonal(variance, axis1=1, axis2=2))
     np.testing.assert_allclose(table["std_error"], deviations.ravel(), rtol=1e-4)
     tidy = slopes.tidy("ran_vals", conf_int=True)
@@ -65,9 +65,9 @@ def test_random_effects_are_those_of_lme4(slopes):
 def test_five_communities_shrink_as_in_the_course(school_prevention):
     fit = ml.lmm("score ~ 1 + (1 | community)", school_prevention)
     table = fit.ranef()
-    np.testing.assert_allclose(table["value"], [-0.19, -11.84, 12.42, -6.02, 5.63], atol=0.005)
+    np.testing.assert_allclose(table["estimate"], [-0.19, -11.84, 12.42, -6.02, 5.63], atol=0.005)
     np.testing.assert_allclose(table["raw_deviation"], [-0.2, -12.2, 12.8, -6.2, 5.8], atol=0.05)
-    np.testing.assert_allclose(table["value"], table["reliability"] * table["raw_deviation"], rtol=1e-8)
+    np.testing.assert_allclose(table["estimate"], table["reliability"] * table["raw_deviation"], rtol=1e-8)
     assert fit.icc()["icc"][0] == pytest.approx(0.892, abs=5e-4)
 
 
@@ -91,7 +91,7 @@ def test_a_random_column_without_fixed_effect_varies_about_zero(machines):
     table = fit.coef()
     assert len(table.columns) == 2 + 1 + 3
     modes = fit.ranef()
-    np.testing.assert_allclose(table.iloc[:, 3:].to_numpy().ravel(), modes["value"])
+    np.testing.assert_allclose(table.iloc[:, 3:].to_numpy().ravel(), modes["estimate"])
 
 
 def test_varcorr_lists_variances_covariances_and_the_residual(slopes):
@@ -112,7 +112,7 @@ def test_uncorrelated_effects_have_no_covariance_row(sleepstudy):
 def test_plausible_ranges_are_two_standard_deviations_wide(slopes):
     table = slopes.plausible_ranges()
     np.testing.assert_allclose(table["estimate"], slopes.fixef)
-    np.testing.assert_allclose(table["high"] - table["low"], 2 * 1.959964 * table["sd"], rtol=1e-6)
+    np.testing.assert_allclose(table["conf_high"] - table["conf_low"], 2 * 1.959964 * table["sd"], rtol=1e-6)
 
 
 def test_glance_is_one_row(slopes):

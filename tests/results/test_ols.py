@@ -84,10 +84,10 @@ def test_glance_is_what_summary_lm_prints(weighted):
 def test_prediction_intervals(weighted, interval, lower, upper):
     table = weighted.predict({"Days": [0.0, 4.5, 12.0]}, interval=interval)
     np.testing.assert_allclose(
-        table["fit"], [250.670927084708, 298.355748272827, 377.830450253025], rtol=1e-12
+        table["fitted"], [250.670927084708, 298.355748272827, 377.830450253025], rtol=1e-12
     )
-    np.testing.assert_allclose(table["lower"], lower, rtol=1e-12)
-    np.testing.assert_allclose(table["upper"], upper, rtol=1e-12)
+    np.testing.assert_allclose(table["conf_low"], lower, rtol=1e-12)
+    np.testing.assert_allclose(table["conf_high"], upper, rtol=1e-12)
 
 
 def test_confidence_limits(weighted):
@@ -164,8 +164,8 @@ def test_large_values_keep_their_digits():
     assert far.fixef[1] == pytest.approx(plain.fixef[1], rel=1e-3)  # y itself is stored to 2^-13
     assert far.sigma == pytest.approx(plain.sigma, rel=1e-3)
     new, far_new = {"x": [0.5, 1.0]}, {"x": [2.0**27 + 0.5, 2.0**27 + 1.0]}
-    width = plain.predict(new, interval="confidence").eval("upper - lower")
-    far_width = far.predict(far_new, interval="confidence").eval("upper - lower")
+    width = plain.predict(new, interval="confidence").eval("conf_high - conf_low")
+    far_width = far.predict(far_new, interval="confidence").eval("conf_high - conf_low")
     np.testing.assert_allclose(far_width, width, rtol=2e-3)
 
 
@@ -241,7 +241,7 @@ def test_new_observations_have_the_weights_of_their_column(sleep, weighted):
     new = sleep.head(3)
     by_column = weighted.predict(new, interval="prediction")
     given = weighted.predict(new[["Days"]], interval="prediction", weights=new["w"])
-    np.testing.assert_allclose(by_column["upper"], given["upper"], rtol=1e-12)
+    np.testing.assert_allclose(by_column["conf_high"], given["conf_high"], rtol=1e-12)
     np.testing.assert_allclose(by_column, weighted.predict(interval="prediction").head(3), rtol=1e-12)
     with pytest.raises(DataError, match="3 new rows"):
         weighted.predict(new, interval="prediction", weights=[1.0, -1.0, 1.0])
@@ -326,7 +326,7 @@ def test_random_effects_are_sent_to_lmm(sleep):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"vcov": "HC9"}, ModelError, "vcov='HC9'.*HC3.*CR1"),
+        ({"vcov": "HC9"}, DataError, "vcov='HC9'.*HC3.*CR1"),
         ({"vcov": "CR1"}, ModelError, 'vcov="CR1" needs to know the clusters'),
         ({"vcov": "HC3", "cluster": "g"}, ModelError, "would ignore the clusters in 'g'"),
         ({"cluster": "gg"}, ColumnNotFoundError, "gg"),
@@ -367,5 +367,5 @@ def test_impossible_intervals(weighted, options):
 
 
 def test_unknown_kind_of_residuals(weighted):
-    with pytest.raises(ModelError, match="pearson"):
+    with pytest.raises(DataError, match="pearson"):
         weighted.residuals("deviant")

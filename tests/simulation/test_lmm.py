@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import multilevel as ml
-from multilevel.errors import ModelError
+from multilevel.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -51,5 +51,5 @@ def test_weights_scale_the_residual(sleepstudy):
 
 
 def test_other_effects_are_refused(slopes):
-    with pytest.raises(ModelError, match="'keep'"):
+    with pytest.raises(DataError, match="'keep'"):
         slopes.simulate(1, re="old")

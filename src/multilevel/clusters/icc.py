@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import checked_numbers
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
-from multilevel.errors import DataError
+from multilevel.errors import DataError, DataTypeError
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.matrices import effect_variance
+
+INTERCEPT = "Intercept"
+Points = npt.NDArray[Any]  # (k,) numbers of any dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +89,42 @@ def is_within(inner: Codes, outer: Codes) -> bool:
     return bool((home[inner] == outer).all())
 
 
-def icc_at(record: LMMRecord, at: Mapping[str, npt.ArrayLike]) -> Array:
+def icc_at(record: LMMRecord, values: Mapping[str, Points]) -> Array:
     """Correlation (k,) of two observations that share all grouping factors, at given values of covariates.
 
-    `at` gives values of random-effect columns by name, k of each; the intercept's column is 1.
+    `values` holds the k values of each random-effect column but the intercept's, as `values_at` gives them.
     """
-    values = {name: np.atleast_1d(np.asarray(column, dtype=np.float64)) for name, column in at.items()}
-    n_points = np.broadcast_shapes(*(column.shape for column in values.values()))
+    n_points = len(next(iter(values.values())))
+    columns = {**values, INTERCEPT: np.ones(n_points)}
     between = np.zeros(n_points)
     for term in record.terms:
-        Z = np.column_stack([np.broadcast_to(column_at(name, values), n_points) for name in term.names])
-        between += effect_variance(Z, term)
+        between += effect_variance(np.column_stack([columns[name] for name in term.names]), term)
     return between / (between + record.sigma**2)
 
 
-def column_at(name: str, values: Mapping[str, Array]) -> Array:
-    """The values of one random-effect column, or an error that names those that are needed."""
-    if name == "Intercept":
-        return np.ones(1)
-    if name not in values:
-        raise DataError(
-            f"icc(at=...) needs values for the random-effect column '{name}'; it got {sorted(values)}."
-        )
-    return values[name]
+def values_at(record: LMMRecord, at: Mapping[str, npt.ArrayLike]) -> dict[str, Points]:
+    """The values (k,) of each random slope's column, a single number standing for all k; or what is wrong."""
+    if not isinstance(at, Mapping):
+        raise DataTypeError(f'icc(at=) maps columns to values, as in {{"x": [0, 5]}}; got {at!r}.')
+    refuse_other_names(record, at)
+    given = {name: np.asarray(values) for name, values in at.items()}
+    for name, values in given.items():
+        checked_numbers(f"icc(at=): the values of '{name}'", values)
+    lengths = {name: values.size for name, values in given.items() if values.ndim}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"'{name}' has {length}" for name, length in lengths.items())
+        raise DataError(f"icc(at=) needs as many values of each column: {listed}.")
+    n_points = next(iter(lengths.values()), 1)
+    return {name: np.broadcast_to(values.ravel(), n_points) for name, values in given.items()}
+
+
+def refuse_other_names(record: LMMRecord, at: Mapping[str, npt.ArrayLike]) -> None:
+    """The correlation depends on the columns of the random slopes: these and no others are to be given."""
+    slopes = [name for term in record.terms for name in term.names if name != INTERCEPT]
+    if not slopes:
+        raise DataError("this fit has no random slopes, so its icc depends on no covariate; leave at= out.")
+    wanted = ", ".join(f"'{name}'" for name in dict.fromkeys(slopes))
+    wrong = [f"does not know '{name}'" for name in at if name not in slopes]
+    wrong += [f"lacks values of '{name}'" for name in slopes if name not in at]
+    if wrong:
+        raise DataError(f"icc(at=) {wrong[0]}; the columns of the random slopes are {wanted}.")

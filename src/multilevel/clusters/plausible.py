@@ -19,8 +19,8 @@ class PlausibleRanges:
     term: tuple[str, ...]
     center: Array  # fixed effect of the same name; 0 where there is none
     sd: Array  # standard deviation between clusters
-    low: Array
-    high: Array
+    conf_low: Array
+    conf_high: Array
 
 
 def plausible_ranges(record: LMMRecord, level: float) -> PlausibleRanges:

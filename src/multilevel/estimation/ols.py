@@ -55,7 +55,12 @@ def fit_ols(design: Design) -> LeastSquares:
 
 
 def refuse_saturated(n_obs: float, p: int) -> None:
-    """More observations than coefficients, or no residual variance can be estimated."""
+    """One coefficient at least, and more observations, or no residual variance can be estimated."""
+    if p == 0:
+        raise ModelError(
+            "the formula has no terms, not even an intercept, so there is nothing to estimate; "
+            "write y ~ 1 for the mean, or add a predictor."
+        )
     if n_obs <= p:
         raise ModelError(
             f"{n_obs:.0f} observations and {p} coefficients leave no residual variance to estimate; "

@@ -53,6 +53,16 @@ def with_columns(data: Frame, columns: Mapping[str, Column], rows: Mask | None =
     return frame.with_columns(*(new.get_column(name) for name in columns)).to_native()
 
 
+def beside(data: Frame, columns: Mapping[str, Column], kind: FrameKind) -> Frame:
+    """A frame of new columns alone, each value for one row of `data`, whose kind and pandas index it has.
+
+    Mappings have neither: theirs is a frame of the given kind.
+    """
+    if isinstance(data, Mapping | np.ndarray):
+        return to_frame(columns, kind)
+    return _user_frame(with_columns(data, columns)).select(list(columns)).to_native()
+
+
 def _user_frame(data: Frame) -> nw.DataFrame[Any]:
     if isinstance(data, np.ndarray) and data.dtype.names is not None:
         data = {name: data[name] for name in data.dtype.names}

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import checked_numbers
 from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design
-from multilevel.errors import DataError, ModelError
+from multilevel.errors import DataError
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.variance import Variance, variance_of
 from multilevel.inference.wald import critical_value
@@ -60,7 +61,7 @@ def checked_weights(weights: npt.ArrayLike | None, k: int) -> Array | None:
     """One positive weight for each of the `k` new rows."""
     if weights is None:
         return None
-    values = np.asarray(weights, dtype=np.float64)
+    values = checked_numbers("predict(weights=)", weights)
     if values.shape != (k,) or not (values > 0.0).all():
         raise DataError(f"predict(weights=) needs one positive weight for each of the {k} new rows.")
     return values
@@ -76,8 +77,6 @@ def half_width(
     record: OLSRecord, variance: Variance, rows: LinearRows, interval: Interval, level: float
 ) -> Array:
     """Half the width of the interval (k,), for the mean or for a new observation."""
-    if interval not in ("confidence", "prediction"):
-        raise ModelError(f'interval={interval!r} does not exist; choose "confidence" or "prediction".')
     error = variance_of(record, variance, rows.X)
     if interval == "prediction":
         error = error + record.sigma**2 / rows.precision()

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from multilevel._options import checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
-from multilevel.errors import ModelError
 from multilevel.fitted.lmm import LMMRecord
 
 ResidualKind = Literal["response", "pearson", "scaled", "fixed"]
@@ -16,6 +16,7 @@ ResidualKind = Literal["response", "pearson", "scaled", "fixed"]
 
 def lmm_residuals(design: Design, record: LMMRecord, kind: ResidualKind) -> Array:
     """Residuals (n,) of the kind asked for."""
+    checked_choice("kind", kind, ("response", "pearson", "scaled", "fixed"))
     match kind:
         case "response":
             return design.y - record.fitted
@@ -29,7 +30,6 @@ def lmm_residuals(design: Design, record: LMMRecord, kind: ResidualKind) -> Arra
             ):  # no residual term: the random effects hold all that the fixed part leaves
                 return (design.y - record.fitted_fixed) / marginal_sd(design, record)
             return weighted_residuals(design, record) / record.sigma
-    raise ModelError(f"residuals of kind {kind!r} do not exist; choose response, pearson, scaled or fixed.")
 
 
 def weighted_residuals(design: Design, record: LMMRecord) -> Array:

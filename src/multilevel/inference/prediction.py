@@ -11,16 +11,17 @@ Biometrics 31, 423-447.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import checked_choice, checked_seed
 from multilevel._typing import Array, Frame
 from multilevel.design.design import Design
-from multilevel.errors import DataError, ModelError, NewLevelsError
+from multilevel.errors import DataError, DataTypeError, ModelError, NewLevelsError
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.joint_variance import prediction_variance
 from multilevel.inference.matrices import effect_variance
@@ -28,6 +29,7 @@ from multilevel.inference.prediction_rows import Rows, over_all_rows, rows_of_da
 from multilevel.inference.wald import critical_value
 from multilevel.simulation.lmm import draw_effects
 
+IncludedEffects = bool | str | Sequence[str]  # True or "all", False or "none", or grouping factors by name
 MOST_NAMED = 5  # unseen levels that an error lists
 
 
@@ -35,7 +37,7 @@ MOST_NAMED = 5  # unseen levels that an error lists
 class Request:
     """What the user wants predicted."""
 
-    re: Literal["all", "none"] | Sequence[str]  # grouping factors whose random effects are included
+    re: IncludedEffects  # grouping factors whose random effects are included
     new_levels: Literal["error", "population", "sample"]
     interval: Literal["confidence", "prediction"] | None
     level: float
@@ -46,9 +48,9 @@ class Request:
 class Prediction:
     """Predicted values, with limits if they were asked for."""
 
-    fit: Array  # (k,)
-    lower: Array | None  # (k,)
-    upper: Array | None  # (k,)
+    fitted: Array  # (k,)
+    conf_low: Array | None  # (k,)
+    conf_high: Array | None  # (k,)
 
 
 def predict_rows(design: Design, record: LMMRecord, rows: Rows, request: Request) -> Prediction:
@@ -58,7 +60,9 @@ def predict_rows(design: Design, record: LMMRecord, rows: Rows, request: Request
         refuse_new_levels(design, rows, included)
     fit = mean(record, rows) + known_part(record, rows, included)
     if request.new_levels == "sample":
-        fit = fit + sampled_part(design, record, rows, included, np.random.default_rng(request.seed))
+        fit = fit + sampled_part(
+            design, record, rows, included, np.random.default_rng(checked_seed(request.seed))
+        )
     if request.interval is None:
         return Prediction(over_all_rows(fit, rows.complete), None, None)
     variance = error_variance(design, record, rows, included, request.interval == "prediction")
@@ -68,13 +72,8 @@ def predict_rows(design: Design, record: LMMRecord, rows: Rows, request: Request
 
 def checked(request: Request) -> Request:
     """A request whose options exist, and go together."""
-    choices = {
-        "new_levels": (request.new_levels, ("error", "population", "sample")),
-        "interval": (request.interval, (None, "confidence", "prediction")),
-    }
-    for name, (value, known) in choices.items():
-        if value not in known:
-            raise DataError(f"{name}={value!r} does not exist; choose one of {', '.join(map(repr, known))}.")
+    checked_choice("new_levels", request.new_levels, ("error", "population", "sample"))
+    checked_choice("interval", request.interval, (None, "confidence", "prediction"))
     if request.new_levels == "sample" and request.interval is not None:
         raise ModelError(
             'an interval has no meaning around a sampled effect; new_levels="population" gives the interval '
@@ -94,21 +93,24 @@ def rows_to_predict(
     return rows_of_data(design, new, included_groupings(design, request.re), weights)
 
 
-def included_groupings(design: Design, re: Literal["all", "none"] | Sequence[str]) -> frozenset[int]:
+def included_groupings(design: Design, re: IncludedEffects) -> frozenset[int]:
     """The grouping factors whose random effects are included."""
-    if re in ("all", "none"):
-        return frozenset(range(len(design.groupings)) if re == "all" else ())
-    wanted = [re] if isinstance(re, str) else list(re)
     names = [grouping.name for grouping in design.groupings]
-    unknown = [name for name in wanted if name not in names]
+    if isinstance(re, bool):
+        re = "all" if re else "none"
+    if not isinstance(re, Iterable):
+        raise DataTypeError(f"re={re!r} names no grouping factors; choose 'all', 'none' or from {names}.")
+    if isinstance(re, str):
+        re = names if re == "all" else [] if re == "none" else [re]
+    unknown = [name for name in re if name not in names]
     if unknown:
         raise DataError(
             f"re={unknown[0]!r} is no grouping factor of this fit; choose 'all', 'none' or from {names}."
         )
-    return frozenset(map(names.index, wanted))
+    return frozenset(map(names.index, re))
 
 
-def included_terms(design: Design, re: Literal["all", "none"] | Sequence[str]) -> tuple[bool, ...]:
+def included_terms(design: Design, re: IncludedEffects) -> tuple[bool, ...]:
     """Whether each random term is included."""
     groupings = included_groupings(design, re)
     return tuple(term.grouping in groupings for term in design.terms)

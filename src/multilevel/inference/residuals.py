@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from multilevel._options import checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
-from multilevel.errors import ModelError
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.sandwich import LEVERAGE_ONE, ScoredRows, leverage, scored_rows
 
@@ -17,6 +17,7 @@ ResidualKind = Literal["response", "pearson", "scaled", "studentized"]
 
 def residuals_of_kind(design: Design, record: OLSRecord, kind: ResidualKind) -> Array:
     """Residuals (n,) of the kind asked for."""
+    checked_choice("kind", kind, ("response", "pearson", "scaled", "studentized"))
     match kind:
         case "response":
             return record.residuals
@@ -26,9 +27,6 @@ def residuals_of_kind(design: Design, record: OLSRecord, kind: ResidualKind) -> 
             return pearson_residuals(record.residuals, design.weights) / record.sigma
         case "studentized":
             return studentized_residuals(scored_rows(design, record), record.sigma)
-    raise ModelError(
-        f"residuals of kind {kind!r} do not exist; choose response, pearson, scaled or studentized."
-    )
 
 
 def pearson_residuals(residuals: Array, precision: Array | None) -> Array:

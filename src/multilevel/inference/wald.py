@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from multilevel._options import checked_share
 from multilevel._typing import Array
-from multilevel.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,4 @@ def critical_value(level: float, df: Array | None) -> Array:
 
 def checked_level(level: float) -> float:
     """Give a confidence level back, or say that it is none (95 instead of 0.95 is the usual slip)."""
-    if not 0.0 < level < 1.0:
-        raise DataError(f"a confidence level lies between 0 and 1, got {level}; write level=0.95 for 95%.")
-    return level
+    return checked_share("a confidence level", level, "level=0.95 for 95%")

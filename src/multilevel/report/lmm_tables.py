@@ -80,7 +80,7 @@ def ranef_columns(parts: Sequence[Shrinkage]) -> Columns:
     """One row a random effect: its mode, conditional SD, raw deviation and reliability."""
     return {
         **_effect_labels(parts),
-        "value": _stacked([part.value for part in parts]),
+        "estimate": _stacked([part.value for part in parts]),
         "std_error": _stacked([part.std_error for part in parts]),
         "raw_deviation": _stacked([part.raw_deviation for part in parts]),
         "reliability": _stacked([part.reliability for part in parts]),
@@ -158,6 +158,6 @@ def plausible_columns(ranges: PlausibleRanges) -> Columns:
         "term": list(ranges.term),
         "estimate": ranges.center,
         "sd": ranges.sd,
-        "low": ranges.low,
-        "high": ranges.high,
+        "conf_low": ranges.conf_low,
+        "conf_high": ranges.conf_high,
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from multilevel.errors import DataError
+from multilevel._options import checked_choice
 
 GREEK = {"beta": "β", "gamma": "γ"}
 _LATEX_ESCAPES = {
@@ -149,8 +149,7 @@ class Latex:
 
 def write_page(sections: Sequence[Section], style: Literal["text", "latex"]) -> str:
     """Sections as plain text or as LaTeX."""
-    if style not in ("text", "latex"):
-        raise DataError(f"equation(style={style!r}) does not exist; choose 'text' or 'latex'.")
+    checked_choice("style", style, ("text", "latex"))
     return (Text() if style == "text" else Latex()).page(sections)
 
 

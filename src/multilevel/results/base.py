@@ -27,14 +27,15 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import checked_choice
 from multilevel._typing import Array, Frame
 from multilevel.design.design import Design, Dropped
 from multilevel.formula.update import update_formula
-from multilevel.frames.output import to_frame, with_columns
+from multilevel.frames.output import beside, to_frame, with_columns
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.summary import Summary
 from multilevel.report.tables import confint_columns, fixed_columns
-from multilevel.results.checks import checked_choice, checked_columns, checked_response, checked_rows
+from multilevel.results.checks import checked_columns, checked_response, checked_rows
 from multilevel.results.maketables import coefficient_frame, statistic
 
 
@@ -249,3 +250,7 @@ class Fit(ABC, Generic[RecordT]):
     def _frame(self, columns: Mapping[str, Any]) -> Frame:
         """A table in the user's own kind of frame."""
         return to_frame(columns, self.design.frame_kind)
+
+    def _predictions(self, new: Frame | None, columns: Mapping[str, Any]) -> Frame:
+        """A table of predictions: for new rows in their own kind of frame, with their pandas index."""
+        return self._frame(columns) if new is None else beside(new, columns, self.design.frame_kind)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import checked_numbers
 from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, ModelError
@@ -18,7 +19,9 @@ SAME_NUMBER = 1e-9  # of the largest in a column: what coding the same data agai
 
 def checked_response(y: npt.ArrayLike, design: Design) -> Array:
     """A new response over the rows used (n,), from one over those rows or over all rows of the data."""
-    values = np.asarray(y, dtype=np.float64)
+    values = checked_numbers("the new response", y)
+    if values.ndim == 2 and values.shape[1] == 1:  # what simulate(1) returns
+        values = values[:, 0]
     if values.shape == (design.dropped.n_total,):
         values = values[design.rows]
     if values.shape != design.y.shape:
@@ -36,7 +39,7 @@ def checked_response(y: npt.ArrayLike, design: Design) -> Array:
 
 def checked_responses(Y: npt.ArrayLike, design: Design) -> Array:
     """New responses over the rows used (n, B), from columns over those rows or over all rows of the data."""
-    values = np.asarray(Y, dtype=np.float64)
+    values = checked_numbers("the new responses", Y)
     if values.ndim != 2:
         raise DataError(f"refit_many needs a column a response, (rows, responses), got shape {values.shape}.")
     if values.shape[0] == design.dropped.n_total:
@@ -128,13 +131,6 @@ def named_grouping(design: Design, factor: str | None) -> Grouping:
             return grouping
     names = ", ".join(grouping.name for grouping in design.groupings)
     raise DataError(f"'{factor}' is no grouping factor of this fit; it has {names}.")
-
-
-def checked_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """Give an option back, or say which there are."""
-    if value not in choices:
-        raise DataError(f"{name}={value!r} does not exist; choose {' or '.join(map(repr, choices))}.")
-    return value
 
 
 def refuse_wald_limits(conf_int: bool) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import Seed, checked_choice, checked_switch
 from multilevel._typing import Array, Frame
-from multilevel.clusters.icc import icc_at, intraclass_correlations
+from multilevel.clusters.icc import icc_at, intraclass_correlations, values_at
 from multilevel.clusters.plausible import plausible_ranges
 from multilevel.clusters.shrinkage import Shrinkage, shrinkage
 from multilevel.design.build import build_design
@@ -28,7 +29,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
-from multilevel.inference.prediction import Prediction, Request, checked, predict_rows, rows_to_predict
+from multilevel.inference.prediction import IncludedEffects, Request, checked, predict_rows, rows_to_predict
 from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
@@ -45,7 +46,6 @@ from multilevel.report.notation import write_page
 from multilevel.report.summary import Summary
 from multilevel.results.base import Call, Fit
 from multilevel.results.checks import (
-    checked_choice,
     checked_response,
     checked_responses,
     refuse_wald_limits,
@@ -101,7 +101,8 @@ def lmm(
     }
     terms = parse_formula(formula)
     require_bars(terms)
-    checked_choice("residual", residual or "none", ("none",))
+    checked_choice("residual", residual, (None, "none"))
+    reml = checked_switch("reml", reml)
     design = build_design(terms, data, **data_options)
     call = Call(lmm, data, {"reml": reml, "residual": residual, **data_options})
     return LMMFit(design, estimate(design, reml, residual), call)
@@ -233,7 +234,8 @@ class LMMFit(Fit[LMMRecord]):
         variance. `at={"x": [0, 5]}` gives instead the correlation at values of the random slopes' covariates.
         """
         if at is not None:
-            return self._frame({**at, "icc": icc_at(self.record, at)})
+            values = values_at(self.record, at)
+            return self._frame({**values, "icc": icc_at(self.record, values)})
         return self._frame(icc_columns(intraclass_correlations(self.design, self.record)))
 
     def equation(self, style: Literal["text", "latex"] = "text") -> str:
@@ -271,7 +273,7 @@ class LMMFit(Fit[LMMRecord]):
         new: Frame | None = None,
         *,
         kind: Literal["response", "link"] = "response",
-        re: Literal["all", "none"] | Sequence[str] = "all",
+        re: IncludedEffects = "all",
         new_levels: Literal["error", "population", "sample"] = "error",
         interval: Literal["confidence", "prediction"] | None = None,
         level: float = 0.95,
@@ -280,11 +282,14 @@ class LMMFit(Fit[LMMRecord]):
     ) -> Array | Frame:
         """Predicted values (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
 
+        The frame has the columns fitted, conf_low and conf_high.
+
         Args:
             new: data with the predictors (and the groups that `re` includes); rows with missing values
                 give NaN.
             kind: "response" and "link" are the same in a linear model.
-            re: include the random effects of "all" grouping factors, of "none", or of those named.
+            re: include the random effects of "all" grouping factors (or True), of "none" (or False), or of
+                those named.
             new_levels: for groups that the fit has not seen: "error", the "population" (random effect zero,
                 its variance in the interval), or a "sample" from their distribution.
             interval: "confidence" for the predicted mean of the groups included, "prediction" for a new
@@ -297,11 +302,9 @@ class LMMFit(Fit[LMMRecord]):
         request = checked(Request(re, new_levels, interval, level, seed))
         rows = rows_to_predict(self.design, new, request, weights)
         prediction = predict_rows(self.design, self.record, rows, request)
-        return prediction.fit if interval is None else self._frame(interval_columns(prediction))
+        return prediction.fitted if interval is None else self._predictions(new, asdict(prediction))
 
-    def simulate(
-        self, n: int = 1, seed: int | np.random.SeedSequence | None = None, re: Literal["new", "keep"] = "new"
-    ) -> Array:
+    def simulate(self, n: int = 1, seed: Seed = None, re: Literal["new", "keep"] = "new") -> Array:
         """Draw `n` new responses (rows used, n), with new random effects or those of the fit kept."""
         return simulate_responses(self.design, self.record, n, seed, re)
 
@@ -390,8 +393,3 @@ class LMMFit(Fit[LMMRecord]):
 
     def _shrinkage(self) -> list[Shrinkage]:
         return [shrinkage(self.design, self.record, modes) for modes in self.record.modes]
-
-
-def interval_columns(prediction: Prediction) -> dict[str, Array | None]:
-    """The columns of a prediction with limits."""
-    return {"fit": prediction.fit, "lower": prediction.lower, "upper": prediction.upper}

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
 from multilevel.design.build import build_design
 from multilevel.design.design import Design, Grouping
@@ -33,6 +34,8 @@ from multilevel.inference.variance_choice import (
     VarianceChoice,
     choose_variance,
     estimate_variance,
+    known_kind,
+    same_clusters,
     warn_of_few_clusters,
 )
 from multilevel.inference.wald import CoefficientTable, wald_table
@@ -96,8 +99,10 @@ def ols(
     design = build_design(terms, data, **data_options, extra_columns=named_column(cluster))
     choice = choose_variance(vcov, None if cluster is None else read_clusters(cluster, data, design))
     record = assemble_ols(design, fit_ols(design))
+    call = Call(ols, data, {"vcov": vcov, "cluster": cluster, **data_options})
+    fit = OLSFit(design, record, call, choice)
     warn_of_few_clusters(choice)
-    return OLSFit(design, record, Call(ols, data, {"vcov": vcov, "cluster": cluster, **data_options}), choice)
+    return fit
 
 
 def refuse_bars(formula: Formula) -> None:
@@ -205,8 +210,10 @@ class OLSFit(Fit[OLSRecord]):
         if kind is None and cluster is None:
             return covariance(self.record, self.variance)
         choice = choose_variance(kind, self._clusters(kind, cluster))
-        warn_of_few_clusters(choice)
-        return covariance(self.record, estimate_variance(self.design, self.record, choice))
+        variance = estimate_variance(self.design, self.record, choice)
+        if not same_clusters(choice.clusters, self.choice.clusters):  # of its own the fit has told
+            warn_of_few_clusters(choice)
+        return covariance(self.record, variance)
 
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
@@ -216,7 +223,7 @@ class OLSFit(Fit[OLSRecord]):
         """Clusters for another variance: those given, else the fit's own where the kind needs them."""
         if cluster is not None:
             return read_clusters(cluster, self.call.data, self.design)
-        return self.choice.clusters if kind in CR_KINDS else None
+        return self.choice.clusters if kind is not None and known_kind(kind) in CR_KINDS else None
 
     # Data --------------------------------------------------------------------------------------------
 
@@ -228,12 +235,14 @@ class OLSFit(Fit[OLSRecord]):
         self,
         new: Frame | None = None,
         *,
-        kind: Literal["response", "link"] = "response",  # noqa: ARG002 (the same in a linear model)
+        kind: Literal["response", "link"] = "response",
         interval: Interval | None = None,
         level: float = 0.95,
         weights: npt.ArrayLike | None = None,
     ) -> Array | Frame:
         """Predicted values (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
+
+        The frame has the columns fitted, conf_low and conf_high.
 
         Args:
             new: data with the predictors; rows with missing values give NaN.
@@ -243,14 +252,17 @@ class OLSFit(Fit[OLSRecord]):
             weights: precision weights (k,) of the new observations; if not given, those in the column that
                 the fit took them from, or 1.
         """
+        checked_choice("kind", kind, ("response", "link"))
+        checked_choice("interval", interval, (None, "confidence", "prediction"))
         rows = used_rows(self.design) if new is None else new_rows(self.design, new, weights)
-        fit = predictor(self.record, rows)
+        fitted = predictor(self.record, rows)
         if interval is None:
-            return fit
+            return fitted
         half = half_width(self.record, self.variance, rows, interval, level)
-        return self._frame({"fit": fit, "lower": fit - half, "upper": fit + half})
+        limits = {"conf_low": fitted - half, "conf_high": fitted + half}
+        return self._predictions(new, {"fitted": fitted, **limits})
 
-    def simulate(self, n: int = 1, seed: int | np.random.SeedSequence | None = None) -> Array:
+    def simulate(self, n: int = 1, seed: Seed = None) -> Array:
         """Draw `n` new responses (rows used, n) from the fitted model."""
         return simulate_linear(self.design, self.record, n, seed)
 

@@ -6,17 +6,19 @@ from typing import Literal
 
 import numpy as np
 
+from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.errors import ModelError
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.simulation.streams import random_streams
 
 
 def simulate_responses(
     design: Design,
     record: LMMRecord,
     n: int,
-    seed: int | np.random.SeedSequence | None,
+    seed: Seed,
     re: Literal["new", "keep"],
 ) -> Array:
     """Draw responses (n_rows, n): new random effects in each column, or the conditional modes kept.
@@ -24,25 +26,16 @@ def simulate_responses(
     Each column has a random stream of its own, so the first columns do not depend on how many follow.
     """
     refuse_counted_rows(design)
-    keep = keeps_effects(re)
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    checked_choice("re", re, ("new", "keep"))
+    keep = re == "keep"
+    streams = random_streams(n, seed)
     mean = record.fitted if keep else record.fitted_fixed
     scale = record.sigma if design.weights is None else record.sigma / np.sqrt(design.weights)
-    draws = np.empty((design.n_rows, n), order="F")
-    for column, child in enumerate(root.spawn(n)):
-        rng = np.random.default_rng(child)
+    draws = np.empty((design.n_rows, len(streams)), order="F")
+    for column, rng in enumerate(streams):
         effects = 0.0 if keep else random_part(design, record, rng)
         draws[:, column] = mean + effects + scale * rng.standard_normal(design.n_rows)
     return draws
-
-
-def keeps_effects(re: str) -> bool:
-    """Whether the fit's own random effects stay."""
-    if re not in ("new", "keep"):
-        raise ModelError(
-            f"simulate(re={re!r}) does not exist; choose 'new' random effects or 'keep' the fit's."
-        )
-    return re == "keep"
 
 
 def random_part(design: Design, record: LMMRecord, rng: np.random.Generator) -> Array:
