@@ -40,24 +40,11 @@ def numerical_slopes(function, theta, step=1e-6):
     return np.array([(function(theta + move) - function(theta - move)) / (2.0 * step) for move in moves])
 
 
-def core_parameters(name, size, theta):
-    """The same covariance as the core has it: an angle in the place of our unbounded eta."""
-    if name not in {"cs", "ar1"}:
-        return theta
-    unit = np.append(np.ones(size), theta[-1])
-    rho = covariance(structure_by_name(name, size, False), unit)[1, 0]
-    angle = np.arccos(rho) if name == "ar1" else np.arcsin(np.sqrt((1.0 - rho) * (size - 1) / size))
-    return np.append(theta[:-1], angle)
-
-
 @pytest.mark.parametrize(("name", "hom", "size"), SHAPES)
-def test_covariance_is_that_of_the_kernels(name, hom, size):
+def test_factor_is_that_of_the_kernels(name, hom, size):
     structure = structure_by_name(name, size, hom)
     theta = np.random.default_rng(size).normal(size=structure.n_parameters)
-    if name in {"cs", "ar1"}:
-        theta[:-1] = np.abs(theta[:-1])  # the core reads the size of a deviation only
-    factor = term_factor(name, hom, size, core_parameters(name, size, theta))
-    np.testing.assert_allclose(covariance(structure, theta), factor @ factor.T, atol=1e-13)
+    np.testing.assert_allclose(structure.factor(theta), term_factor(name, hom, size, theta), atol=1e-14)
 
 
 @pytest.mark.parametrize(("name", "hom", "size"), SHAPES)
@@ -81,17 +68,16 @@ def test_covariance_is_symmetric_and_positive_semidefinite(point):
     Sigma = covariance(structure, theta)
     np.testing.assert_array_equal(Sigma, Sigma.T)
     assert np.linalg.eigvalsh(Sigma)[0] >= -1e-12 * max(1.0, np.abs(Sigma).max())
-    np.testing.assert_array_equal(structure.factor(theta), np.tril(structure.factor(theta)))
 
 
 @given(points())
-def test_a_column_of_T_may_change_its_sign(point):
+def test_signs_do_not_matter(point):
     structure, theta = point
     turned = theta.copy()
     if isinstance(structure, Unstructured):
         turned[: structure.size] *= -1.0  # the first column of T
-    elif isinstance(structure, Diagonal) or structure.hom:
-        turned[0] *= -1.0
+    else:
+        turned[:-1] *= -1.0
     np.testing.assert_allclose(covariance(structure, turned), covariance(structure, theta), atol=1e-10)
 
 
@@ -122,25 +108,33 @@ def test_names_follow_the_columns():
     assert Autoregressive(2).parameter_names(["a", "b"]) == ("sd", "correlation")
 
 
-@given(eta=st.floats(-1e3, 1e3), size=st.integers(2, 6))
+@given(eta=st.floats(-10.0, 10.0), size=st.integers(2, 6))
 def test_compound_symmetry_has_one_correlation_above_its_bound(eta, size):
     R = covariance(CompoundSymmetry(size, hom=True), np.array([1.0, eta]))
-    rho = R[1, 0]
+    rho = CompoundSymmetry(size).correlation(eta)
     assert -1.0 / (size - 1) - 1e-12 <= rho <= 1.0
     np.testing.assert_allclose(R, np.where(np.eye(size) == 1.0, 1.0, rho), atol=1e-12)
 
 
-@given(eta=st.floats(-1e3, 1e3), size=st.integers(2, 6))
+@given(eta=st.floats(-10.0, 10.0), size=st.integers(2, 6))
 def test_autoregression_falls_by_powers_of_the_lag(eta, size):
     R = covariance(Autoregressive(size), np.array([1.0, eta]))
-    rho = eta / np.sqrt(1.0 + eta**2)
     lag = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    np.testing.assert_allclose(R, rho**lag, atol=1e-12)
+    np.testing.assert_allclose(R, np.cos(eta) ** lag, atol=1e-12)
 
 
-def test_autoregression_keeps_its_innovations_near_a_correlation_of_one():
-    T = Autoregressive(3).factor(np.array([1.0, 1e9]))
-    np.testing.assert_allclose(np.diag(T), [1.0, 1e-9, 1e-9], rtol=1e-12)  # sqrt(1 - rho^2), not zero
+@pytest.mark.parametrize(("structure", "eta", "rank"), [
+    (CompoundSymmetry(4), 0.0, 1),
+    (CompoundSymmetry(4), np.pi / 2.0, 3),
+    (Autoregressive(4, hom=False), 0.0, 1),
+    (Autoregressive(4, hom=False), np.pi, 1),
+])  # fmt: skip
+def test_the_ends_of_the_range_are_reached_and_left_smoothly(structure, eta, rank):
+    at, step = np.append(np.ones(4), eta), np.append(np.zeros(4), 1e-3)
+    Sigma = covariance(structure, at)
+    assert np.linalg.matrix_rank(Sigma, tol=1e-12) == rank
+    np.testing.assert_allclose(covariance(structure, at + step), covariance(structure, at - step), atol=1e-15)
+    np.testing.assert_allclose(covariance_slopes(structure, at)[-1], 0.0, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["us", "diag", "cs", "ar1"])
@@ -172,18 +166,33 @@ class TestCollapse:
 
     @pytest.mark.parametrize("structure", [Diagonal(2), CompoundSymmetry(2), Autoregressive(2, hom=False)])
     def test_of_deviations(self, structure):
-        theta = np.array([1.0, -1e-3, 0.7])[: structure.n_parameters]
-        collapsed = structure.collapsed(theta, 1e-4)
+        uncorrelated = structure.start(np.array([1.0, 1e-3]), 0.0)
+        collapsed = structure.collapsed(uncorrelated, 1e-4)
         np.testing.assert_array_equal(collapsed[:2], [1.0, 0.0])
         assert structure.null_slope(collapsed, np.diag([5.0, 3.0])) == pytest.approx(3.0)
-        assert structure.null_slope(theta, -np.eye(2)) == np.inf
+        assert structure.null_slope(uncorrelated, -np.eye(2)) == np.inf
 
-    @pytest.mark.parametrize("structure", [Diagonal(2, hom=True), CompoundSymmetry(2, hom=True)])
+    @pytest.mark.parametrize(
+        "structure", [Diagonal(2, hom=True), CompoundSymmetry(2, hom=True), Autoregressive(2)]
+    )
     def test_of_one_common_deviation(self, structure):
-        theta = np.array([1e-3, 0.0])[: structure.n_parameters]
-        collapsed = structure.collapsed(theta, 1e-4)
+        uncorrelated = structure.start(np.array([1e-3, 1e-3]), 0.0)
+        collapsed = structure.collapsed(uncorrelated, 1e-4)
         assert collapsed[0] == 0.0
-        # all variances grow together, so the slope is the sum
-        correlation = 0.0  # of CompoundSymmetry(2) at eta = 0, the middle of (-1, 1)
-        G = np.array([[5.0, 1.0], [1.0, -2.0]])
-        assert structure.null_slope(collapsed, G) == pytest.approx(5.0 - 2.0 + 2.0 * correlation)
+        G = np.array([[5.0, 1.0], [1.0, -2.0]])  # all variances grow together, so the slope is the sum
+        assert structure.null_slope(collapsed, G) == pytest.approx(5.0 - 2.0)
+
+    @pytest.mark.parametrize("structure", [CompoundSymmetry(3), Autoregressive(3, hom=False)])
+    def test_of_a_correlation_close_to_one(self, structure):
+        close = structure.start(np.ones(3), 1.0 - 1e-6)
+        collapsed = structure.collapsed(close, 1e-4)
+        np.testing.assert_allclose(covariance(structure, collapsed), np.ones((3, 3)), atol=1e-15)
+        assert structure.null_slope(collapsed, np.ones((3, 3))) < 0.0  # less correlation would be better
+        assert structure.null_slope(collapsed, -np.ones((3, 3))) > 0.0
+        assert structure.null_slope(close, np.ones((3, 3))) == np.inf
+
+    def test_a_deviation_of_zero_may_grow_by_its_correlation(self):
+        """Where others vary, a small deviation moves Sigma at once, not by its square."""
+        structure = CompoundSymmetry(2)
+        theta = structure.start(np.array([1.0, 0.0]), 0.5)
+        assert structure.null_slope(theta, np.array([[0.0, -1.0], [-1.0, 3.0]])) < -50.0

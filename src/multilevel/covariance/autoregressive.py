@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.covariance.correlated import curve, curve_inverse, curve_slope, scaled_factor, scaled_slopes
-from multilevel.covariance.diagonal import (
-    collapsed_deviations,
-    deviation_names,
-    deviation_start,
-    null_slope_of_deviations,
+from multilevel.covariance.correlated import (
+    collapsed_ends,
+    null_slope_of_ends,
+    scaled_root,
+    scaled_slopes,
 )
+from multilevel.covariance.diagonal import deviation_names, deviation_start
+from multilevel.covariance.structure import covariance
+
+TURN = np.pi  # from one end of the correlation's range to the other
 
 
 @dataclass(frozen=True, slots=True)
 class Autoregressive:
-    """Standard deviations, and the correlation rho of neighbours: corr(i, j) = rho^|i - j|.
+    """Standard deviations, and the correlation rho = cos(eta) of neighbours: corr(i, j) = rho^|i - j|.
 
-    Columns are equally spaced, in their order. The Cholesky factor is known: each column is rho times the one
-    before plus an innovation of variance 1 - rho^2.
+    Columns are equally spaced, in their order. Each is rho times the one before plus an innovation of
+    standard deviation sin(eta), which gives a lower-triangular root of the correlation matrix.
 
     >>> from multilevel.covariance.structure import covariance
-    >>> covariance(Autoregressive(3), np.array([1.0, 0.75])).round(12)
+    >>> covariance(Autoregressive(3), np.array([1.0, np.arccos(0.6)])).round(12)
     array([[1.  , 0.6 , 0.36],
            [0.6 , 1.  , 0.6 ],
            [0.36, 0.6 , 1.  ]])
@@ -37,7 +41,12 @@ class Autoregressive:
     @property
     def n_parameters(self) -> int:
         """The standard deviations and eta."""
-        return (1 if self.hom else self.size) + 1
+        return self.n_sizes + 1
+
+    @property
+    def n_sizes(self) -> int:
+        """All standard deviations."""
+        return 1 if self.hom else self.size
 
     def parameter_names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Those of the standard deviations, then "correlation"."""
@@ -45,45 +54,38 @@ class Autoregressive:
 
     def start(self, deviations: Array, correlation: float) -> Array:
         """The given standard deviations, neighbours with the given correlation."""
-        return np.append(deviation_start(deviations, self.hom), curve_inverse(correlation))
+        return np.append(deviation_start(deviations, self.hom), np.arccos(correlation))
 
     def factor(self, theta: Array) -> Array:
         """diag(sd) times the Cholesky factor of the correlation matrix."""
-        return scaled_factor(theta, self._correlation_factor(theta[-1]), self.hom)
+        return scaled_root(theta, self._root(theta[-1]), self.hom)
 
     def factor_slopes(self, theta: Array) -> Array:
         """In the standard deviations, then in eta."""
-        eta = float(theta[-1])
-        slope = self._correlation_factor_slope(eta)
-        return scaled_slopes(theta, self._correlation_factor(eta), slope, self.hom)
+        return scaled_slopes(theta, self._root(theta[-1]), self._root_slope(theta[-1]), self.hom)
 
     def collapsed(self, theta: Array, least: float) -> Array:
-        """Small standard deviations become zero; the correlation stays."""
-        return np.append(collapsed_deviations(theta[:-1], least), theta[-1])
+        """Small standard deviations become zero, and a correlation close to an end of its range is there."""
+        return collapsed_ends(theta, least, TURN)
 
     def null_slope(self, theta: Array, G: Array) -> float:
-        """Over the standard deviations that are zero."""
-        return null_slope_of_deviations(theta[:-1], self.factor_slopes(theta), G)
+        """Over the standard deviations that are zero, and the correlation at an end of its range."""
+        return null_slope_of_ends(partial(covariance, self), theta, G, TURN)
 
-    def _correlation_factor(self, eta: float) -> Array:
-        return np.tril(_power(curve(eta), self._lag())) * self._innovations(1.0 / np.hypot(1.0, eta))
+    def _root(self, eta: float) -> Array:
+        return np.asarray(np.tril(np.cos(eta) ** self._lag()) * self._innovations(np.sin(eta), 1.0))
 
-    def _correlation_factor_slope(self, eta: float) -> Array:
-        lag, root = self._lag(), 1.0 / np.hypot(1.0, eta)  # sqrt(1 - rho^2), without cancellation near one
-        d_power = lag * _power(curve(eta), np.maximum(lag - 1, 0)) * curve_slope(eta)
-        d_innovations = np.where(np.arange(self.size) == 0, 0.0, -eta * root**3)
-        power = _power(curve(eta), lag)
-        return np.tril(d_power * self._innovations(root) + power * d_innovations)
+    def _root_slope(self, eta: float) -> Array:
+        rho, innovation, lag = np.cos(eta), np.sin(eta), self._lag()
+        power, power_slope = rho**lag, -innovation * lag * rho ** np.maximum(lag - 1, 0)
+        by_power = power_slope * self._innovations(innovation, 1.0)
+        return np.asarray(np.tril(by_power + power * self._innovations(rho, 0.0)))
 
-    def _innovations(self, root: float) -> Array:
-        """Standard deviation of what each column brings anew: (q,)."""
-        return np.where(np.arange(self.size) == 0, 1.0, root)
+    def _innovations(self, later: float, first: float) -> Array:
+        """What multiplies the columns of the root: (q,)."""
+        return np.where(np.arange(self.size) == 0, first, later)
 
     def _lag(self) -> Array:
         """Distance of row from column, 0 above the diagonal: (q, q)."""
         position = np.arange(float(self.size))
         return np.maximum(position[:, None] - position, 0.0)
-
-
-def _power(rho: float, lag: Array) -> Array:
-    return np.asarray(np.float64(rho) ** lag)  # a whole-numbered lag: a negative rho has a power

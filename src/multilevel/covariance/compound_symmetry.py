@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from multilevel._typing import Array
 from multilevel.covariance.correlated import (
-    cholesky_slope,
-    curve,
-    curve_inverse,
-    curve_slope,
-    scaled_factor,
+    collapsed_ends,
+    null_slope_of_ends,
+    scaled_root,
     scaled_slopes,
 )
-from multilevel.covariance.diagonal import (
-    collapsed_deviations,
-    deviation_names,
-    deviation_start,
-    null_slope_of_deviations,
-)
+from multilevel.covariance.diagonal import deviation_names, deviation_start
+from multilevel.covariance.structure import covariance
 
-
-def exchangeable_correlation(size: int, rho: float) -> Array:
-    """One on the diagonal, rho elsewhere: (q, q)."""
-    return np.where(np.eye(size, dtype=bool), 1.0, rho)
+TURN = np.pi / 2.0  # from one end of the correlation's range to the other
 
 
 @dataclass(frozen=True, slots=True)
 class CompoundSymmetry:
-    """Standard deviations, and one correlation in (-1 / (q - 1), 1), where the matrix is positive definite.
+    """Standard deviations, and one correlation in [-1 / (q - 1), 1].
 
-    >>> from multilevel.covariance.structure import covariance
-    >>> covariance(CompoundSymmetry(2, hom=True), np.array([2.0, 0.75])).round(12)
-    array([[4. , 2.4],
-           [2.4, 4. ]])
+    The correlation matrix has the symmetric root a I + b J, J all ones, with eigenvalues
+    a = sqrt(q / (q - 1)) sin(eta) and a + q b = sqrt(q) cos(eta), so that 1 - rho = a^2.
+
+    >>> CompoundSymmetry(2).correlation(np.pi / 4.0), CompoundSymmetry(3).correlation(np.pi / 2.0)
+    (0.0, -0.5)
     """
 
     size: int  # at least 2
@@ -45,21 +38,16 @@ class CompoundSymmetry:
     @property
     def n_parameters(self) -> int:
         """The standard deviations and eta."""
-        return (1 if self.hom else self.size) + 1
+        return self.n_sizes + 1
 
     @property
-    def least_correlation(self) -> float:
-        """Below it the columns' sum would have a negative variance."""
-        return -1.0 / (self.size - 1)
+    def n_sizes(self) -> int:
+        """All standard deviations."""
+        return 1 if self.hom else self.size
 
     def correlation(self, eta: float) -> float:
-        """The curve mapped onto (-1 / (q - 1), 1)."""
-        low = self.least_correlation
-        return low + (1.0 - low) * 0.5 * (1.0 + curve(eta))
-
-    def correlation_slope(self, eta: float) -> float:
-        """Derivative of the correlation in eta."""
-        return (1.0 - self.least_correlation) * 0.5 * curve_slope(eta)
+        """The correlation rho at an angle."""
+        return round(float(1.0 - self.size / (self.size - 1.0) * np.sin(eta) ** 2), 15)
 
     def parameter_names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Those of the standard deviations, then "correlation"."""
@@ -67,28 +55,28 @@ class CompoundSymmetry:
 
     def start(self, deviations: Array, correlation: float) -> Array:
         """The given standard deviations and correlation."""
-        low = self.least_correlation
-        eta = curve_inverse(2.0 * (correlation - low) / (1.0 - low) - 1.0)
-        return np.append(deviation_start(deviations, self.hom), eta)
+        sine = np.sqrt((1.0 - correlation) * (self.size - 1.0) / self.size)
+        return np.append(deviation_start(deviations, self.hom), np.arcsin(sine))
 
     def factor(self, theta: Array) -> Array:
-        """diag(sd) times the Cholesky factor of the correlation matrix."""
-        return scaled_factor(theta, self._correlation_factor(theta), self.hom)
+        """diag(sd) (a I + b J), not triangular."""
+        eta = theta[-1]
+        return scaled_root(theta, self._root(np.sin(eta), np.cos(eta)), self.hom)
 
     def factor_slopes(self, theta: Array) -> Array:
         """In the standard deviations, then in eta."""
-        lower = self._correlation_factor(theta)
-        change = (1.0 - np.eye(self.size)) * self.correlation_slope(theta[-1])
-        return scaled_slopes(theta, lower, cholesky_slope(lower, change), self.hom)
+        sine, cosine = np.sin(theta[-1]), np.cos(theta[-1])
+        return scaled_slopes(theta, self._root(sine, cosine), self._root(cosine, -sine), self.hom)
 
     def collapsed(self, theta: Array, least: float) -> Array:
-        """Small standard deviations become zero; the correlation stays."""
-        return np.append(collapsed_deviations(theta[:-1], least), theta[-1])
+        """Small standard deviations become zero, and a correlation close to an end of its range is there."""
+        return collapsed_ends(theta, least, TURN)
 
     def null_slope(self, theta: Array, G: Array) -> float:
-        """Over the standard deviations that are zero."""
-        return null_slope_of_deviations(theta[:-1], self.factor_slopes(theta), G)
+        """Over the standard deviations that are zero, and the correlation at an end of its range."""
+        return null_slope_of_ends(partial(covariance, self), theta, G, TURN)
 
-    def _correlation_factor(self, theta: Array) -> Array:
-        R = exchangeable_correlation(self.size, self.correlation(theta[-1]))
-        return np.asarray(np.linalg.cholesky(R))
+    def _root(self, sine: float, cosine: float) -> Array:
+        q = self.size
+        a, whole = np.sqrt(q / (q - 1.0)) * sine, np.sqrt(q) * cosine
+        return np.asarray(a * np.eye(q) + (whole - a) / q)

@@ -1,53 +1,51 @@
 """Standard deviations times a correlation matrix of one parameter: what compound symmetry and AR(1) share.
 
-theta holds the standard deviations (one each, or one for all), then eta, which the curve
-eta / sqrt(1 + eta^2) carries into (-1, 1). With T_0 the Cholesky factor of the correlation matrix,
-T = diag(sd) T_0.
+theta holds the standard deviations (one each, or one for all), of which the size counts, then an angle eta.
+T = diag(sd) L(eta), with a root L of the correlation matrix made of sines and cosines: both ends of the
+correlation's range are reached at multiples of some angle, where Sigma turns back smoothly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.covariance.diagonal import deviation_slopes, spread_deviations
+from multilevel.covariance.diagonal import collapsed_deviations, deviation_slopes, spread_deviations
+
+PROBE = 1e-2  # a step from a boundary: Sigma moves by its square
 
 
-def curve(eta: float) -> float:
-    """From any real number into (-1, 1)."""
-    return float(eta / np.hypot(1.0, eta))
+def scaled_root(theta: Array, root: Array, hom: bool) -> Array:
+    """T = diag(sd) L: (q, q)."""
+    return np.asarray(spread_deviations(np.abs(theta[:-1]), len(root), hom)[:, None] * root)
 
 
-def curve_slope(eta: float) -> float:
-    """Derivative of the curve."""
-    return float(np.hypot(1.0, eta) ** -3.0)
+def scaled_slopes(theta: Array, root: Array, slope: Array, hom: bool) -> Array:
+    """Derivative of T in the standard deviations and in eta, from that of L in eta: (k, q, q)."""
+    signs = np.where(theta[:-1] < 0.0, -1.0, 1.0)
+    by_deviation = signs[:, None, None] * deviation_slopes(len(root), hom)[:, :, None] * root
+    return np.concatenate([by_deviation, scaled_root(theta, slope, hom)[None]])
 
 
-def curve_inverse(value: float) -> float:
-    """The eta at which the curve takes a value in (-1, 1)."""
-    return float(value / np.sqrt(1.0 - value * value))
+def nearest_end(eta: float, turn: float) -> float:
+    """The multiple of `turn` nearest to an angle."""
+    return float(np.round(eta / turn) * turn)
 
 
-def scaled_factor(theta: Array, correlation_factor: Array, hom: bool) -> Array:
-    """T = diag(sd) T_0: (q, q)."""
-    return np.asarray(
-        spread_deviations(theta[:-1], len(correlation_factor), hom)[:, None] * correlation_factor
-    )
+def collapsed_ends(theta: Array, least: float, turn: float) -> Array:
+    """Small standard deviations at zero, and an angle close to a multiple of `turn` exactly there."""
+    end = nearest_end(theta[-1], turn)
+    angle = end if (theta[-1] - end) ** 2 < least else theta[-1]
+    return np.append(collapsed_deviations(theta[:-1], least), angle)
 
 
-def scaled_slopes(theta: Array, correlation_factor: Array, correlation_slope: Array, hom: bool) -> Array:
-    """Derivative of T in the standard deviations and in eta: (k, q, q)."""
-    q = len(correlation_factor)
-    by_deviation = deviation_slopes(q, hom)[:, :, None] * correlation_factor
-    by_eta = spread_deviations(theta[:-1], q, hom)[:, None] * correlation_slope
-    return np.concatenate([by_deviation, by_eta[None]])
-
-
-def cholesky_slope(lower: Array, change: Array) -> Array:
-    """dL for a change dR of R = L L': dL = L Phi(L^-1 dR L^-T), Phi = lower triangle, diagonal halved.
-
-    Giles, M. B. (2008). Collected matrix derivative results for forward and reverse mode algorithmic
-    differentiation. Advances in Automatic Differentiation, 35-44.
-    """
-    inner = np.linalg.solve(lower, np.linalg.solve(lower, change).T)
-    return np.asarray(lower @ (np.tril(inner) - 0.5 * np.diag(np.diag(inner))))
+def null_slope_of_ends(covariance: Callable[[Array], Array], theta: Array, G: Array, turn: float) -> float:
+    """Least slope of <G, Sigma> in the square of a step from a boundary at which theta stands."""
+    ends = [k for k, deviation in enumerate(theta[:-1]) if deviation == 0.0]
+    if theta[-1] == nearest_end(theta[-1], turn):
+        ends.append(len(theta) - 1)
+    here, steps = covariance(theta), PROBE * np.eye(len(theta))
+    changes = (covariance(theta + steps[k]) - here for k in ends)
+    return min((float((G * change).sum()) / PROBE**2 for change in changes), default=np.inf)

@@ -35,12 +35,6 @@ def collapsed_deviations(deviations: Array, least: float) -> Array:
     return np.where(deviations**2 < least, 0.0, deviations)
 
 
-def null_slope_of_deviations(deviations: Array, slopes: Array, G: Array) -> float:
-    """Least slope of <G, Sigma> as a zero variance grows, infinite if none is; `slopes` (k, q, q) of T."""
-    missing = slopes[np.flatnonzero(deviations == 0.0)]
-    return min((float(((G @ D) * D).sum()) for D in missing), default=np.inf)
-
-
 @dataclass(frozen=True, slots=True)
 class Diagonal:
     """T is diagonal; theta holds the standard deviations, of either sign.
@@ -57,6 +51,11 @@ class Diagonal:
     def n_parameters(self) -> int:
         """One, or one a column."""
         return 1 if self.hom else self.size
+
+    @property
+    def n_sizes(self) -> int:
+        """None needs to be known for its size only: each enters Sigma as a square."""
+        return 0
 
     def parameter_names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The columns, or "sd"."""
@@ -80,4 +79,5 @@ class Diagonal:
 
     def null_slope(self, theta: Array, G: Array) -> float:
         """Over the standard deviations that are zero."""
-        return null_slope_of_deviations(theta, self.factor_slopes(theta), G)
+        slopes = deviation_slopes(self.size, self.hom) @ np.diag(G)
+        return float(np.min(slopes[theta == 0.0], initial=np.inf))

@@ -1,7 +1,8 @@
-"""What is a covariance structure? Unbounded parameters theta in, a lower-triangular T out: Sigma = T T'.
+"""What is a covariance structure? Unbounded parameters theta in, a root T out: Sigma = T T'.
 
-Parameters are free of bounds and of signs: T and T with the sign of a column turned give one Sigma, and zero
-is an ordinary point. A search can therefore reach the boundary (a variance of zero) without constraints.
+Parameters are free of bounds: T and T with the sign of a column turned give one Sigma, and at a boundary (a
+variance of zero, the end of a correlation's range) Sigma turns back. A search reaches it without constraints.
+The parametrisation is that of the compiled core (core/structure.hpp).
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class Structure(Protocol):
     def n_parameters(self) -> int:
         """Number of parameters k."""
 
+    @property
+    def n_sizes(self) -> int:
+        """How many parameters, at the beginning of theta, count by their absolute value only."""
+
     def parameter_names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Names of the parameters, from the names of the columns: k of them."""
 
@@ -32,7 +37,7 @@ class Structure(Protocol):
         """Theta (k,) with given standard deviations (q,) and, as far as the family can, one correlation."""
 
     def factor(self, theta: Array) -> Array:
-        """T (q, q), lower triangular."""
+        """T (q, q), triangular or not."""
 
     def factor_slopes(self, theta: Array) -> Array:
         """Derivative of T in each parameter: (k, q, q)."""

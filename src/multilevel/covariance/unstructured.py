@@ -30,6 +30,11 @@ class Unstructured:
         """q (q + 1) / 2."""
         return self.size * (self.size + 1) // 2
 
+    @property
+    def n_sizes(self) -> int:
+        """None: signs matter below the diagonal."""
+        return 0
+
     def positions(self) -> tuple[Indices, Indices]:
         """Rows and columns of the lower triangle, column by column."""
         columns, rows = np.triu_indices(self.size)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Mask
 from multilevel.design.design import Design
 from multilevel.errors import ModelError
 from multilevel.estimation.optimum import Certificate, Optimum
@@ -127,20 +127,34 @@ def descend(model: ResidualFreeModel, at: Point, *, reml: bool) -> Descent:
 
 def newton_step(model: ResidualFreeModel, at: Point, d: Slopes) -> tuple[Array, float]:
     """Step against the gradient, in the metric of average information and curvature of Sigma; its promise."""
-    values, vectors = np.linalg.eigh(d.information + sigma_curvature(model, at, d.by_sigma))
-    values = np.maximum(values, max(FLATTEST * values[-1], 1e-12))
-    along = vectors.T @ d.gradient
-    return -vectors @ (along / values), float(0.5 * along @ (along / values))
+    free = ~held_at_zero(model, at.theta, d.gradient)
+    hessian = d.information + sigma_curvature(model, at, d.by_sigma)
+    values, vectors = np.linalg.eigh(hessian[np.ix_(free, free)])
+    values = np.maximum(values, np.maximum(FLATTEST * values[-1:], 1e-12))
+    along = vectors.T @ d.gradient[free]
+    direction = np.zeros(len(at.theta))
+    direction[free] = -vectors @ (along / values)
+    return direction, float(0.5 * along @ (along / values))
+
+
+def held_at_zero(model: ResidualFreeModel, theta: Array, gradient: Array) -> Mask:
+    """Sizes that are zero and would only raise the criterion by growing: (k,)."""
+    sizes = [np.arange(s.n_parameters) < s.n_sizes for s in model.structures]
+    held: Mask = np.concatenate(sizes) & (theta == 0.0) & (gradient >= 0.0)
+    return held
 
 
 def sigma_curvature(model: ResidualFreeModel, at: Point, by_sigma: Sequence[Array]) -> Array:
-    """2 <G, dT_k dT_l'> with the positive part of G, block-diagonal over the terms: (k, k)."""
+    """Positive part of 2 <G, dT_k dT_l'>, block-diagonal over the terms: (k, k).
+
+    A structure spans only part of the symmetric matrices, and G need not vanish outside it: the positive
+    part of G itself would be far too steep.
+    """
     blocks = []
     for structure, part, G in zip(model.structures, model.split(at.theta), by_sigma, strict=True):
-        values, vectors = np.linalg.eigh(G)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        half = root.T @ structure.factor_slopes(part)
-        blocks.append(2.0 * np.einsum("kij,lij->kl", half, half))
+        T_slopes = structure.factor_slopes(part)
+        values, vectors = np.linalg.eigh(2.0 * np.einsum("kij,lij->kl", G @ T_slopes, T_slopes))
+        blocks.append((vectors * np.maximum(values, 0.0)) @ vectors.T)
     return np.asarray(block_diag(*blocks))
 
 
