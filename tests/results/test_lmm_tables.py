@@ -166,3 +166,60 @@ def test_tables_come_back_in_the_users_kind(sleepstudy, kind):
         fit.predict(interval="confidence"),
     ]
     assert all(type(table) is expected for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"),
+    [
+        (np.arange(18) + 300, int),
+        (np.arange(18) / 2, float),
+        ([f"s{k:02d}" for k in range(18)], str),
+        (pd.Categorical(np.arange(18) + 300), int),
+        (pd.array(np.arange(18) + 300, dtype="Int64"), int),
+    ],
+)
+def test_levels_join_the_data_they_came_from(sleepstudy, labels, kind):
+    data = sleepstudy.assign(
+        g=labels[np.repeat(np.arange(18), 10)] if kind is not str else np.repeat(labels, 10)
+    )
+    fit = ml.lmm("Reaction ~ Days + (1 | g)", data)
+    for table in (fit.ranef(), fit.coef(), fit.tidy("ran_vals")):
+        assert all(isinstance(level, kind) for level in table["level"].tolist())
+        joined = data.merge(table, left_on="g", right_on="level")
+        assert len(joined) == len(data)
+    joined = data.merge(fit.ranef(), left_on="g", right_on="level")
+    np.testing.assert_allclose(joined["estimate"], fit.fitted - fit.record.fitted_fixed, atol=1e-9)
+
+
+def test_levels_of_factors_of_different_types_are_text(sleepstudy):
+    data = sleepstudy.assign(
+        g=np.repeat(np.arange(18), 10), b=sleepstudy["Days"] > 4, t=np.tile(list("abcde"), 36)
+    )
+    several = ml.lmm("Reaction ~ Days + (1 | g) + (1 | t)", data).ranef()
+    assert set(several["level"]) == {*map(str, range(18)), *"abcde"}
+    interaction = ml.lmm("Reaction ~ Days + (1 | g) + (1 | g:b)", data).coef()
+    assert "3:True" in set(interaction["level"])
+    truth = ml.lmm("Reaction ~ 1 + (1 | b)", data).ranef()
+    assert truth["level"].tolist() == [False, True]
+
+
+def test_a_group_is_found_by_its_own_label(sleepstudy):
+    fit = ml.lmm("Reaction ~ Days + (1 | g)", sleepstudy.assign(g=np.repeat(np.arange(18.0), 10)))
+    np.testing.assert_array_equal(fit.marginal_cov(3.0), fit.marginal_cov("3"))
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_what_is_missing_is_null_in_the_kind_of_frame(kind):
+    data = ml.datasets.sleepstudy(kind)
+    fit = ml.lmm("Reaction ~ Days + (1 | Subject)", data)
+    table = fit.varcorr()
+    columns = {name: table[name] for name in ("term2", "covariance")}
+    if kind == "polars":
+        assert {name: column.null_count() for name, column in columns.items()} == {
+            "term2": 2,
+            "covariance": 2,
+        }
+        assert str(columns["term2"].dtype) == "String"
+    else:
+        assert {name: column.null_count for name, column in columns.items()} == {"term2": 2, "covariance": 2}
+        assert str(columns["term2"].type) in ("string", "large_string")

@@ -20,7 +20,7 @@ class Shrinkage:
     """Random effects of one grouping factor; J levels, Q columns over all its terms."""
 
     group: str
-    levels: tuple[str, ...]  # (J,)
+    levels: tuple[object, ...]  # (J,) in the type they have in the data
     columns: tuple[str, ...]  # (Q,)
     value: Array  # (J, Q) conditional modes (BLUPs)
     std_error: Array  # (J, Q) conditional standard deviations
@@ -28,15 +28,15 @@ class Shrinkage:
     reliability: Array  # (J, Q) 1 - conditional variance / variance: the weight of the level's own data
 
 
-def shrinkage(design: Design, record: LMMRecord, modes: Modes) -> Shrinkage:
-    """Conditional modes of one grouping factor beside what each level says for itself."""
+def shrinkage(design: Design, record: LMMRecord, modes: Modes, levels: tuple[object, ...]) -> Shrinkage:
+    """Conditional modes of one grouping factor, its J `levels`, beside what each level says for itself."""
     grouping = design.groupings[modes.grouping]
     Z = np.hstack([design.terms[term].Z for term in modes.terms])
     variance = np.concatenate([np.diag(record.terms[term].covariance) for term in modes.terms])
     conditional = np.diagonal(modes.variance, axis1=1, axis2=2)
     return Shrinkage(
         group=grouping.name,
-        levels=grouping.levels,
+        levels=levels,
         columns=tuple(name for term in modes.terms for name in design.terms[term].names),
         value=modes.values,
         std_error=np.sqrt(np.maximum(conditional, 0.0)),

@@ -26,7 +26,7 @@ def to_frame(columns: Mapping[str, Column], kind: FrameKind) -> Frame:
     """Frame of the given kind ("pandas", "polars", "pyarrow", ...) from equally long columns (n,).
 
     Strings stay strings and integers integers; a `Categorical` becomes the kind's own categorical
-    with the same order of levels, and the missing values of a `Numeric` nulls.
+    with the same order of levels, and NaN and None become nulls.
 
     >>> to_frame({"term": ["Intercept"], "estimate": [251.4]}, "pandas")
             term  estimate
@@ -90,7 +90,10 @@ def _series(name: str, column: Column, kind: _Backend) -> nw.Series[Any]:
         return _numeric_series(name, column, kind)
     values = np.asarray(column)
     if values.dtype.kind in "OUS":
-        return nw.new_series(name, values.tolist(), backend=kind)
+        dtype = nw.String() if all(value is None for value in values) else None  # else told by the values
+        return nw.new_series(name, values.tolist(), dtype, backend=kind)
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        return _numeric_series(name, Numeric(values, integer=False, missing=np.isnan(values)), kind)
     return nw.new_series(name, values, backend=kind)
 
 

@@ -110,8 +110,10 @@ def _stacked(blocks: Sequence[Array]) -> Array:
     return np.concatenate([block.ravel() for block in blocks])
 
 
-def coef_columns(design: Design, record: LMMRecord) -> Columns:
+def coef_columns(design: Design, record: LMMRecord, levels: Sequence[Sequence[object]]) -> Columns:
     """One row a level: the coefficients that hold in it, the fixed ones plus its own random effects.
+
+    `levels` are those of each grouping factor, as they are called in the data.
 
     A coefficient that does not vary by the row's grouping factor stands at its fixed value, and a
     random column without a fixed counterpart varies about zero.
@@ -119,10 +121,10 @@ def coef_columns(design: Design, record: LMMRecord) -> Columns:
     only_random = [n for term in record.terms for n in term.names if n not in record.coef_names]
     names = [*record.coef_names, *dict.fromkeys(only_random)]
     blocks = [group_coefficients(record, modes, names) for modes in record.modes]
-    groupings = [design.groupings[modes.grouping] for modes in record.modes]
+    order = [modes.grouping for modes in record.modes]
     return {
-        "group": [grouping.name for grouping in groupings for _ in grouping.levels],
-        "level": [level for grouping in groupings for level in grouping.levels],
+        "group": [design.groupings[k].name for k in order for _ in levels[k]],
+        "level": [level for k in order for level in levels[k]],
         **dict(zip(names, np.vstack(blocks).T, strict=True)),
     }
 

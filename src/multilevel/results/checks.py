@@ -11,6 +11,7 @@ from multilevel._options import checked_numbers
 from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, ModelError
+from multilevel.frames.labels import label_text
 from multilevel.frames.table import read_table
 
 Indices = npt.NDArray[np.intp]  # row numbers
@@ -115,11 +116,12 @@ def checked_columns(columns: dict[str, Array], data: Frame) -> dict[str, Array]:
 def rows_of_level(design: Design, group: object, factor: str | None) -> Indices:
     """Indices (m,) of the rows in one level of a grouping factor, by default of that with fewest levels."""
     grouping = named_grouping(design, factor)
-    if str(group) not in grouping.levels:
-        near = get_close_matches(str(group), grouping.levels, n=1)
+    label = label_text(group)
+    if label not in grouping.levels:
+        near = get_close_matches(label, grouping.levels, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"levels are {', '.join(grouping.levels[:5])}, ..."
         raise DataError(f"'{group}' is no level of {grouping.name}; {hint}")
-    return np.flatnonzero(grouping.codes == grouping.levels.index(str(group)))
+    return np.flatnonzero(grouping.codes == grouping.levels.index(label))
 
 
 def named_grouping(design: Design, factor: str | None) -> Grouping:

@@ -51,6 +51,7 @@ from multilevel.results.checks import (
     refuse_wald_limits,
     rows_of_level,
 )
+from multilevel.results.labels import own_levels
 from multilevel.simulation.lmm import simulate_responses
 
 
@@ -216,7 +217,8 @@ class LMMFit(Fit[LMMRecord]):
 
     def coef(self) -> Frame:
         """Coefficients in each level: the fixed ones plus the level's own random effects."""
-        return self._frame(coef_columns(self.design, self.record))
+        levels = own_levels(self.design.groupings, self.call.data)
+        return self._frame(coef_columns(self.design, self.record, levels))
 
     def varcorr(self) -> Frame:
         """Variances, standard deviations, covariances and correlations of the random effects."""
@@ -392,4 +394,5 @@ class LMMFit(Fit[LMMRecord]):
         return type(self)(self.design, estimate(self.design, reml=False, residual=self.residual), call)
 
     def _shrinkage(self) -> list[Shrinkage]:
-        return [shrinkage(self.design, self.record, modes) for modes in self.record.modes]
+        levels = own_levels(self.design.groupings, self.call.data)
+        return [shrinkage(self.design, self.record, m, levels[m.grouping]) for m in self.record.modes]
