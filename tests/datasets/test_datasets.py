@@ -142,3 +142,7 @@ def test_frame_libraries_are_imported_only_for_their_own_frames() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_dir_lists_the_data_sets_alone():
+    assert dir(ml.datasets) == sorted(ml.datasets.__all__)

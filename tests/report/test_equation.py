@@ -108,3 +108,20 @@ def test_a_variable_may_bear_the_name_of_a_greek_letter():
 def test_other_styles_are_refused(sleepstudy):
     with pytest.raises(DataError, match="'latex'"):
         ml.lmm("Reaction ~ Days + (1 | Subject)", sleepstudy).equation("word")
+
+
+def test_structures_are_named_in_place_of_their_matrix(sleepstudy):
+    data = sleepstudy.assign(visit=sleepstudy["Days"].astype(int).astype(str))
+    fit = ml.lmm("Reaction ~ Days + ar1(0 + visit | Subject)", data, residual="none")
+    assert "u11_j) ~ N(0, AR(1): SD 49.515, rho 0.79995)" in fit.equation()
+    assert r"N\left(0, \text{AR(1): SD 49.515, rho 0.79995}\right)" in fit.equation("latex")
+    each = ml.lmm("Reaction ~ Days + cs(1 + Days | Subject)", data)
+    assert "(u0_j, u1_j) ~ N(0, compound symmetry: SDs 24.74, 5.9221, rho 0.065551)" in each.equation()
+
+
+@pytest.mark.parametrize("make", [ml.ols, ml.lmm])
+def test_odd_names_lose_their_backticks(sleepstudy, make):
+    data = sleepstudy.rename(columns={"Reaction": "reaction time"})
+    fit = make("`reaction time` ~ Days" + (" + (1 | Subject)" if make is ml.lmm else ""), data)
+    assert "`" not in fit.equation() + fit.equation("latex")
+    assert "reaction time_i" in fit.equation()

@@ -1,5 +1,6 @@
 """The printed summary of a mixed model, word for word, and what it says when something goes wrong."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ import pytest
 
 import multilevel as ml
 from multilevel.estimation.optimum import Certificate
+from multilevel.report.structures import correlation_parameter
 from multilevel.results.lmm import LMMFit
 
 SLOPES = "Reaction ~ Days + (1 + Days | Subject)"
@@ -153,3 +155,43 @@ def test_html_is_balanced_and_escaped(sleepstudy):
     assert "a&lt;b" in html
     assert "a<b" not in html
     assert "http" not in html
+
+
+@pytest.fixture(scope="module")
+def visits(sleepstudy):
+    return sleepstudy.assign(visit=sleepstudy["Days"].astype(int).astype(str))
+
+
+@pytest.mark.parametrize(
+    ("term", "words"),
+    [
+        ("ar1(0 + visit | Subject)", r"AR\(1\), visit\[0\] to visit\[9\] +2452 +49.51  rho 0.80"),
+        (
+            "cs(0 + visit | Subject, hom=True)",
+            r"compound symmetry, visit\[0\] to visit\[9\] +2339 +48.36  rho 0.59",
+        ),
+        (
+            "cs(0 + visit | Subject)",
+            r"visit\[0\] +1344.5 +36.67  compound symmetry, rho 0.63\n +visit\[1\] +1208.3 +34.76\n",
+        ),
+    ],
+)
+def test_a_structure_is_named_and_has_one_correlation(visits, term, words):
+    fit = ml.lmm(f"Reaction ~ Days + {term}", visits, residual="none")
+    assert re.search(words, str(fit))
+    assert max(map(len, str(fit).splitlines())) <= 88
+
+
+def test_one_variance_for_uncorrelated_columns_is_one_row(sleepstudy):
+    text = str(ml.lmm("Reaction ~ Days + diag(1 + Days | Subject, hom=True)", sleepstudy))
+    assert "Subject   uncorrelated, Intercept and Days     79.19     8.899\n" in text
+    assert "Corr\n" not in text
+
+
+def test_a_structure_with_a_zero_variance_keeps_its_correlation(sleepstudy):
+    fit = ml.lmm("Reaction ~ Days + cs(1 + Days + I(Days**2) | Subject)", sleepstudy)
+    term = fit.record.terms[0]
+    blank = np.where(np.arange(3) == 0, np.nan, 1.0)
+    broken = replace(term, correlation=np.full((3, 3), 0.25) * blank * blank[:, None])
+    assert correlation_parameter(broken) == 0.25
+    assert np.isnan(correlation_parameter(replace(term, correlation=np.full((3, 3), np.nan))))

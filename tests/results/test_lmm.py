@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import multilevel as ml
-from multilevel.errors import DataError, FormulaError, ModelError
+from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
+from multilevel.estimation import lmm as estimation
 from reference_cases import load_case
 
 
@@ -150,3 +151,20 @@ def test_maketables_finds_its_attributes(slopes):
     assert slopes.__maketables_depvar__ == "Reaction"
     assert slopes.__maketables_vcov_info__["vcov_type"] == "model-based"
     assert slopes.__maketables_default_stat_keys__ == ["N", "aic", "bic"]
+
+
+def test_records_have_short_names(slopes):
+    assert repr(slopes.optimum).startswith("Optimum: an optimum, certified; the search converged after ")
+    assert repr(slopes.matrices()) == (
+        "ModelMatrices: X (180, 2), Z (180, 36), Lambda and Sigma (36, 36), "
+        "residual_variance (180,), z_names (36,)"
+    )
+
+
+def test_a_failed_search_is_told_in_sentences(sleepstudy, monkeypatch):
+    monkeypatch.setattr(estimation, "MAX_EVALUATIONS", 1)
+    message = "^The search stopped after 1 evaluations without meeting the first-order conditions\\.$"
+    with pytest.warns(MultilevelWarning, match=message):
+        fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleepstudy)
+    assert "NOT CONVERGED: the search stopped after 1 evaluations" in str(fit)
+    assert "conditions. One more step" in " ".join(str(fit).split())

@@ -104,3 +104,7 @@ __all__ = [
     "verbagg",
     "wine",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -185,6 +185,6 @@ def search_message(outcome: SearchOutcome) -> str:
     if outcome.evaluations >= MAX_EVALUATIONS:
         return f"stopped after {outcome.evaluations} evaluations without meeting the first-order conditions"
     return (
-        f"no better point was found after {outcome.evaluations} evaluations, yet the first-order conditions "
+        f"found no better point after {outcome.evaluations} evaluations, yet the first-order conditions "
         f"do not hold (a further step would promise {outcome.stationarity:.1e})"
     )

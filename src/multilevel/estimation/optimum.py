@@ -24,13 +24,21 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """Where the search ended, and how."""
+    """Where the search ended, and how.
 
-    theta: Array  # internal covariance parameters at the end
-    criterion: float
+    `theta` and `criterion` are those of the search, on columns and a response that were scaled and centred
+    first: compare them with each other only. The `theta` and `criterion` of a fit are in the data's units.
+    """
+
+    theta: Array  # covariance parameters at the end, in the units of the search
+    criterion: float  # without the constants that scaling leaves out
     evaluations: int  # criterion evaluations, with or without gradient
     iterations: int
     converged: bool
     message: str  # for the user
     certificate: Certificate
     rank: tuple[int, ...]  # per random-effects term: rank of its covariance
+
+    def __repr__(self) -> str:
+        state = "an optimum, certified" if self.certificate.holds else "NOT certified as an optimum"
+        return f"Optimum: {state}; the search {self.message}."

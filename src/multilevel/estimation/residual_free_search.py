@@ -214,6 +214,6 @@ def search_message(certificate: Certificate, evaluations: int, n_starts: int) ->
     if certificate.holds:
         return f"converged after {from_starts}; first-order conditions hold"
     return (
-        f"no better point was found after {from_starts}, yet the first-order conditions do not hold "
+        f"found no better point after {from_starts}, yet the first-order conditions do not hold "
         f"(a further step would promise {certificate.stationarity:.1e})"
     )

@@ -27,6 +27,13 @@ class ModelMatrices:
     residual_variance: Array  # (n,) sigma^2 / weight
     z_names: tuple[tuple[str, str, str], ...]  # (q,) grouping factor, level, column
 
+    def __repr__(self) -> str:
+        (n, p), q = self.X.shape, self.Z.shape[1]
+        return (
+            f"ModelMatrices: X ({n}, {p}), Z ({n}, {q}), Lambda and Sigma ({q}, {q}), "
+            f"residual_variance ({n},), z_names ({q},)"
+        )
+
 
 def model_matrices(design: Design, record: LMMRecord) -> ModelMatrices:
     """Write out the matrices of a fit; Z, Lambda and Sigma are sparse."""

@@ -16,8 +16,9 @@ from multilevel._typing import Array, Codes
 from multilevel.clusters.icc import holds
 from multilevel.design.design import Design
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
-from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value
+from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value, response_label
 from multilevel.report.numbers import format_number
+from multilevel.report.structures import is_structured, structure_words
 
 INDEX_LETTERS = "jklmnopqr"  # of the grouping factors; i is the observation's
 EFFECT_LETTERS = "uvwrsabcd"  # of their random effects
@@ -191,7 +192,7 @@ def whole(tree: Hierarchy, design: Design, terms: Sequence[Product]) -> Equation
     indices = observation(tree)
     offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", indices, variable=True),))]
     error = Product(Symbol("e", "", indices))
-    return Equation(Symbol(design.response_name, "", indices, variable=True), (*terms, *offset, error))
+    return Equation(Symbol(response_label(design), "", indices, variable=True), (*terms, *offset, error))
 
 
 def group_sections(tree: Hierarchy) -> list[Section]:
@@ -264,6 +265,8 @@ def random_normal(tree: Hierarchy, term: TermCovariance) -> Normal:
     """The joint distribution of one term's random effects."""
     position = tree.order.index(term.grouping)
     symbols = tuple(effect(tree, name, position) for name in term.names)
+    if is_structured(term):
+        return Normal(symbols, structure_words(term, ".5g"))
     return Normal(symbols, tuple(tuple(number(entry) for entry in row) for row in term.covariance))
 
 

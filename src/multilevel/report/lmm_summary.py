@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from multilevel._typing import Array
@@ -11,9 +13,20 @@ from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
 from multilevel.report.lmm_tables import RESIDUAL
 from multilevel.report.numbers import format_column, format_fixed
+from multilevel.report.structures import STRUCTURE_NAMES, correlation_words, is_structured
 from multilevel.report.summary import Block, Summary
 
 ZERO_VARIANCE = 1e-4  # share of the residual SD below which a standard deviation is called zero (lme4's)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomRow:
+    """A line of the table of random effects."""
+
+    group: str
+    name: str
+    variance: float
+    correlations: list[str]
 
 
 def lmm_summary(
@@ -61,26 +74,37 @@ def criteria_block(aic: float, bic: float, loglik: float, df_residual: int) -> B
 
 def random_block(record: LMMRecord) -> Block:
     """Variances, standard deviations and correlations of the random effects."""
-    variances = np.concatenate([*(np.diag(term.covariance) for term in record.terms), [record.sigma**2]])
-    cells = list(zip(format_column(variances), format_column(np.sqrt(variances)), strict=True))
-    labels = [pair for term in record.terms for pair in term_labels(term)]
-    correlations = [row for term in record.terms for row in correlation_rows(term)]
-    width = max(map(len, correlations))
+    effects = [row for term in record.terms for row in random_rows(term)]
+    effects.append(RandomRow(RESIDUAL, "", record.sigma**2, []))
+    variances = [row.variance for row in effects]
+    cells = zip(format_column(variances), format_column(np.sqrt(variances)), strict=True)
+    width = max(len(row.correlations) for row in effects)
     rows = [
-        (*label, *cell, *row, *[""] * (width - len(row)))
-        for label, cell, row in zip([*labels, (RESIDUAL, "")], cells, [*correlations, []], strict=True)
+        (row.group, row.name, *cell, *row.correlations, *[""] * (width - len(row.correlations)))
+        for row, cell in zip(effects, cells, strict=True)
     ]
     header = ("Group", "Name", "Variance", "Std.Dev.", *["Corr", *[""] * (width - 1)][:width])
     return Block("Random effects", header, tuple(rows), n_labels=2)
 
 
-def term_labels(term: TermCovariance) -> list[tuple[str, str]]:
-    """Group and column of each row of a term, the group on the first row only."""
-    return [(term.group if k == 0 else "", name) for k, name in enumerate(term.names)]
+def random_rows(term: TermCovariance) -> list[RandomRow]:
+    """One row a column, the group on the first only; one in all where all columns have one variance."""
+    variances = np.diag(term.covariance)
+    if is_structured(term) and term.hom:
+        columns = f"{term.names[0]} {'and' if len(term.names) == 2 else 'to'} {term.names[-1]}"
+        correlation = [] if term.structure == "diag" else [correlation_words(term, ".2f")]
+        name = f"{STRUCTURE_NAMES[term.structure]}, {columns}"
+        return [RandomRow(term.group, name, variances[0], correlation)]
+    groups = [term.group, *[""] * (len(term.names) - 1)]
+    rows = zip(groups, term.names, variances, correlation_rows(term), strict=True)
+    return [RandomRow(*row) for row in rows]
 
 
 def correlation_rows(term: TermCovariance) -> list[list[str]]:
-    """Correlations of each column with those before it; none where the structure has none."""
+    """Correlations of each column with those before it; the one of a structure, or none where it has none."""
+    if is_structured(term):
+        words = f"{STRUCTURE_NAMES[term.structure]}, {correlation_words(term, '.2f')}"
+        return [[words], *([] for _ in term.names[1:])]
     if term.structure == "diag":
         return [[] for _ in term.names]
     return [format_fixed(term.correlation[k, :k], 2) for k in range(len(term.names))]
@@ -117,7 +141,7 @@ def convergence_notes(record: LMMRecord) -> list[str]:
     if optimum.converged and optimum.certificate.holds:
         return []
     return [
-        f"NOT CONVERGED: {optimum.message} One more step promises a decrease of the criterion by"
+        f"NOT CONVERGED: the search {optimum.message}. One more step promises a decrease of the criterion by"
         f" {optimum.certificate.stationarity:.2g}. Do not use these estimates; check the scale of the"
         " variables and whether the data can support the random effects."
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from multilevel._options import checked_choice
+from multilevel.design.design import Design
 
 GREEK = {"beta": "β", "gamma": "γ"}
 _LATEX_ESCAPES = {
@@ -45,10 +46,10 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """A vector of symbols with mean zero and a covariance matrix, its entries written out."""
+    """A vector of symbols with mean zero and a covariance: a matrix written out, or a structure in words."""
 
     symbols: tuple[Symbol, ...]
-    covariance: tuple[tuple[str, ...], ...]
+    covariance: tuple[tuple[str, ...], ...] | str
     divisor: Symbol | None = None  # what the variance is divided by: the weight of a row
 
 
@@ -90,12 +91,17 @@ class Text:
         """Factors side by side."""
         return " ".join(factors)
 
-    def normal(self, vector: Sequence[str], matrix: Sequence[Sequence[str]], divisor: str) -> str:
+    def normal(self, vector: Sequence[str], covariance: Sequence[Sequence[str]] | str, divisor: str) -> str:
         """A normal distribution."""
         left = vector[0] if len(vector) == 1 else f"({', '.join(vector)})"
-        body = "; ".join(" ".join(row) for row in matrix)
-        variance = body if len(vector) == 1 else f"[{body}]"
-        return f"{left} ~ N(0, {variance}{f' / {divisor}' if divisor else ''})"
+        return f"{left} ~ N(0, {self.covariance(covariance)}{f' / {divisor}' if divisor else ''})"
+
+    def covariance(self, covariance: Sequence[Sequence[str]] | str) -> str:
+        """A variance, a matrix row by row, or words."""
+        if isinstance(covariance, str):
+            return covariance
+        body = "; ".join(" ".join(row) for row in covariance)
+        return body if len(covariance) == 1 else f"[{body}]"
 
     def value(self, symbol: str, estimate: str, name: str) -> str:
         """An estimate and whose it is."""
@@ -130,21 +136,28 @@ class Latex:
         """Factors with a thin space between."""
         return r" \, ".join(factors)
 
-    def normal(self, vector: Sequence[str], matrix: Sequence[Sequence[str]], divisor: str) -> str:
+    def normal(self, vector: Sequence[str], covariance: Sequence[Sequence[str]] | str, divisor: str) -> str:
         """A normal distribution; vectors and covariances as matrices."""
         over = f" / {divisor}" if divisor else ""
-        if len(vector) == 1:
-            return rf"{vector[0]} \sim N\left(0, {matrix[0][0]}{over}\right)"
         column = r" \\ ".join(vector)
-        body = r" \\ ".join(" & ".join(row) for row in matrix)
-        return (
-            rf"\begin{{pmatrix}} {column} \end{{pmatrix}} \sim "
-            rf"N\left(0, \begin{{pmatrix}} {body} \end{{pmatrix}}\right)"
-        )
+        left = vector[0] if len(vector) == 1 else rf"\begin{{pmatrix}} {column} \end{{pmatrix}}"
+        return rf"{left} \sim N\left(0, {self.covariance(covariance)}{over}\right)"
+
+    def covariance(self, covariance: Sequence[Sequence[str]] | str) -> str:
+        """A variance, a matrix, or words."""
+        if isinstance(covariance, str):
+            return rf"\text{{{escape_latex(covariance)}}}"
+        body = r" \\ ".join(" & ".join(row) for row in covariance)
+        return body if len(covariance) == 1 else rf"\begin{{pmatrix}} {body} \end{{pmatrix}}"
 
     def value(self, symbol: str, estimate: str, name: str) -> str:
         """An estimate and whose it is."""
         return rf"{symbol} = {estimate} \quad \text{{({escape_latex(name)})}}"
+
+
+def response_label(design: Design) -> str:
+    """The left side as one reads it, without the backticks that formulas need around odd names."""
+    return design.response_name.replace("`", "")
 
 
 def write_page(sections: Sequence[Section], style: Literal["text", "latex"]) -> str:

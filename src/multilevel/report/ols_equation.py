@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multilevel.design.design import Design
 from multilevel.fitted.ols import OLSRecord
-from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value
+from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value, response_label
 from multilevel.report.numbers import format_number
 
 ROW = "i"  # index of an observation
@@ -24,7 +24,7 @@ def model_equation(design: Design) -> Equation:
     fixed = [Product(beta(j), predictor(name)) for j, name in enumerate(design.coef_names)]
     offset = [] if design.offset is None else [Product(None, (Symbol("offset", "", ROW, variable=True),))]
     error = Product(Symbol("e", "", ROW))
-    return Equation(Symbol(design.response_name, "", ROW, variable=True), (*fixed, *offset, error))
+    return Equation(Symbol(response_label(design), "", ROW, variable=True), (*fixed, *offset, error))
 
 
 def beta(j: int) -> Symbol:

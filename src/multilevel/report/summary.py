@@ -78,7 +78,7 @@ STYLE = (
     ".multilevel{font-family:sans-serif;font-size:0.9em}"
     ".multilevel h4{margin:0 0 .4em}"
     ".multilevel table{border-collapse:collapse;margin:0 0 .8em}"
-    ".multilevel caption{text-align:left;font-weight:bold;padding:.2em 0}"
+    ".multilevel caption{text-align:left;font-weight:bold;padding:.2em 0;white-space:nowrap}"
     ".multilevel td,.multilevel th{padding:.15em .7em;text-align:right;border:0}"
     ".multilevel td{font-variant-numeric:tabular-nums}"
     ".multilevel thead th{border-bottom:1px solid currentColor}"

@@ -113,7 +113,7 @@ def estimate(design: Design, reml: bool, residual: Literal["none"] | None = None
     """From design to record: cross-products, search, and what was found."""
     record = fit_without_residual(design, reml=reml) if residual == "none" else fit_design(design, reml)
     if not record.optimum.converged:
-        warnings.warn(f"the search {record.optimum.message}.", MultilevelWarning, stacklevel=3)
+        warnings.warn(f"The search {record.optimum.message}.", MultilevelWarning, stacklevel=3)
     return record
 
 
