@@ -107,7 +107,7 @@ def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> 
 
 
 def starts(model: WorkingModel) -> list[Array]:
-    """Where the search begins: moments; from several correlations where the criterion may have several valleys."""
+    """Where searches begin: moments, and several correlations where there may be several valleys."""
     theta = model.kernel.start()
     angles = correlation_angles(model.layouts)
     found = [theta]
