@@ -145,4 +145,4 @@ def test_frame_libraries_are_imported_only_for_their_own_frames() -> None:
 
 
 def test_dir_lists_the_data_sets_alone():
-    assert dir(ml.datasets) == sorted(ml.datasets.__all__)
+    assert dir(datasets) == sorted(datasets.__all__)

@@ -132,8 +132,8 @@ def test_contrasts_of_truth_values() -> None:
     ("contrasts", "error", "message"),
     [
         ({"text": "foo"}, DataError, "no coding 'foo'; choose one of treatment, sum, helmert, poly"),
-        ("sum", DataError, "maps columns to codings, as in .*; this is a str"),
-        (["sum"], DataError, "this is a list"),
+        ("sum", DataError, "maps columns to codings, as in .*; this is of type str"),
+        (["sum"], DataError, "this is of type list"),
         ({"text": ["w"]}, DataError, r"\['w'\] is no coding for 'text'; choose one of treatment"),
         ({"text": {"reference": "w"}}, DataError, "is no coding for 'text'"),
         ({"text": None}, DataError, "is no matrix of finite numbers for 'text'"),

@@ -286,9 +286,9 @@ def test_names_that_are_equal_as_text() -> None:
 def test_unequal_and_scalar_columns() -> None:
     with pytest.raises(DataError, match="'a' has 2, 'b' has 1"):
         read_table({"a": [1, 2], "b": [1]})
-    with pytest.raises(DataTypeError, match="'a' is a int"):
+    with pytest.raises(DataTypeError, match="'a' is of type int"):
         read_table({"a": 1})
-    with pytest.raises(DataTypeError, match="'a' is a str"):
+    with pytest.raises(DataTypeError, match="'a' is of type str"):
         read_table({"a": "xyz"})
 
 

@@ -114,7 +114,7 @@ def test_a_failed_certificate_is_shouted(slopes):
     doubtful = replace(slopes.optimum, certificate=Certificate(0.5, -1.0, False), message="stopped early")
     fit = LMMFit(slopes.design, replace(slopes.record, optimum=doubtful), slopes.call)
     assert not fit.converged
-    assert "NOT CONVERGED: stopped early" in str(fit)
+    assert "NOT CONVERGED: the search stopped early." in str(fit)
 
 
 def test_correlations_of_many_coefficients_are_hidden(sleepstudy):

@@ -31,7 +31,9 @@ def parse_formula(text: str) -> Formula:
     Journal of Statistical Software 67(1), section 2.
     """
     if not isinstance(text, str):
-        raise DataTypeError(f"The formula is a {type(text).__name__}; write it as text, 'y ~ x + (1 | g)'.")
+        raise DataTypeError(
+            f"The formula is of type {type(text).__name__}; write it as text, 'y ~ x + (1 | g)'."
+        )
     return _parse(text)
 
 

@@ -160,7 +160,9 @@ def _common_length(columns: Mapping[str, Any]) -> int:
 
 def _length(name: str, values: Any) -> int:
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        raise DataTypeError(f"Column {name!r} is a {type(values).__name__}, not an array, list or series.")
+        raise DataTypeError(
+            f"Column {name!r} is of type {type(values).__name__}, not an array, list or series."
+        )
     return len(values)
 
 
@@ -184,8 +186,8 @@ def _repeated(names: Iterable[str]) -> str:
 
 def _not_a_frame(data: object) -> str:
     message = (
-        f"The data are a {type(data).__name__}; expected a data frame (pandas, polars, pyarrow or any other "
-        "that narwhals reads) or a mapping of column names to equally long arrays."
+        f"The data are of type {type(data).__name__}; expected a data frame (pandas, polars, pyarrow or any "
+        "other that narwhals reads) or a mapping of column names to equally long arrays."
     )
     if isinstance(data, str):
         message += " To use a file, read it first, for example with pandas.read_csv."

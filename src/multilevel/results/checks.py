@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 import numpy as np
@@ -15,6 +16,7 @@ from multilevel.frames.labels import label_text
 from multilevel.frames.table import read_table
 
 Indices = npt.NDArray[np.intp]  # row numbers
+MOST_NAMED = 5  # levels that an error lists
 SAME_NUMBER = 1e-9  # of the largest in a column: what coding the same data again may differ by
 
 
@@ -119,9 +121,15 @@ def rows_of_level(design: Design, group: object, factor: str | None) -> Indices:
     label = label_text(group)
     if label not in grouping.levels:
         near = get_close_matches(label, grouping.levels, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"levels are {', '.join(grouping.levels[:5])}, ..."
+        hint = f"did you mean '{near[0]}'?" if near else f"its levels are {listed(grouping.levels)}."
         raise DataError(f"'{group}' is no level of {grouping.name}; {hint}")
     return np.flatnonzero(grouping.codes == grouping.levels.index(label))
+
+
+def listed(levels: Sequence[str]) -> str:
+    """The first levels, and how many more there are."""
+    more = len(levels) - MOST_NAMED
+    return ", ".join(levels[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def named_grouping(design: Design, factor: str | None) -> Grouping:
