@@ -107,4 +107,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
+    """The names of the data sets, and nothing of what makes them."""
     return __all__

@@ -196,7 +196,11 @@ class Fit(ABC, Generic[RecordT]):
         return self._frame({name: [value] for name, value in self._glance().items()})
 
     def augment(self, data: Frame | None = None) -> Frame:
-        """The data with fitted values and residuals beside them; empty in rows that were not used."""
+        """The data with fitted values and residuals beside them; empty in rows that were not used.
+
+        `data` are the rows of the fit in their order, the data of the fit if not given; they may have more
+        columns. Other rows are refused: `predict(new)` serves them.
+        """
         data = checked_rows(self.call.data if data is None else data, self.design)
         columns = checked_columns(self._augmented(), data)
         return with_columns(data, columns, self.design.rows)

@@ -76,7 +76,8 @@ def lmm(
         weights: precision weights, column or array (n,): the variance of an error is sigma^2 / weight.
         freq_weights: counts, column or array (n,): how many observations a row stands for.
         offset: known part of the response, column or array (n,).
-        contrasts: coding of factors, for example `{"g": "sum"}`.
+        contrasts: coding of factors, for example `{"g": "sum"}`, or `{"g": "treatment('b')"}` to make b the
+            reference level.
         residual: None for independent residuals, or "none" for no residual term at all, where a structured
             term such as `ar1(0 + visit | g)` holds all the variation within a group.
         missing: "drop" rows with missing values and say how many, or "raise".
@@ -210,6 +211,8 @@ class LMMFit(Fit[LMMRecord]):
     def ranef(self) -> Frame:
         """Random effects by level: conditional mode, its SD, the level's raw deviation, and reliability.
 
+        The mode is the column `estimate`, its conditional SD `std_error`. Levels keep the type that they have
+        in the data (text where factors of several types are listed), so the table joins the data by `level`.
         The raw deviation is what the level's rows alone say (their mean residual from the fixed part, for an
         intercept); reliability, 1 - conditional variance / variance, is the weight the mode gives to it.
         """

@@ -72,7 +72,8 @@ def ols(
         weights: precision weights, column or array (n,): the variance of an error is sigma^2 / weight.
         freq_weights: counts, column or array (n,): how many observations a row stands for.
         offset: known part of the response, column or array (n,).
-        contrasts: coding of factors, for example `{"g": "sum"}`.
+        contrasts: coding of factors, for example `{"g": "sum"}`, or `{"g": "treatment('b')"}` to make b the
+            reference level.
         missing: "drop" rows with missing values and say how many, or "raise".
 
     Example:
