@@ -61,7 +61,8 @@ def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | Non
     """The columns, with the user's contrasts on the factors they name."""
     if contrasts is not None and not isinstance(contrasts, Mapping):
         raise DataError(
-            f"contrasts= maps columns to codings, as in {{'g': 'sum'}}; this is of type {type(contrasts).__name__}."
+            "contrasts= maps columns to codings, as in {'g': 'sum'}; "
+            f"this is of type {type(contrasts).__name__}."
         )
     recoded = {name: _recoded(name, columns, given) for name, given in (contrasts or {}).items()}
     return columns | recoded
