@@ -36,6 +36,7 @@ TOLERANCE = 1e-10  # decrease of the criterion that the last step may promise; i
 LARGE_TAIL = 500  # columns of the dense remainder from which an evaluation costs so much that
 LARGE_TOLERANCE = 1e-7  # a step with this promise is the last: the criterion's own rounding is about 5e-9
 MAX_EVALUATIONS = 2000
+OTHER_SIZES = (0.3, 1.5, 4.0)  # standard deviations to begin from where a term has few levels
 OTHER_ANGLES = (0.5, 2.0)  # a strong correlation and a negative one (of ar1; of cs a strong and a weak one)
 MEMORY_SHARE = 0.4  # of the machine's memory, for the dense remainder: its inverse needs as much again
 PERFECT_FIT = 1e-11  # residual over total sum of squares: what rounding leaves of cross-products
@@ -115,7 +116,28 @@ def starts(model: WorkingModel) -> list[Array]:
         other = theta.copy()
         other[angles] = angle
         found.append(other)
+    if any(few_levels(model, layout) for layout in model.layouts):
+        found += [spherical_start(model.layouts, size) for size in OTHER_SIZES]
     return found
+
+
+def few_levels(model: WorkingModel, layout: TermLayout) -> bool:
+    """Whether a covariance has hardly more levels to be seen in than columns: several optima are common then."""
+    return 1 < layout.width and model.kernel.factors[layout.factor].n_levels < 3 * layout.width
+
+
+def spherical_start(layouts: tuple[TermLayout, ...], size: float) -> Array:
+    """Theta of independent effects of one size (and a correlation of zero)."""
+    parts = []
+    for layout in layouts:
+        theta = np.full(layout.n_parameters, size)
+        if layout.structure is StructureCode.us:
+            rows, columns = np.triu_indices(layout.width)
+            theta = np.where(rows == columns, size, 0.0)
+        elif layout.structure in (StructureCode.cs, StructureCode.ar1):
+            theta[-1] = np.pi / 2.0 if layout.structure is StructureCode.ar1 else 1.2
+        parts.append(theta)
+    return np.concatenate(parts)
 
 
 def correlation_angles(layouts: tuple[TermLayout, ...]) -> list[int]:
