@@ -37,7 +37,7 @@ STATSMODELS = {
     **dict.fromkeys(("insteval", "insteval-fixed", "insteval-slopes", "maximal", "ratings"), ONE_FACTOR),
     "nested-slopes": ONE_COVARIANCE,
 }
-GPBOOST = {line.name: NO_CORRELATION for line in LINES if line.reml}
+GPBOOST = {line.name: NO_CORRELATION for line in LINES if line.slopes}
 
 OURS = python_engine("multilevel")
 ENGINES = (

@@ -7,7 +7,11 @@ suppressMessages(library(glmmTMB))
 control <- function(rows) glmmTMBControl(parallel = if (rows < 10000) 1L else parallel::detectCores())
 measure(
   "glmmTMB",
-  fit = function(formula, data) glmmTMB(formula, data, REML = reml, control = control(nrow(data))),
+  # Its refit evaluates the call again: what the call names must be found then.
+  fit = function(formula, data) {
+    assign("measured_data", data, globalenv())
+    eval(bquote(glmmTMB(.(formula), measured_data, REML = .(reml), control = .(control(nrow(data))))))
+  },
   refit = function(fit, y) lme4::refit(fit, y),
   evaluations = function(fit) fit$fit$evaluations[["function"]] + fit$fit$evaluations[["gradient"]]
 )
