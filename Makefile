@@ -84,5 +84,6 @@ $(SANITIZED)/installed: $(VENV)/installed
 	@echo "Building the core with sanitizers"
 	@$(PIP_INSTALL) --no-build-isolation --no-deps --upgrade --target $(SANITIZED)/site \
 	  --config-settings=build-dir=$(SANITIZED)/cmake \
-	  --config-settings=cmake.define.MULTILEVEL_SANITIZE=ON --config-settings=install.strip=false .
+	  --config-settings=cmake.define.MULTILEVEL_SANITIZE=ON \
+	  --config-settings=cmake.build-type=Debug --config-settings=install.strip=false .
 	@touch $@

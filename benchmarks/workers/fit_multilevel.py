@@ -15,9 +15,13 @@ def fit(frame: pd.DataFrame, job: Job) -> Any:
 
 
 def many(frame: pd.DataFrame, job: Job) -> Any:
-    """Refits of many responses at once; what they took in evaluations is not kept."""
     refit_many = fit(frame, job).refit_many
-    return lambda Y: [Outcome(criterion, None) for criterion in refit_many(Y).criterion.tolist()]
+
+    def outcomes(Y: Any) -> list[Outcome]:
+        fits = refit_many(Y)
+        return list(map(Outcome, fits.criterion.tolist(), fits.evaluations.tolist()))
+
+    return outcomes
 
 
 main(

@@ -62,7 +62,7 @@ class Run:
 
     seconds: float
     peak: float | None  # MB above what the process held before; None where the system does not say
-    outcomes: list[Outcome]
+    value: Any  # what the call returned
 
 
 def status(field: str) -> float | None:
@@ -85,7 +85,7 @@ def reset_peak() -> float | None:
     return status("VmRSS")
 
 
-def timed(call: Callable[[], Any], outcomes: Callable[[Any], list[Outcome]]) -> Run:
+def timed(call: Callable[[], Any]) -> Run:
     """Run once."""
     before = reset_peak()
     start = time.perf_counter()
@@ -93,7 +93,7 @@ def timed(call: Callable[[], Any], outcomes: Callable[[Any], list[Outcome]]) -> 
     seconds = time.perf_counter() - start
     peak = status("VmHWM")
     above = None if before is None or peak is None else peak - before
-    return Run(seconds, above, outcomes(value))
+    return Run(seconds, above, value)
 
 
 def timed_call(adapter: Adapter, job: Job) -> tuple[Callable[[], Any], Callable[[Any], list[Outcome]]]:
@@ -119,20 +119,23 @@ def enough(seconds: Sequence[float], elapsed: float, budget: float) -> bool:
     return elapsed > budget or len(seconds) >= MOST or (len(seconds) >= FEWEST and sum(seconds) > ENOUGH)
 
 
-def write(job: Job, adapter: Adapter, runs: Sequence[Run]) -> None:
-    """The measurement so far: times of the repeats, or of the first run where there are none."""
-    first = runs[0]
-    evaluations = [outcome.evaluations for outcome in first.outcomes]
-    measured = {
-        "version": version(adapter.package),
-        "seconds": [run.seconds for run in runs[1:] or runs],
-        "peak": first.peak,
-        "criteria": [outcome.criterion for outcome in first.outcomes],
-        "evaluations": None if None in evaluations else sum(evaluations),  # type: ignore[arg-type]
-    }
+def write(job: Job, measured: dict[str, Any]) -> None:
+    """Leave the measurement, whole or not at all."""
     part = job.out.with_suffix(".part")
     part.write_text(json.dumps(measured))
     part.replace(job.out)
+
+
+def first_run(adapter: Adapter, run: Run, outcomes: list[Outcome]) -> dict[str, Any]:
+    """The measurement after one run: what was reached and the memory it took stand, the time is provisional."""
+    counts = [outcome.evaluations for outcome in outcomes if outcome.evaluations is not None]
+    return {
+        "version": version(adapter.package),
+        "seconds": [run.seconds],
+        "peak": run.peak,
+        "criteria": [outcome.criterion for outcome in outcomes],
+        "evaluations": sum(counts) if len(counts) == len(outcomes) else None,
+    }
 
 
 def read_job(arguments: Sequence[str]) -> Job:
@@ -157,8 +160,11 @@ def main(adapter: Adapter) -> None:
     adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
     call, outcomes = timed_call(adapter, job)
     start = time.perf_counter()
-    runs = [timed(call, outcomes)]
-    write(job, adapter, runs)
-    while not enough([run.seconds for run in runs[1:]], time.perf_counter() - start, job.budget):
-        runs.append(timed(call, outcomes))
-        write(job, adapter, runs)
+    first = timed(call)
+    measured = first_run(adapter, first, outcomes(first.value))
+    write(job, measured)
+    del first
+    seconds: list[float] = []
+    while not enough(seconds, time.perf_counter() - start, job.budget):
+        seconds.append(timed(call).seconds)
+        write(job, {**measured, "seconds": seconds})

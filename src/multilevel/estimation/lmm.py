@@ -123,7 +123,7 @@ def starts(model: WorkingModel) -> list[Array]:
 
 def few_levels(model: WorkingModel, layout: TermLayout) -> bool:
     """Whether a covariance has hardly more levels to be seen in than columns: several optima are common then."""
-    return 1 < layout.width and model.kernel.factors[layout.factor].n_levels < 3 * layout.width
+    return layout.width > 1 and model.kernel.factors[layout.factor].n_levels < 3 * layout.width
 
 
 def spherical_start(layouts: tuple[TermLayout, ...], size: float) -> Array:
