@@ -36,35 +36,47 @@ timed <- function(call) {
 number <- function(x) if (is.finite(x)) sprintf("%.17g", x) else "null"
 numbers <- function(x) paste0("[", paste(vapply(x, number, ""), collapse = ", "), "]")
 
-write_measurement <- function(package, seconds, first, evaluations) {
+# What the first run reached and took; the repeats change nothing in it but the times.
+first_run <- function(package, run, evaluations) {
+  list(version = as.character(packageVersion(package)), peak = run$peak,
+       criteria = vapply(run$fits, function(fit) -2 * as.numeric(logLik(fit)), 0),
+       evaluations = sum(vapply(run$fits, evaluations, 0)))
+}
+
+# Leave the measurement, whole or not at all.
+write_measurement <- function(first, seconds) {
   part <- paste0(job$out, ".part")
-  criteria <- vapply(first$fits, function(fit) -2 * as.numeric(logLik(fit)), 0)
   cat(sprintf('{"version": "%s", "seconds": %s, "peak": %s, "criteria": %s, "evaluations": %s}\n',
-              as.character(packageVersion(package)), numbers(seconds), number(first$peak), numbers(criteria),
-              number(sum(vapply(first$fits, evaluations, 0)))), file = part)
-  file.rename(part, job$out)
+              first$version, numbers(seconds), number(first$peak), numbers(first$criteria),
+              number(first$evaluations)), file = part)
+  invisible(file.rename(part, job$out))
+}
+
+# The call to time: a list of fits.
+timed_call <- function(fit, refit) {
+  data <- load_table(job$data)
+  formula <- as.formula(job$formula)
+  if (job$task == "fit") return(function() list(fit(formula, data)))
+  Y <- load_table(job$responses)
+  if (job$task == "refit") Y <- Y[1]
+  fitted <- fit(formula, data)
+  function() lapply(Y, function(y) refit(fitted, y))
 }
 
 # fit(formula, data), refit(fit, y) and evaluations(fit) say how the package is used.
 measure <- function(package, fit, refit, evaluations) {
   fit(y ~ x + (1 | g), load_table(job$warm_up))
-  data <- load_table(job$data)
-  formula <- as.formula(job$formula)
-  call <- if (job$task == "fit") {
-    function() list(fit(formula, data))
-  } else {
-    Y <- load_table(job$responses)
-    fitted <- fit(formula, data)
-    function() lapply(if (job$task == "refit") Y[1] else Y, function(y) refit(fitted, y))
-  }
+  call <- timed_call(fit, refit)
   start <- proc.time()[["elapsed"]]
-  first <- timed(call)
-  write_measurement(package, first$seconds, first, evaluations)
+  run <- timed(call)
+  first <- first_run(package, run, evaluations)
+  write_measurement(first, run$seconds)
+  rm(run)
   seconds <- c()
   repeat {
     elapsed <- proc.time()[["elapsed"]] - start
     if (elapsed > budget || length(seconds) >= 101 || (length(seconds) >= 5 && sum(seconds) > 2)) break
     seconds <- c(seconds, timed(call)$seconds)
-    write_measurement(package, seconds, first, evaluations)
+    write_measurement(first, seconds)
   }
 }

@@ -57,6 +57,14 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What is timed."""
+
+    run: Callable[[], Any]
+    outcomes: Callable[[Any], list[Outcome]]  # of what it returns
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of the timed call."""
 
@@ -96,22 +104,25 @@ def timed(call: Callable[[], Any]) -> Run:
     return Run(seconds, above, value)
 
 
-def timed_call(adapter: Adapter, job: Job) -> tuple[Callable[[], Any], Callable[[Any], list[Outcome]]]:
-    """The call to time, and how to read what it returns."""
-    frame = adapter.load(job.data)
-    if job.task == "fit":
-        return lambda: adapter.fit(frame, job), lambda fit: [adapter.outcome(fit)]
+def refit_call(adapter: Adapter, job: Job, frame: Any) -> Call:
+    """The call to time where one fit is followed by others."""
     table = adapter.load(job.responses)
-    columns = [table[name].to_numpy() for name in table.columns]
     if job.task == "refits" and adapter.many is not None:
         refit_many, Y = adapter.many(frame, job), table.to_numpy()
-        return lambda: refit_many(Y), list
+        return Call(lambda: refit_many(Y), list)
     if adapter.refitter is None:
         raise TypeError(f"{adapter.package} fits from the beginning only")
     refit = adapter.refitter(frame, job)
-    if job.task == "refit":
-        return lambda: refit(columns[0]), lambda fit: [adapter.outcome(fit)]
-    return lambda: [refit(y) for y in columns], lambda fits: [adapter.outcome(fit) for fit in fits]
+    columns = [table[name].to_numpy() for name in table.columns[: 1 if job.task == "refit" else None]]
+    return Call(lambda: [refit(y) for y in columns], lambda fits: list(map(adapter.outcome, fits)))
+
+
+def timed_call(adapter: Adapter, job: Job) -> Call:
+    """The call to time."""
+    frame = adapter.load(job.data)
+    if job.task != "fit":
+        return refit_call(adapter, job, frame)
+    return Call(lambda: adapter.fit(frame, job), lambda fit: [adapter.outcome(fit)])
 
 
 def enough(seconds: Sequence[float], elapsed: float, budget: float) -> bool:
@@ -127,7 +138,7 @@ def write(job: Job, measured: dict[str, Any]) -> None:
 
 
 def first_run(adapter: Adapter, run: Run, outcomes: list[Outcome]) -> dict[str, Any]:
-    """The measurement after one run: what was reached and the memory it took stand, the time is provisional."""
+    """The measurement after one run; repeats change nothing in it but the times."""
     counts = [outcome.evaluations for outcome in outcomes if outcome.evaluations is not None]
     return {
         "version": version(adapter.package),
@@ -158,13 +169,13 @@ def main(adapter: Adapter) -> None:
     """Measure the job on the command line."""
     job = read_job(sys.argv[1:])
     adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
-    call, outcomes = timed_call(adapter, job)
+    call = timed_call(adapter, job)
     start = time.perf_counter()
-    first = timed(call)
-    measured = first_run(adapter, first, outcomes(first.value))
+    first = timed(call.run)
+    measured = first_run(adapter, first, call.outcomes(first.value))
     write(job, measured)
     del first
     seconds: list[float] = []
     while not enough(seconds, time.perf_counter() - start, job.budget):
-        seconds.append(timed(call).seconds)
+        seconds.append(timed(call.run).seconds)
         write(job, {**measured, "seconds": seconds})
