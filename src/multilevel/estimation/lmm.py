@@ -122,7 +122,7 @@ def starts(model: WorkingModel) -> list[Array]:
 
 
 def few_levels(model: WorkingModel, layout: TermLayout) -> bool:
-    """Whether a covariance has hardly more levels to be seen in than columns: several optima are common then."""
+    """Whether a covariance has hardly more levels than columns: several optima are common then."""
     return layout.width > 1 and model.kernel.factors[layout.factor].n_levels < 3 * layout.width
 
 
