@@ -40,3 +40,9 @@ def variance_of(record: OLSRecord, variance: Variance, L: Array) -> Array:
 def model_variance(record: OLSRecord) -> Variance:
     """Sigma^2 (X'WX)^-1: right if errors are independent with the variances that the weights say."""
     return Variance("model", record.sigma**2 * np.eye(record.n_coefficients), record.df_residual)
+
+
+def symmetric_root(core: Array) -> Array:
+    """The symmetric S with S S = core, a positive semidefinite matrix (p, p)."""
+    values, vectors = np.linalg.eigh(core)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)

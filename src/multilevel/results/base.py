@@ -32,6 +32,8 @@ from multilevel._typing import Array, Frame
 from multilevel.design.design import Design, Dropped
 from multilevel.formula.update import update_formula
 from multilevel.frames.output import beside, to_frame, with_columns
+from multilevel.inference.clustering import Clustering
+from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.summary import Summary
 from multilevel.report.tables import confint_columns, fixed_columns
@@ -89,6 +91,15 @@ class Fit(ABC, Generic[RecordT]):
     @abstractmethod
     def _coefficients(self) -> CoefficientTable:
         """Estimates, standard errors and tests of the coefficients."""
+
+    @abstractmethod
+    def _inference(
+        self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
+    ) -> CoefficientInference:
+        """What to believe of linear functions of the coefficients; the fit's own way if nothing is chosen.
+
+        `df` names a method for degrees of freedom, `vcov` a kind of variance, `cluster` its clusters.
+        """
 
     @abstractmethod
     def _glance(self) -> dict[str, object]:

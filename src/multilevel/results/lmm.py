@@ -27,9 +27,12 @@ from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.residual_free import fit_without_residual
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
+from multilevel.inference.clustering import Clustering
+from multilevel.inference.coefficients import KnownDf
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
 from multilevel.inference.prediction import IncludedEffects, Request, checked, predict_rows, rows_to_predict
+from multilevel.inference.variance import symmetric_root
 from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
@@ -366,6 +369,15 @@ class LMMFit(Fit[LMMRecord]):
 
     def _coefficients(self) -> CoefficientTable:
         return untested_table(self.coef_names, self.fixef, np.sqrt(np.diag(self.record.vcov)))
+
+    def _inference(
+        self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
+    ) -> KnownDf:
+        checked_choice("df", df, (None, "z"))
+        checked_choice("vcov", vcov, (None, "model"))
+        if cluster is not None:
+            raise ModelError("cluster= has no use in a model-based variance; leave it out.")
+        return KnownDf("normal", self.fixef, symmetric_root(self.record.vcov), np.inf)
 
     def _glance(self) -> dict[str, object]:
         return {

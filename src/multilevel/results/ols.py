@@ -19,6 +19,7 @@ from multilevel.fitted.ols import OLSRecord, assemble_ols
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.clustering import Clustering, read_clusters
+from multilevel.inference.coefficients import KnownDf
 from multilevel.inference.linear_prediction import Interval, half_width, new_rows, predictor, used_rows
 from multilevel.inference.matrices import ModelMatrices, linear_matrices
 from multilevel.inference.overall import adjusted_r_squared, overall_test, r_squared
@@ -29,7 +30,7 @@ from multilevel.inference.residuals import (
     studentized_residuals,
 )
 from multilevel.inference.sandwich import CR_KINDS, leverage, scored_rows
-from multilevel.inference.variance import covariance
+from multilevel.inference.variance import Variance, covariance, symmetric_root
 from multilevel.inference.variance_choice import (
     VarianceChoice,
     choose_variance,
@@ -171,6 +172,14 @@ class OLSFit(Fit[OLSRecord]):
         std_error = np.sqrt(covariance(self.record, self.variance).diagonal())
         return wald_table(self.coef_names, self.fixef, std_error, df)
 
+    def _inference(
+        self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
+    ) -> KnownDf:
+        checked_choice("df", df, (None, "residual", "z"))
+        variance = self._variance(vcov, cluster)
+        root = self.record.to_coefficients @ symmetric_root(variance.core)
+        return KnownDf(variance.kind, self.fixef, root, np.inf if df == "z" else variance.df)
+
     def _glance(self) -> dict[str, object]:
         test = overall_test(self.record, self.variance)
         return {
@@ -208,17 +217,20 @@ class OLSFit(Fit[OLSRecord]):
             kind: "model", "HC0" to "HC3", "CR0", "CR1", "CR1p" or "CR1S", as for `ml.ols`.
             cluster: column of the data of the fit, or labels (n,) for its rows; the fit's own if not given.
         """
-        if kind is None and cluster is None:
-            return covariance(self.record, self.variance)
-        choice = choose_variance(kind, self._clusters(kind, cluster))
-        variance = estimate_variance(self.design, self.record, choice)
-        if not same_clusters(choice.clusters, self.choice.clusters):  # of its own the fit has told
-            warn_of_few_clusters(choice)
-        return covariance(self.record, variance)
+        return covariance(self.record, self._variance(kind, cluster))
 
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
         return linear_matrices(self.design, self.sigma)
+
+    def _variance(self, kind: str | None, cluster: Clustering | None) -> Variance:
+        """The fit's own variance, or the one asked for."""
+        if kind is None and cluster is None:
+            return self.variance
+        choice = choose_variance(kind, self._clusters(kind, cluster))
+        if not same_clusters(choice.clusters, self.choice.clusters):  # of its own the fit has told
+            warn_of_few_clusters(choice)
+        return estimate_variance(self.design, self.record, choice)
 
     def _clusters(self, kind: str | None, cluster: Clustering | None) -> Grouping | None:
         """Clusters for another variance: those given, else the fit's own where the kind needs them."""
