@@ -65,8 +65,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run of the timed call."""
+class FirstRun:
+    """The first run of the timed call: later ones find memory and caches as it left them."""
 
     seconds: float
     peak: float | None  # MB above what the process held before; None where the system does not say
@@ -93,15 +93,22 @@ def reset_peak() -> float | None:
     return status("VmRSS")
 
 
-def timed(call: Callable[[], Any]) -> Run:
-    """Run once."""
+def run_first(call: Callable[[], Any]) -> FirstRun:
+    """Run once, and see how far memory rises."""
     before = reset_peak()
     start = time.perf_counter()
     value = call()
     seconds = time.perf_counter() - start
     peak = status("VmHWM")
     above = None if before is None or peak is None else peak - before
-    return Run(seconds, above, value)
+    return FirstRun(seconds, above, value)
+
+
+def run_again(call: Callable[[], Any]) -> float:
+    """Seconds of a run like any in a user's loop: no memory is given back and no garbage collected before it."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def refit_call(adapter: Adapter, job: Job, frame: Any) -> Call:
@@ -137,7 +144,7 @@ def write(job: Job, measured: dict[str, Any]) -> None:
     part.replace(job.out)
 
 
-def first_run(adapter: Adapter, run: Run, outcomes: list[Outcome]) -> dict[str, Any]:
+def measurement(run: FirstRun, adapter: Adapter, outcomes: list[Outcome]) -> dict[str, Any]:
     """The measurement after one run; repeats change nothing in it but the times."""
     counts = [outcome.evaluations for outcome in outcomes if outcome.evaluations is not None]
     return {
@@ -171,11 +178,11 @@ def main(adapter: Adapter) -> None:
     adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
     call = timed_call(adapter, job)
     start = time.perf_counter()
-    first = timed(call.run)
-    measured = first_run(adapter, first, call.outcomes(first.value))
+    first = run_first(call.run)
+    measured = measurement(first, adapter, call.outcomes(first.value))
     write(job, measured)
     del first
     seconds: list[float] = []
     while not enough(seconds, time.perf_counter() - start, job.budget):
-        seconds.append(timed(call.run).seconds)
+        seconds.append(run_again(call.run))
         write(job, {**measured, "seconds": seconds})

@@ -20,6 +20,7 @@ from multilevel.estimation.centring import Centring, constant_combination
 from multilevel.kernels.gaussian import ScaledColumns
 
 SAMPLE = 4096  # rows that shifts and scales are taken from, at most twice as many
+SAFE_SQUARES = 1e-200  # a sum of squares above it, and below its inverse, has lost nothing out of range
 WELL_CONDITIONED = 1e-8  # reciprocal condition of X_w'X_w down to which cross-products keep half their digits
 
 
@@ -43,7 +44,9 @@ class WorkingFixed:
 
     def jacobian(self) -> Array:
         """d beta / d c, up to the response's scale: (p, p)."""
-        return self.centring.contrasts(np.eye(len(self.scale))) @ self.back(np.eye(len(self.scale)))
+        back = np.diag(self.scale) if self.triangle is None else self.back(np.eye(len(self.scale)))
+        one = self.centring.one
+        return back if one is None else back - np.outer(one, self.centring.shift @ back)
 
     @property
     def log_det(self) -> float:
@@ -77,7 +80,9 @@ def sample_rows(n: int) -> slice:
 def sample_mean(columns: Array, weights: Array | None) -> Array:
     """Mean of each column over the sampled rows: (k,)."""
     rows = sample_rows(len(columns))
-    return np.asarray(np.average(columns[rows], axis=0, weights=None if weights is None else weights[rows]))
+    if weights is None:
+        return np.asarray(columns[rows].mean(axis=0))
+    return np.asarray(np.average(columns[rows], axis=0, weights=weights[rows]))
 
 
 def typical_size(columns: Array, shift: Array) -> Array:
@@ -91,6 +96,9 @@ def typical_size(columns: Array, shift: Array) -> Array:
 
 def root_mean_square(columns: Array) -> Array:
     """Per column: (k,), safe from overflow."""
+    squares = np.einsum("ij,ij->j", columns, columns)
+    if all(SAFE_SQUARES < square < 1.0 / SAFE_SQUARES for square in squares.tolist()):
+        return np.asarray(np.sqrt(squares / len(columns)))
     largest = np.abs(columns).max(axis=0)
     unit = columns / np.where(largest > 0.0, largest, 1.0)
     return np.asarray(largest * np.sqrt((unit * unit).mean(axis=0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,10 +72,21 @@ def user_roots(model: WorkingModel, factors: Sequence[Array]) -> list[Array]:
 
 def lower_triangular(root: Array) -> Array:
     """The lower-triangular T with T T' = root root' and no negative diagonal."""
-    T = np.linalg.qr(root.T)[1].T
+    if len(root) == 1:
+        return np.abs(root)
+    T = two_by_two(root) if len(root) == 2 else np.linalg.qr(root.T)[1].T
     T = T * np.where(np.diag(T) < 0.0, -1.0, 1.0)
     size = np.sqrt((T * T).sum(axis=1, keepdims=True))
     return np.where(np.abs(T) > 1e-12 * size, T, 0.0)
+
+
+def two_by_two(root: Array) -> Array:
+    """The same for two columns, up to signs: one rotation, without the cost of a call to LAPACK."""
+    (a, b), (c, d) = root.tolist()
+    first = math.hypot(a, b)
+    if first == 0.0:
+        return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
+    return np.array([[first, 0.0], [(c * a + d * b) / first, (a * d - b * c) / first]])
 
 
 def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float, rank: int) -> TermCovariance:

@@ -140,10 +140,12 @@ def require_bars(formula: Formula) -> None:
 class LMMFit(Fit[LMMRecord]):
     """A fitted linear mixed model."""
 
-    _model: WorkingModel | None = None  # cross-products for refits: made when first asked for, never pickled
+    # For refits: made when first asked for, never pickled.
+    _model: WorkingModel | None = None  # cross-products
+    _start: Array | None = None  # where searches begin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_model", "_start")}
 
     # Stored numbers ----------------------------------------------------------------------------------
 
@@ -333,7 +335,9 @@ class LMMFit(Fit[LMMRecord]):
             return super().refit(y)
         design = replace(self.design, y=checked_response(y, self.design))
         model = with_response(design, self._working_model(), design.y)
-        optimum = minimise(model, reml=self.reml, start=warm_start(model, self.optimum))
+        if self._start is None:
+            self._start = warm_start(model, self.optimum)
+        optimum = minimise(model, reml=self.reml, start=self._start)
         return type(self)(design, assemble_lmm(design, model, optimum, reml=self.reml), self.call)
 
     def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> ResponseFits:
