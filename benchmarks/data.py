@@ -101,7 +101,8 @@ def maximal() -> pd.DataFrame:
     beta = np.array([2200, -70, 330, 20, 80, -20, 20, -20])
     y = np.sum(X * (beta + of_subject + of_item), axis=1) + rng.normal(scale=650, size=1792)
     names = {"subject": [f"S{k:02}" for k in subject], "item": [f"I{k:02}" for k in item]}
-    return pd.DataFrame({"y": y, "a": a, "b": b, "c": c, **names}).astype(dict.fromkeys(names, "category"))
+    effects = dict(zip(["a", "b", "ab", "c", "ac", "bc", "abc"], X.T[1:], strict=True))
+    return pd.DataFrame({"y": y, **effects, **names}).astype(dict.fromkeys(names, "category"))
 
 
 def ranked(rng: np.random.Generator, n: int, power: float) -> Floats:

@@ -40,7 +40,9 @@ class Line:
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 SLOPE = "y ~ x1 + x2 + (1 + x1 | g)"
-MAXIMAL = "y ~ a * b * c + (1 + a * b * c | subject) + (1 + a * b * c | item)"
+# Products stand in the data and a/b is written out, for engines that do not read them in a formula.
+EFFECTS = "a + b + c + ab + ac + bc + abc"
+MAXIMAL = f"y ~ {EFFECTS} + (1 + {EFFECTS} | subject) + (1 + {EFFECTS} | item)"
 
 # Models of random intercepts alone are fitted by maximum likelihood, so that gpboost, which has no REML,
 # can take part; refits too, because lme4's (1.1-31) take one fixed effect for granted under REML, and end
@@ -82,7 +84,7 @@ LINES = (
         "nested-slopes",
         "1M rows, `(x \\| a/b)`, 1,000 a of 10 b",
         "nested_slopes",
-        "y ~ x + (x | a/b)",
+        "y ~ x + (1 + x | a) + (1 + x | a:b)",
         7,
         2,
     ),

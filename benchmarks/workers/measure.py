@@ -105,7 +105,7 @@ def run_first(call: Callable[[], Any]) -> FirstRun:
 
 
 def run_again(call: Callable[[], Any]) -> float:
-    """Seconds of a run like any in a user's loop: no memory is given back and no garbage collected before it."""
+    """Seconds of a run as in a user's loop: nothing is collected or given back before it."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
