@@ -30,13 +30,27 @@ struct Tiles {
     }
 };
 
-// out += alpha op(a) op(b), all with leading dimension n
-void multiply(char op_a, char op_b, int rows, int columns, int inner, double alpha, const double* a, const double* b,
-              double* out, int n) {
+struct Operand {
+    char op;  // 'N', or 'T' for the transpose
+    const double* data;
+    int stride;  // from a column to the next
+};
+
+// out += alpha op(a) op(b)
+void multiply(int rows, int columns, int inner, double alpha, Operand a, Operand b, double* out, int stride) {
     double one = 1.0;
-    blas.gemm(&op_a, &op_b, &rows, &columns, &inner, &alpha, const_cast<double*>(a), &n, const_cast<double*>(b), &n,
-              &one, out, &n);
+    blas.gemm(&a.op, &b.op, &rows, &columns, &inner, &alpha, const_cast<double*>(a.data), &a.stride,
+              const_cast<double*>(b.data), &b.stride, &one, out, &stride);
 }
+
+// The pair (i, j), j <= i, at place `index` of the lower triangle, row by row.
+struct Pair {
+    int i = 0, j;
+    explicit Pair(int index) {
+        while ((i + 1) * (i + 2) / 2 <= index) ++i;
+        j = index - i * (i + 1) / 2;
+    }
+};
 
 bool factor_tile(const Tiles& m, int k) {
     char lower = 'L';
@@ -60,11 +74,10 @@ bool tiled_cholesky(double* matrix, int n) {
         if (!factor_tile(m, k)) return false;
         const int below = count - k - 1;
         parallel_for(below, [&](int i) { solve_tile(m, k + 1 + i, k); });
-        parallel_for(below * (below + 1) / 2, [&](int pair) {
-            int i = 0;
-            while ((i + 1) * (i + 2) / 2 <= pair) ++i;
-            const int j = pair - i * (i + 1) / 2, row = k + 1 + i, column = k + 1 + j;
-            multiply('N', 'T', m.size(row), m.size(column), m.size(k), -1.0, m.at(row, k), m.at(column, k),
+        parallel_for(below * (below + 1) / 2, [&](int index) {
+            const Pair pair(index);
+            const int row = k + 1 + pair.i, column = k + 1 + pair.j;
+            multiply(m.size(row), m.size(column), m.size(k), -1.0, {'N', m.at(row, k), n}, {'T', m.at(column, k), n},
                      m.at(row, column), n);
         });
     }
@@ -85,7 +98,8 @@ void invert_tile_column(const Tiles& lower, const Tiles& inverse, int j) {
     for (int i = j + 1; i < lower.count(); ++i) {
         int rows = lower.size(i);
         for (int k = j; k < i; ++k)
-            multiply('N', 'N', rows, columns, lower.size(k), 1.0, lower.at(i, k), inverse.at(k, j), inverse.at(i, j), n);
+            multiply(rows, columns, lower.size(k), 1.0, {'N', lower.at(i, k), n}, {'N', inverse.at(k, j), n},
+                     inverse.at(i, j), n);
         blas.trsm(&side, &lower_triangle, &plain, &general, &rows, &columns, &minus_one, lower.at(i, i), &n,
                   inverse.at(i, j), &n);
     }
@@ -99,14 +113,12 @@ void tiled_weighted_inverse(const double* lower, const std::vector<double>& root
     for (int r = 0; r < n; ++r)
         if (root_weights[r] != 1.0)
             for (int c = 0; c < n; ++c) storage[static_cast<std::size_t>(c) * n + r] *= root_weights[r];
-    parallel_for(count * (count + 1) / 2, [&](int pair) {
-        int i = 0;
-        while ((i + 1) * (i + 2) / 2 <= pair) ++i;
-        const int j = pair - i * (i + 1) / 2;
+    parallel_for(count * (count + 1) / 2, [&](int index) {
+        const auto [i, j] = Pair(index);
         for (int c = 0; c < product.size(j); ++c)
             std::fill_n(product.at(i, j) + static_cast<std::size_t>(c) * n, product.size(i), 0.0);
         const int inner = n - i * product.tile_size;
-        multiply('T', 'N', product.size(i), product.size(j), inner, 1.0, inverse.at(i, i), inverse.at(i, j),
+        multiply(product.size(i), product.size(j), inner, 1.0, {'T', inverse.at(i, i), n}, {'N', inverse.at(i, j), n},
                  product.at(i, j), n);
         if (i == j) return;
         for (int c = 0; c < product.size(j); ++c)  // the other triangle
@@ -153,6 +165,19 @@ void small_weighted_inverse(const double* lower, const std::vector<double>& root
         }
 }
 
+// visit(begin, end) for slices of [0, n), shared among threads.
+template <class Visit>
+void parallel_slices(int n, Visit visit) {
+    constexpr int slice = 64;
+    parallel_for((n + slice - 1) / slice, [&](int k) { visit(k * slice, std::min(n, (k + 1) * slice)); });
+}
+
+double dot_product(const double* a, const double* b, int n) {
+    double sum = 0.0;
+    for (int i = 0; i < n; ++i) sum += a[i] * b[i];
+    return sum;
+}
+
 }  // namespace
 
 void set_routines(const Routines& routines) { blas = routines; }
@@ -165,6 +190,37 @@ bool cholesky(double* matrix, int n) {
 void weighted_inverse(const double* lower, const std::vector<double>& root_weights, int n, double* out) {
     if (has_blas() && n >= worth_a_call) return tiled_weighted_inverse(lower, root_weights, n, out);
     small_weighted_inverse(lower, root_weights, n, out);
+}
+
+void subtract_crossproduct(double* matrix, int n, const double* rows, int count) {
+    auto column = [&](int j) { return rows + static_cast<std::size_t>(j) * count; };
+    parallel_slices(n, [&](int begin, int end) {
+        double* out = matrix + static_cast<std::size_t>(begin) * n + begin;
+        if (has_blas()) {  // the slice's square reaches into the upper triangle, which nobody reads
+            multiply(n - begin, end - begin, count, -1.0, {'T', column(begin), count}, {'N', column(begin), count}, out, n);
+            return;
+        }
+        for (int j = begin; j < end; ++j)
+            for (int i = j; i < n; ++i)
+                matrix[static_cast<std::size_t>(j) * n + i] -= dot_product(column(i), column(j), count);
+    });
+}
+
+void negative_product(const double* rows, int count, const double* matrix, int n, double* out) {
+    parallel_slices(n, [&](int begin, int end) {
+        double* first = out + static_cast<std::size_t>(begin) * count;
+        std::fill_n(first, static_cast<std::size_t>(end - begin) * count, 0.0);
+        const double* factor = matrix + static_cast<std::size_t>(begin) * n;
+        if (has_blas()) {
+            multiply(count, end - begin, n, -1.0, {'N', rows, count}, {'N', factor, n}, first, count);
+            return;
+        }
+        for (int j = 0; j < end - begin; ++j)
+            for (int k = 0; k < n; ++k)
+                for (int r = 0; r < count; ++r)
+                    first[static_cast<std::size_t>(j) * count + r] -=
+                        rows[static_cast<std::size_t>(k) * count + r] * factor[static_cast<std::size_t>(j) * n + k];
+    });
 }
 
 }  // namespace multilevel::dense

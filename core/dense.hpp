@@ -29,4 +29,9 @@ bool cholesky(double* matrix, int n);
 // R^-T W R^-1 for lower R and a diagonal W given by its roots: both triangles, column-major n x n.
 void weighted_inverse(const double* lower, const std::vector<double>& root_weights, int n, double* out);
 
+// lower triangle of matrix (n x n) -= rows' rows, and out = -rows matrix for a symmetric matrix with both triangles.
+// `rows` and `out` are count x n; everything is column-major.
+void subtract_crossproduct(double* matrix, int n, const double* rows, int count);
+void negative_product(const double* rows, int count, const double* matrix, int n, double* out);
+
 }  // namespace multilevel::dense

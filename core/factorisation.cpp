@@ -255,6 +255,14 @@ void Factorisation::update_tail_from_leaves() {
             }
         }
     });
+    subtract_endings();
+    if (plan_.full_leaves.empty()) return;
+    stack_full_leaves(rows_);
+    dense::subtract_crossproduct(tail_.data(), plan_.tail_size, stacked_.data(), plan_.full_rows);
+}
+
+// The columns of X and y lose B'B of every leaf that is not full.
+void Factorisation::subtract_endings() {
     const int t = sums_.n_tail();
     const int tasks = static_cast<int>(std::clamp<std::size_t>(plan_.leaves / 1024, 1, 16));
     std::vector<double> part(static_cast<std::size_t>(tasks) * t * t, 0.0);
@@ -263,6 +271,7 @@ void Factorisation::update_tail_from_leaves() {
         const auto leaves = static_cast<std::int64_t>(plan_.leaves);
         for (auto leaf = leaves * task / tasks; leaf < leaves * (task + 1) / tasks; ++leaf) {
             const HeadNode& node = plan_.head[leaf];
+            if (is_full(node)) continue;
             const double* rows = &rows_[node.row_block + static_cast<std::size_t>(node.columns - t) * node.width];
             for (int i = 0; i < t; ++i)
                 for (int j = 0; j <= i; ++j)
@@ -273,6 +282,37 @@ void Factorisation::update_tail_from_leaves() {
         for (int i = 0; i < t; ++i)
             for (int j = 0; j <= i; ++j)
                 tail_at(plan_.tail_random + i, plan_.tail_random + j) -= part[(static_cast<std::size_t>(task) * t + i) * t + j];
+}
+
+// visit(node, first row) for each full leaf, on several threads.
+template <class Visit>
+void Factorisation::for_full_leaves(Visit visit) const {
+    const int width = sums_.factors[0].width;
+    parallel_nodes(0, plan_.full_leaves.size(), [&](std::size_t i) {
+        visit(plan_.head[plan_.full_leaves[i]], static_cast<int>(i) * width);
+    });
+}
+
+// Row blocks of the full leaves, one below another.
+void Factorisation::stack_full_leaves(const std::vector<double>& row_blocks) {
+    stacked_.resize(static_cast<std::size_t>(plan_.full_rows) * plan_.tail_size);
+    for_full_leaves([&](const HeadNode& node, int row) {
+        for (int c = 0; c < node.columns; ++c)
+            std::copy_n(&row_blocks[node.row_block + static_cast<std::size_t>(c) * node.width], node.width,
+                        &stacked_[static_cast<std::size_t>(c) * plan_.full_rows + row]);
+    });
+}
+
+// S_row of the full leaves.
+void Factorisation::invert_full_rows() {
+    stack_full_leaves(solved_);
+    std::vector<double> inverse(stacked_.size());
+    dense::negative_product(stacked_.data(), plan_.full_rows, tail_inverse_.data(), plan_.tail_size, inverse.data());
+    for_full_leaves([&](const HeadNode& node, int row) {
+        for (int c = 0; c < node.columns; ++c)
+            std::copy_n(&inverse[static_cast<std::size_t>(c) * plan_.full_rows + row], node.width,
+                        &inverse_rows_[node.row_block + static_cast<std::size_t>(c) * node.width]);
+    });
 }
 
 // A node of the head after the leaves, once eliminated, changes all it is coupled with.
@@ -344,53 +384,40 @@ Estimates Factorisation::estimates() const {
     return out;
 }
 
-void Factorisation::multiply_by_T(Eigen::MatrixXd& b) const {
+// out += Z'WZ v for a panel of C columns, both by rows.
+template <int C>
+void Factorisation::add_random_crossproduct(const double* v, double* out) const {
     for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
-        const Factor& f = sums_.factors[k];
-        for (int a = 0; a < f.levels; ++a) {
-            auto rows = b.middleRows(plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width, f.width);
-            rows = (T_[k].transpose() * rows).eval();
-        }
-    }
-}
-
-// Column of Z'WZ v.
-void Factorisation::add_random_crossproduct(const Eigen::MatrixXd& v, int column, Eigen::MatrixXd& out) const {
-    const double* x = v.data() + static_cast<std::size_t>(column) * v.rows();
-    double* y = out.data() + static_cast<std::size_t>(column) * out.rows();
-    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
-        const Factor& f = sums_.factors[k];
-        for (int a = 0; a < f.levels; ++a) {
-            const auto at = plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width;
-            small::add_product(y + at, &sums_.diag[k][static_cast<std::size_t>(a) * f.width * f.width], x + at, f.width,
-                               f.width, 1);
+        const int q = sums_.factors[k].width;
+        for (int a = 0; a < sums_.factors[k].levels; ++a) {
+            const auto at = (plan_.factor_first[k] + static_cast<std::size_t>(a) * q) * C;
+            small::add_panel_product<C>(out + at, &sums_.diag[k][static_cast<std::size_t>(a) * q * q], v + at, q, q);
         }
     }
     for (const PairBlocks& pairs : sums_.pairs) {
         const int q = sums_.factors[pairs.first].width, w = sums_.factors[pairs.second].width;
         for (int a = 0; a < sums_.factors[pairs.first].levels; ++a)
             for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e) {
-                const auto i = plan_.factor_first[pairs.first] + static_cast<std::size_t>(a) * q;
-                const auto j = plan_.factor_first[pairs.second] + static_cast<std::size_t>(pairs.level[e]) * w;
-                small::add_product(y + i, &pairs.block[e * q * w], x + j, q, w, 1);
-                small::add_transposed_product(y + j, &pairs.block[e * q * w], x + i, w, q, 1);
+                const auto i = (plan_.factor_first[pairs.first] + static_cast<std::size_t>(a) * q) * C;
+                const auto j = (plan_.factor_first[pairs.second] + static_cast<std::size_t>(pairs.level[e]) * w) * C;
+                small::add_panel_product<C>(out + i, &pairs.block[e * q * w], v + j, q, w);
+                small::add_transposed_panel_product<C>(out + j, &pairs.block[e * q * w], v + i, w, q);
             }
     }
 }
 
 Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
     const int p = sums_.n_fixed, t = sums_.n_tail();
-    Eigen::MatrixXd b = at.u;
+    Eigen::VectorXd b = Eigen::VectorXd::Zero(at.u.size()), scores = b;
     for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
-        const Factor& f = sums_.factors[k];
-        for (int a = 0; a < f.levels; ++a) {
-            auto rows = b.middleRows(plan_.factor_first[k] + static_cast<std::size_t>(a) * f.width, f.width);
-            rows = (T_[k] * rows).eval();
+        const int q = sums_.factors[k].width;
+        for (int a = 0; a < sums_.factors[k].levels; ++a) {
+            const auto level = plan_.factor_first[k] + static_cast<std::size_t>(a) * q;
+            small::add_panel_product<1>(&b(level), Trow_[k].data(), &at.u(level), q, q);
         }
     }
-    Eigen::MatrixXd product = Eigen::MatrixXd::Zero(b.rows(), 1);
-    add_random_crossproduct(b, 0, product);
-    Eigen::VectorXd scores = -product.col(0);
+    add_random_crossproduct<1>(b.data(), scores.data());
+    scores = -scores;
     for (std::size_t k = 0; k < sums_.factors.size(); ++k)
         for (std::size_t r = 0; r < static_cast<std::size_t>(sums_.factors[k].levels) * sums_.factors[k].width; ++r) {
             const double* row = &sums_.tail[k][r * t];
@@ -401,52 +428,108 @@ Eigen::VectorXd Factorisation::random_scores(const Estimates& at) const {
     return scores;
 }
 
-void Factorisation::forward_solve(Eigen::MatrixXd& b) const {
-    parallel_for(static_cast<int>(b.cols()), [&](int j) { forward_solve_column(b.col(j)); });
+namespace {
+
+template <int C>
+using Panel = Eigen::Matrix<double, Eigen::Dynamic, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+
+constexpr int wide_panel = 8;
+
+// visit(first column) for panels of columns, in the width that suits their number.
+template <class Narrow, class Wide>
+void for_panels(int columns, Narrow narrow, Wide wide) {
+    if (columns < wide_panel)
+        parallel_for(columns, narrow);
+    else
+        parallel_for((columns + wide_panel - 1) / wide_panel, [&](int k) { wide(k * wide_panel); });
 }
 
-void Factorisation::forward_solve_column(Eigen::Ref<Eigen::VectorXd> b) const {
+// Columns from `first` on, with zeros where there are no more.
+template <int C>
+Panel<C> take_panel(const Eigen::MatrixXd& m, int first) {
+    Panel<C> panel = Panel<C>::Zero(m.rows(), C);
+    const int count = std::min<int>(C, m.cols() - first);
+    panel.leftCols(count) = m.middleCols(first, count);
+    return panel;
+}
+
+template <int C>
+void put_panel(const Panel<C>& panel, int first, Eigen::MatrixXd& m) {
+    const int count = std::min<int>(C, m.cols() - first);
+    m.middleCols(first, count) = panel.leftCols(count);
+}
+
+}  // namespace
+
+void Factorisation::forward_solve(Eigen::MatrixXd& b) const {
+    auto solve = [&]<int C>(int first) {
+        Panel<C> panel = take_panel<C>(b, first);
+        forward_solve_panel<C>(panel.data());
+        put_panel<C>(panel, first, b);
+    };
+    for_panels(static_cast<int>(b.cols()), [&](int j) { solve.template operator()<1>(j); },
+               [&](int j) { solve.template operator()<wide_panel>(j); });
+}
+
+// b (n_random + p by C, by rows) <- R^-1 b
+template <int C>
+void Factorisation::forward_solve_panel(double* b) const {
     const int t = sums_.n_tail(), p = sums_.n_fixed, n = plan_.tail_size - 1;
+    double* fixed = b + plan_.n_random * C;
     for (const HeadNode& node : plan_.head) {
         const int q = node.width;
         const double* rows = &rows_[node.row_block];
-        double* x = &b(node.first_unknown);
-        small::forward_solve(&pivot_[node.pivot], x, q);
-        auto subtract = [&](int column, double& target) {
-            for (int r = 0; r < q; ++r) target -= rows[static_cast<std::size_t>(column) * q + r] * x[r];
+        double* x = b + node.first_unknown * C;
+        small::forward_solve_panel<C>(&pivot_[node.pivot], x, q);
+        auto subtract = [&](int column, int count, double* target) {
+            small::subtract_panel_product<C>(target, rows + static_cast<std::size_t>(column) * q, x, count, q);
         };
         for (auto c = node.couplings_begin; c < node.couplings_end; ++c) {
             const Coupling& coupling = plan_.couplings[c];
-            for (int i = 0; i < coupling.width; ++i) subtract(coupling.column + i, b(coupling.first_unknown + i));
+            subtract(coupling.column, coupling.width, b + coupling.first_unknown * C);
         }
-        for (int i = 0; i < p; ++i) subtract(node.columns - t + i, b(plan_.n_random + i));
+        subtract(node.columns - t, p, fixed);
     }
-    Eigen::VectorXd x(n);
-    for (const TailNode& node : plan_.tail) x.segment(node.column, node.width) = b.segment(node.first_unknown, node.width);
-    x.tail(p) = b.tail(p);
+    Panel<C> x(n, C);
+    const auto move = [&](auto copy) {
+        for (const TailNode& node : plan_.tail)
+            copy(x.data() + static_cast<std::size_t>(node.column) * C, b + node.first_unknown * C, node.width * C);
+        copy(x.data() + static_cast<std::size_t>(plan_.tail_random) * C, fixed, p * C);
+    };
+    move([](double* in_tail, const double* given, int count) { std::copy_n(given, count, in_tail); });
     const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
-    tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().solveInPlace(x);
-    for (const TailNode& node : plan_.tail) b.segment(node.first_unknown, node.width) = x.segment(node.column, node.width);
-    b.tail(p) = x.tail(p);
+    tail.topLeftCorner(n, n).template triangularView<Eigen::Lower>().solveInPlace(x);
+    move([](const double* in_tail, double* given, int count) { std::copy_n(in_tail, count, given); });
+}
+
+// What v'Z'PZ v is made of, for a panel of columns of v: Z'WZ v, and R^-1 [L'Z'WZ v ; X'WZ v].
+template <int C>
+void Factorisation::project_panel(const Eigen::MatrixXd& v, int first, Eigen::MatrixXd& random,
+                                  Eigen::MatrixXd& solved) const {
+    const int p = sums_.n_fixed, t = sums_.n_tail();
+    const Panel<C> x = take_panel<C>(v, first);
+    Panel<C> product = Panel<C>::Zero(x.rows(), C), b = Panel<C>::Zero(x.rows() + p, C);
+    add_random_crossproduct<C>(x.data(), product.data());
+    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
+        const int q = sums_.factors[k].width;
+        for (int a = 0; a < sums_.factors[k].levels; ++a) {
+            const auto level = static_cast<std::size_t>(a) * q, at = (plan_.factor_first[k] + level) * C;
+            small::add_transposed_panel_product<C>(b.data() + at, Trow_[k].data(), product.data() + at, q, q);
+            for (int r = 0; r < q; ++r)
+                small::add_panel_product<C>(b.data() + x.size(), &sums_.tail[k][(level + r) * t], x.data() + at + r * C, p, 1);
+        }
+    }
+    forward_solve_panel<C>(b.data());
+    put_panel<C>(product, first, random);
+    put_panel<C>(b, first, solved);
 }
 
 Eigen::MatrixXd Factorisation::projected_crossproduct(const Eigen::MatrixXd& v) const {
-    const int p = sums_.n_fixed, t = sums_.n_tail();
-    Eigen::MatrixXd random = Eigen::MatrixXd::Zero(v.rows(), v.cols());
-    parallel_for(static_cast<int>(v.cols()), [&](int j) { add_random_crossproduct(v, j, random); });
+    Eigen::MatrixXd random(v.rows(), v.cols()), solved(v.rows() + sums_.n_fixed, v.cols());
+    for_panels(static_cast<int>(v.cols()), [&](int j) { project_panel<1>(v, j, random, solved); },
+               [&](int j) { project_panel<wide_panel>(v, j, random, solved); });
     Eigen::MatrixXd product = v.transpose() * random;
-    multiply_by_T(random);
-    Eigen::MatrixXd b(plan_.n_random + p, v.cols());
-    b.topRows(plan_.n_random) = random;
-    b.bottomRows(p).setZero();
-    for (std::size_t k = 0; k < sums_.factors.size(); ++k) {
-        const Eigen::Index rows = static_cast<Eigen::Index>(sums_.factors[k].levels) * sums_.factors[k].width;
-        using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-        const Eigen::Map<const RowMajor> tail(sums_.tail[k].data(), rows, t);
-        b.bottomRows(p).noalias() += tail.leftCols(p).transpose() * v.middleRows(plan_.factor_first[k], rows);
-    }
-    forward_solve(b);
-    product.noalias() -= b.transpose() * b;
+    product.noalias() -= solved.transpose() * solved;
     return product;
 }
 
@@ -474,8 +557,9 @@ void Factorisation::invert_selected(TailWeights weights) {
     if (plan_.leaves_meet_tail) {
         parallel_nodes(0, leaves, [&](std::size_t i) { solve_leaf(plan_.head[i]); });
         parallel_nodes(0, plan_.tail.size(), [&](std::size_t i) { invert_leaf_columns(i); });
+        if (!plan_.full_leaves.empty()) invert_full_rows();
         parallel_nodes(0, leaves, [&](std::size_t i) {
-            invert_leaf_ending(plan_.head[i]);
+            if (!is_full(plan_.head[i])) invert_leaf_ending(plan_.head[i]);
             invert_pivot(plan_.head[i]);
         });
     } else {

@@ -78,6 +78,12 @@ class Factorisation {
     bool eliminate(const HeadNode& node);
     void update_from_leaves(std::size_t head);
     void update_tail_from_leaves();
+    void subtract_endings();
+    bool is_full(const HeadNode& leaf) const { return !plan_.full_leaves.empty() && leaf.columns == plan_.tail_size; }
+    template <class Visit>
+    void for_full_leaves(Visit visit) const;
+    void stack_full_leaves(const std::vector<double>& row_blocks);
+    void invert_full_rows();
     void update_later(const HeadNode& node);
     void update_head_target(const HeadNode& node, const Coupling& coupling);
 
@@ -94,9 +100,12 @@ class Factorisation {
     void add_node_gradient(const HeadNode& node, FactorSums& sums) const;
     void add_tail_gradient(FactorSums& sums) const;
     FactorSums zero_sums() const;
-    void multiply_by_T(Eigen::MatrixXd& b) const;
-    void forward_solve_column(Eigen::Ref<Eigen::VectorXd> b) const;
-    void add_random_crossproduct(const Eigen::MatrixXd& v, int column, Eigen::MatrixXd& out) const;
+    template <int C>
+    void forward_solve_panel(double* b) const;
+    template <int C>
+    void add_random_crossproduct(const double* v, double* out) const;
+    template <int C>
+    void project_panel(const Eigen::MatrixXd& v, int first, Eigen::MatrixXd& random, Eigen::MatrixXd& solved) const;
     const Coupling& coupling_with(const HeadNode& node, int order) const;
     const int* tail_columns(const HeadNode& node) const { return &plan_.tail_columns[node.first_column]; }
     double& tail_at(int row, int column) {
@@ -114,6 +123,7 @@ class Factorisation {
     std::vector<double> pivot_;              // per head node: L (lower, row-major)
     std::vector<double> rows_;               // per head node: L^-1 A_row, column-major
     std::vector<double> tail_;               // R of the tail: lower, column-major
+    std::vector<double> stacked_;            // row blocks of the full leaves, one below another, column-major
     std::vector<double> solved_;             // per head node: D^-1 A_row, column-major
     std::vector<double> tail_inverse_;       // R^-T W R^-1 of the tail: both triangles, column-major
     std::vector<double> inverse_pivot_;      // selected inverse, diagonal block of each head node

@@ -15,6 +15,9 @@ constexpr double dense_speed = 6.0;
 // A remainder this small is dense whatever its pattern: nothing can be gained.
 constexpr int always_dense = 16;
 
+// A tail and full leaves from this many columns and rows on are worth calls of BLAS.
+constexpr int wide_tail = 48, many_full_rows = 8;
+
 // A node's neighbours among the nodes of other factors.
 struct Neighbour {
     int node;
@@ -201,6 +204,8 @@ class PlanBuilder {
         place_tail(memory_limit);
         for (int i = 0; i < order_.head; ++i) add_head_node(i);
         add_tail_blocks();
+        plan_.leaves = sums_.factors[0].levels;
+        find_full_leaves();
         add_incidences();
         return std::move(plan_);
     }
@@ -281,15 +286,29 @@ class PlanBuilder {
         }
     }
 
+    void find_full_leaves() {
+        is_full_.assign(plan_.leaves, false);
+        const int rows_each = sums_.factors[0].width;
+        std::vector<int> full;
+        for (int leaf = 0; leaf < plan_.leaves; ++leaf)
+            if (plan_.head[leaf].columns == plan_.tail_size && order_.head == plan_.leaves) full.push_back(leaf);
+        const int rows = static_cast<int>(full.size()) * rows_each;
+        if (plan_.tail_size < wide_tail || rows < many_full_rows) return;
+        plan_.full_leaves = std::move(full);
+        plan_.full_rows = rows;
+        for (int leaf : plan_.full_leaves) is_full_[leaf] = true;
+    }
+
     // Counting sort of the leaves' couplings by the node they lead to.
     void add_incidences() {
-        plan_.leaves = sums_.factors[0].levels;
         const int later = graph_.size() - plan_.leaves, head = order_.head - plan_.leaves;
         std::vector<std::size_t> begin(later + 1, 0);
         auto each = [&](auto visit) {
-            for (int leaf = 0; leaf < plan_.leaves; ++leaf)
+            for (int leaf = 0; leaf < plan_.leaves; ++leaf) {
+                if (is_full_[leaf]) continue;
                 for (auto c = plan_.head[leaf].couplings_begin; c < plan_.head[leaf].couplings_end; ++c)
                     visit(leaf, c, plan_.couplings[c].order - plan_.leaves);
+            }
         };
         each([&](int, std::size_t, int to) { ++begin[to + 1]; });
         std::partial_sum(begin.begin(), begin.end(), begin.begin());
@@ -308,6 +327,7 @@ class PlanBuilder {
     const Graph& graph_;
     Order order_;
     std::vector<int> position_;
+    std::vector<bool> is_full_;
     Plan plan_;
 };
 

@@ -74,8 +74,10 @@ struct IncidenceLists {
 struct Plan {
     int leaves = 0;              // head nodes of the first factor: they are not coupled with each other
     bool leaves_meet_tail = true;  // all their couplings are in the tail
+    std::vector<int> full_leaves;  // leaves coupled with every node of the tail: they are treated as one matrix
+    int full_rows = 0;             // random effects of the full leaves
     IncidenceLists of_head;      // leaves coupled with each head node after the leaves
-    IncidenceLists of_tail;      // leaves coupled with each tail node
+    IncidenceLists of_tail;      // leaves coupled with each tail node, without the full ones
     std::vector<int> tail_columns;  // per column of each leaf's row block: its column in the tail, -1 if none
     std::vector<HeadNode> head;  // in elimination order
     std::vector<TailNode> tail;

@@ -23,6 +23,40 @@ inline void add_transposed_product(double* out, const double* left, const double
         }
 }
 
+// The same for a panel of C columns, known to the compiler: out (a x C) += left (a x b) right (b x C)
+template <int C>
+void add_panel_product(double* out, const double* left, const double* right, int a, int b) {
+    for (int i = 0; i < a; ++i)
+        for (int k = 0; k < b; ++k)
+            for (int j = 0; j < C; ++j) out[i * C + j] += left[i * b + k] * right[k * C + j];
+}
+
+// out (a x C) += left' right, with left (b x a)
+template <int C>
+void add_transposed_panel_product(double* out, const double* left, const double* right, int a, int b) {
+    for (int k = 0; k < b; ++k)
+        for (int i = 0; i < a; ++i)
+            for (int j = 0; j < C; ++j) out[i * C + j] += left[k * a + i] * right[k * C + j];
+}
+
+// out (a x C) -= left right, with left (a x b)
+template <int C>
+void subtract_panel_product(double* out, const double* left, const double* right, int a, int b) {
+    for (int i = 0; i < a; ++i)
+        for (int k = 0; k < b; ++k)
+            for (int j = 0; j < C; ++j) out[i * C + j] -= left[i * b + k] * right[k * C + j];
+}
+
+// x <- L^-1 x for a panel of C columns
+template <int C>
+void forward_solve_panel(const double* lower, double* x, int q) {
+    for (int i = 0; i < q; ++i) {
+        for (int k = 0; k < i; ++k)
+            for (int j = 0; j < C; ++j) x[i * C + j] -= lower[i * q + k] * x[k * C + j];
+        for (int j = 0; j < C; ++j) x[i * C + j] /= lower[i * q + i];
+    }
+}
+
 // Lower Cholesky factor in place (upper triangle left alone); false if not positive definite.
 inline bool cholesky(double* m, int q) {
     for (int j = 0; j < q; ++j) {

@@ -37,6 +37,14 @@ SHAPES = {
     "four crossed": ([FactorPlan(J, (one,)) for J in (20, 9, 8, 3)], 90),
     "a large dense remainder": ([FactorPlan(70, (one,)), FactorPlan(60, (one,)), FactorPlan(8, (one,))], 600),
     "sparsely crossed": ([FactorPlan(70, (one,)), FactorPlan(60, (one,)), FactorPlan(8, (one,))], 120),
+    "each level meets all others": (
+        [FactorPlan(17, (three,)), FactorPlan(5, (one, TermPlan(9, "diag")))],
+        800,
+    ),
+    "some levels meet all others": (
+        [FactorPlan(17, (three,)), FactorPlan(5, (one, TermPlan(9, "diag")))],
+        250,
+    ),
     "nested": ([FactorPlan(30, (two,)), FactorPlan(6, (one, one), "nests")], 120),
     "nested thrice": (
         [FactorPlan(48, (one,)), FactorPlan(24, (two,), "nests"), FactorPlan(6, (one,), "nests")],
