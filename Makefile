@@ -12,7 +12,7 @@ SOURCES := pyproject.toml CMakeLists.txt LICENSE $(shell find core src -type f !
 # One thread of BLAS in each of the test processes: more would only compete for the same cores.
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test study course lint types sanitize docs wheel bench bench-compare clean
+.PHONY: demo test study course lint types sanitize docs wheel bench bench-stages bench-compare clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/installed
@@ -43,6 +43,9 @@ wheel: $(VENV)/tools  ## the wheel as a package index would get it, built in iso
 
 bench:  ## times beside other packages, each in its own environment; ARGS="--quick" for a first look
 	@$(PYTHON) -m benchmarks.run $(ARGS)
+
+bench-stages: $(VENV)/installed  ## where the time of our own fits goes
+	@$(BIN)/python -m benchmarks.stages $(ARGS)
 
 bench-compare:  ## times of two commits: make bench-compare BASE=main~5
 	@$(PYTHON) -m benchmarks.compare $(BASE) $(ARGS)
