@@ -2,7 +2,8 @@
 
 The stages of `ml.lmm`, timed one after another in this process, for the lines of the table that are whole
 fits: the formula and the frame become a design, its rows become cross-products, the search finds the optimum,
-and the record is put together. Run by an environment that has multilevel; the data are made if they are not there.
+and the record is put together. Run by an environment that has multilevel; data are made if
+they are not there.
 """
 
 from __future__ import annotations
