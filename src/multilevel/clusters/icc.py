@@ -1,7 +1,7 @@
 """How alike are two observations of one cluster? Intraclass correlations from a fitted model.
 
 With random slopes the variance between clusters depends on the covariates; its mean over the rows used
-stands for it, and `icc_at` gives the correlation where the covariates have given values.
+stands for it, and `variance_at` gives the variance where the covariates have given values.
 
 Johnson, P. C. D. (2014). Extension of Nakagawa & Schielzeth's R2_GLMM to random slopes models.
 Methods in Ecology and Evolution 5, 944-946.
@@ -9,7 +9,7 @@ Methods in Ecology and Evolution 5, 944-946.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,17 +89,17 @@ def is_within(inner: Codes, outer: Codes) -> bool:
     return bool((home[inner] == outer).all())
 
 
-def icc_at(record: LMMRecord, values: Mapping[str, Points]) -> Array:
-    """Correlation (k,) of two observations that share all grouping factors, at given values of covariates.
+def variance_at(record: LMMRecord, columns: Sequence[Array]) -> Array:
+    """Variance (m,) that all random effects contribute, where each term's columns (m, q) are given."""
+    between = [effect_variance(Z, term) for Z, term in zip(columns, record.terms, strict=True)]
+    return np.asarray(sum(between))
 
-    `values` holds the k values of each random-effect column but the intercept's, as `values_at` gives them.
-    """
+
+def columns_at(record: LMMRecord, values: Mapping[str, Points]) -> list[Array]:
+    """The columns of each term (m, q), from values (m,) of all but the intercept's: those of `values_at`."""
     n_points = len(next(iter(values.values())))
     columns = {**values, INTERCEPT: np.ones(n_points)}
-    between = np.zeros(n_points)
-    for term in record.terms:
-        between += effect_variance(np.column_stack([columns[name] for name in term.names]), term)
-    return between / (between + record.sigma**2)
+    return [np.column_stack([columns[name] for name in term.names]) for term in record.terms]
 
 
 def values_at(record: LMMRecord, at: Mapping[str, npt.ArrayLike]) -> dict[str, Points]:

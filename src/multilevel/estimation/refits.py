@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 
 import numpy as np
@@ -87,6 +87,11 @@ def fit_all_responses(
         for block in response_blocks(n_rows, count):
             blocks.append(fit_block(design, model, optimum, Y[:, block], reml))
             bar.update(block.stop - block.start)
+    return joined_fits(blocks)
+
+
+def joined_fits(blocks: Sequence[ResponseFits]) -> ResponseFits:
+    """The fits of several blocks of responses in one."""
     return ResponseFits(*(np.concatenate(parts) for parts in zip(*map(astuple, blocks), strict=True)))
 
 

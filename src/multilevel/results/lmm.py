@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from multilevel._options import Seed, checked_choice, checked_switch
 from multilevel._typing import Array, Frame
-from multilevel.clusters.icc import icc_at, intraclass_correlations, values_at
 from multilevel.clusters.plausible import plausible_ranges
 from multilevel.clusters.shrinkage import Shrinkage, shrinkage
 from multilevel.design.build import build_design
@@ -38,7 +37,6 @@ from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
 from multilevel.report.lmm_tables import (
     coef_columns,
-    icc_columns,
     plausible_columns,
     ran_pars_columns,
     ran_vals_columns,
@@ -54,7 +52,9 @@ from multilevel.results.checks import (
     refuse_wald_limits,
     rows_of_level,
 )
+from multilevel.results.explained import Explained
 from multilevel.results.labels import own_levels
+from multilevel.results.ranks import ranked_columns
 from multilevel.simulation.lmm import simulate_responses
 
 
@@ -137,7 +137,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Fit[LMMRecord]):
+class LMMFit(Explained, Fit[LMMRecord]):
     """A fitted linear mixed model."""
 
     # For refits: made when first asked for, never pickled.
@@ -213,15 +213,40 @@ class LMMFit(Fit[LMMRecord]):
             return self._frame(ran_vals_columns(self._shrinkage(), conf_level if conf_int else None))
         return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate)
 
-    def ranef(self) -> Frame:
-        """Random effects by level: conditional mode, its SD, the level's raw deviation, and reliability.
+    def ranef(
+        self, *, ranks: bool | None = None, level: float = 0.95, n: int = 1000, seed: Seed = None
+    ) -> Frame:
+        """Random effects by level: conditional mode, its SD, raw deviation, reliability and expected rank.
 
         The mode is the column `estimate`, its conditional SD `std_error`. Levels keep the type that they have
         in the data (text where factors of several types are listed), so the table joins the data by `level`.
         The raw deviation is what the level's rows alone say (their mean residual from the fixed part, for an
         intercept); reliability, 1 - conditional variance / variance, is the weight the mode gives to it.
+
+        BLUPs are not rankings: each is drawn to the mean as far as its own data are few, so that their order
+        mixes size with precision. `expected_rank` (1 for the smallest effect) counts how many others a level
+        is likely to exceed. Conditional variances alone enter it: what levels share through the coefficients
+        and through other grouping factors is left out.
+
+        Args:
+            ranks: None adds expected ranks of grouping factors with at most 2,000 levels (others get nulls:
+                every pair of levels is compared); True adds them for all, with `percentile_rank` and limits
+                `rank_low` and `rank_high`; False adds none.
+            level: of the limits.
+            n: draws of all effects that the limits are taken from.
+            seed: of the draws.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Yield ~ 1 + (1 | Batch)", ml.datasets.dyestuff())
+            >>> fit.ranef(ranks=True, seed=1)[["level", "estimate", "expected_rank", "rank_low", "rank_high"]]
+
+        References:
+            Lingsma, H. F. et al. (2010). Comparing and ranking hospitals based on outcome. Quarterly Journal
+            of Medicine 103, 99-108.
         """
-        return self._frame(ranef_columns(self._shrinkage()))
+        parts = self._shrinkage()
+        return self._frame({**ranef_columns(parts), **ranked_columns(parts, ranks, level, n, seed)})
 
     def coef(self) -> Frame:
         """Coefficients in each level: the fixed ones plus the level's own random effects."""
@@ -235,18 +260,6 @@ class LMMFit(Fit[LMMRecord]):
     def plausible_ranges(self, *, level: float = 0.95) -> Frame:
         """Where the intercept and slopes of a new group would fall with probability `level`."""
         return self._frame(plausible_columns(plausible_ranges(self.record, level)))
-
-    def icc(self, *, at: Mapping[str, npt.ArrayLike] | None = None) -> Frame:
-        """Intraclass correlations: how alike two observations of one group are, by grouping factor.
-
-        `icc` is the share of the variance that the fixed part leaves, `icc_cumulative` the correlation of two
-        observations of one level (which share all that it lies in), `icc_unadjusted` the share of the whole
-        variance. `at={"x": [0, 5]}` gives instead the correlation at values of the random slopes' covariates.
-        """
-        if at is not None:
-            values = values_at(self.record, at)
-            return self._frame({**values, "icc": icc_at(self.record, values)})
-        return self._frame(icc_columns(intraclass_correlations(self.design, self.record)))
 
     def equation(self, style: Literal["text", "latex"] = "text") -> str:
         """The model written out, level by level and combined, as text or as LaTeX."""

@@ -1,0 +1,117 @@
+"""Tidy columns of explained variance, intraclass correlations with limits, and ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array
+from multilevel.clusters.icc_limits import Limits
+from multilevel.clusters.r_squared import ExplainedVariance, Label
+from multilevel.clusters.ranks import Ranks
+from multilevel.clusters.variance_partition import VariancePartition
+from multilevel.report.lmm_tables import ALL_GROUPS
+from multilevel.report.tables import Columns
+
+SINGULAR = "singular fit: a variance of 0 counts as 0"
+NO_RESIDUAL = 'not defined with residual="none"'
+AVERAGED = "mean variance over rows: random slopes differ"
+NO_VARIANCE = "no such variance in the null model"
+
+
+def r2_columns(explained: ExplainedVariance, limits: Limits | None, *, singular: bool) -> Columns:
+    """One row a measure: what it explains, of what, and what deserves notice."""
+    estimate = explained.estimate[0]
+    notes = [
+        note(label, bool(np.isnan(value)), singular)
+        for label, value in zip(explained.labels, estimate, strict=True)
+    ]
+    return {
+        "measure": [label.measure for label in explained.labels],
+        "group": [label.group for label in explained.labels],
+        "term": [label.term for label in explained.labels],
+        "estimate": estimate,
+        **({} if limits is None else limit_columns(limits)),
+        "total": explained.total[0],
+        "unexplained": explained.unexplained[0],
+        "note": notes,
+    }
+
+
+def note(label: Label, undefined: bool, singular: bool) -> str | None:
+    """What a reader of one row should know."""
+    if undefined:
+        return NO_VARIANCE
+    if label.averaged:
+        return AVERAGED
+    return SINGULAR if singular and label.measure == "conditional" else None
+
+
+def r2_without_residual_columns(explained: ExplainedVariance) -> Columns:
+    """The marginal R2 of a model without a residual, whose random effects hold what is within groups, too."""
+    columns = r2_columns(explained, None, singular=False)
+    undefined = {"estimate": np.nan, "unexplained": np.nan, "note": NO_RESIDUAL}
+    return columns | {name: [columns[name][0], value] for name, value in undefined.items()}
+
+
+def limit_columns(limits: Limits) -> Columns:
+    """conf_low and conf_high."""
+    return {"conf_low": limits.low, "conf_high": limits.high}
+
+
+def with_limits(table: Columns, limits: Limits) -> Columns:
+    """A table of intraclass correlations with the limits right of them."""
+    names = list(table)
+    after = names.index("icc") + 1
+    left, right = names[:after], names[after:]
+    return {**{n: table[n] for n in left}, **limit_columns(limits), **{n: table[n] for n in right}}
+
+
+def point_columns(values: Mapping[str, npt.NDArray[Any]], between: Array, within: float) -> Columns:
+    """One row a point: the values given, the variances and the correlation."""
+    return {
+        **values,
+        "between": between,
+        "within": np.full(len(between), within),
+        "icc": between / (between + within),
+    }
+
+
+def partition_columns(partition: VariancePartition) -> Columns:
+    """One row a grouping factor and value; for all factors together too, when there are several."""
+    several = len(partition.groups) > 1
+    whole = partition.whole
+    parts = [*partition.between, *([whole - partition.residual] if several else [])]
+    groups = [*partition.groups, *([ALL_GROUPS] if several else [])]
+    between = np.concatenate(parts)
+    total = np.tile(whole, len(parts))
+    return {
+        partition.variable: np.tile(partition.values, len(parts)),
+        "group": [group for group in groups for _ in partition.values],
+        "between": between,
+        "within": total - between,
+        "icc": between / total,
+    }
+
+
+def expected_rank_columns(expected: Sequence[Array]) -> Columns:
+    """The expected rank of each random effect, within a level column by column."""
+    return {"expected_rank": stacked(expected)}
+
+
+def rank_columns(ranks: Sequence[Ranks]) -> Columns:
+    """Expected rank, percentile and limits."""
+    return {
+        **expected_rank_columns([each.expected for each in ranks]),
+        "percentile_rank": stacked([each.percentile for each in ranks]),
+        "rank_low": stacked([each.low for each in ranks]),
+        "rank_high": stacked([each.high for each in ranks]),
+    }
+
+
+def stacked(blocks: Sequence[Array]) -> Array:
+    """Blocks (J, Q) as one column, level by level."""
+    return np.concatenate([block.ravel() for block in blocks])
