@@ -39,6 +39,7 @@ from multilevel.clusters.r_squared import (
     mean_random_variance,
     nakagawa,
 )
+from multilevel.clusters.shrinkage import row_weights
 from multilevel.clusters.variance_forms import Covariances, covariances_at
 from multilevel.clusters.variance_partition import moved_columns, variance_partition
 from multilevel.design.null import null_design
@@ -289,9 +290,10 @@ def checked_null(null: object, fit: MixedModel) -> MixedModel:
     """A fit of another mixed model to the same response in the same rows."""
     if not isinstance(null, MixedModel):
         raise DataTypeError(f"r2(null=) takes a fit of ml.lmm, got {null!r:.60}.")
-    same_rows = np.array_equal(null.design.rows, fit.design.rows)
-    if not (same_rows and np.array_equal(null.design.y, fit.design.y)):
+    if not np.array_equal(null.design.y, fit.design.y):
         raise ModelError("the null model was fitted to another response or other rows; fit both to the same.")
+    if not np.array_equal(row_weights(null.design), row_weights(fit.design)):
+        raise ModelError("the null model has other weights, so its variances do not compare; use the same.")
     if null.record.sigma == 0.0:
         raise ModelError('the null model has residual="none", so there is no residual variance to compare.')
     return null
