@@ -119,14 +119,17 @@ class Explained(MixedModel):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
-            >>> fit.r2()[["measure", "group", "estimate"]].round(3)
+            >>> table = fit.r2()
+            >>> table[["measure", "estimate"]][:2].round(3)
+                   measure  estimate
+            0     marginal     0.280
+            1  conditional     0.704
+            >>> table[["measure", "group", "estimate"]][2:].round(3)
                        measure        group  estimate
-            0         marginal         None     0.280
-            1      conditional         None     0.704
-            2  raudenbush_bryk      Subject    -0.080
+            2  raudenbush_bryk      Subject    -0.078
             3  raudenbush_bryk     Residual     0.510
             4  snijders_bosker      Subject     0.000
-            5  snijders_bosker  Observation     0.277
+            5  snijders_bosker  Observation     0.278
 
         References:
             Nakagawa, S., Johnson, P. C. D. & Schielzeth, H. (2017). The coefficient of determination R2 and
@@ -184,7 +187,7 @@ class Explained(MixedModel):
             >>> fit = ml.lmm("Yield ~ 1 + (1 | Batch)", ml.datasets.dyestuff())
             >>> fit.icc(conf_int="exact")[["group", "icc", "conf_low", "conf_high"]].round(3)
                group    icc  conf_low  conf_high
-            0  Batch  0.418     0.076      0.831
+            0  Batch  0.418     0.084      0.848
 
         References:
             Goldstein, H., Browne, W. & Rasbash, J. (2002). Partitioning variation in multilevel models.

@@ -239,7 +239,15 @@ class LMMFit(Explained, Fit[LMMRecord]):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Yield ~ 1 + (1 | Batch)", ml.datasets.dyestuff())
-            >>> fit.ranef(ranks=True, seed=1)[["level", "estimate", "expected_rank", "rank_low", "rank_high"]]
+            >>> table = fit.ranef(ranks=True, seed=1)
+            >>> table[["level", "estimate", "expected_rank", "rank_low", "rank_high"]].round(2)
+              level  estimate  expected_rank  rank_low  rank_high
+            0     A    -17.61           2.73       1.0        5.0
+            1     B      0.39           3.67       2.0        5.0
+            2     C     28.56           4.92       3.0        6.0
+            3     D    -23.08           2.44       1.0        4.0
+            4     E     56.73           5.82       5.0        6.0
+            5     F    -45.00           1.43       1.0        3.0
 
         References:
             Lingsma, H. F. et al. (2010). Comparing and ranking hospitals based on outcome. Quarterly Journal
