@@ -10,11 +10,11 @@ slopes = ml.lmm("mAch ~ meanses + cses + (1 + cses | school)", pupils)  # and of
 
 def show(title, table, digits=3):
     """A table below its title."""
-    print(f"{title}\n{table.round(digits).fillna('').to_string(index=False)}\n")
+    print(f"{title}\n{table.round(digits).to_string(index=False)}\n")
 
 
 show("How alike are two pupils of one school?", empty.icc(conf_int="exact"))
-show("What does the social status of the school explain?", status.r2().drop(columns=["term", "note"]))
+show("What does the social status of the school explain?", status.r2().drop(columns="note"))
 show("The share between schools, by a pupil's status", slopes.icc(over="cses", points=5, conf_int="delta"))
 
 ranks = status.ranef(ranks=True, seed=1).sort_values("estimate", ascending=False)

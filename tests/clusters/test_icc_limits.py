@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import multilevel as ml
+from multilevel.clusters.icc_limits import percentile_limits
 
 
 def test_the_delta_method_in_a_balanced_layout(dyestuff: pd.DataFrame) -> None:
@@ -40,3 +41,30 @@ def test_the_delta_method_agrees_with_the_spread_of_refits(formula: str) -> None
     ]
     # the spread of 400 refits between their deciles is known to about 6%
     np.testing.assert_allclose(width[0], width[1], rtol=0.2)
+
+
+def test_quantiles_leave_out_what_is_not_defined_unless_that_is_most() -> None:
+    values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, 1.0], [3.0, np.nan]])
+    limits = percentile_limits(values, 0.5)
+    np.testing.assert_allclose(limits.low, [1.5, np.nan])
+    np.testing.assert_allclose(limits.high, [2.5, np.nan])
+
+
+def test_delta_limits_of_every_structure_are_finite() -> None:
+    rng = np.random.default_rng(8)
+    g, f = np.repeat(np.arange(40), 12), np.tile(np.repeat(["a", "b", "c"], 4), 40)
+    level = rng.normal(size=(40, 1)) + rng.normal(size=(40, 3))
+    y = level[g, np.unique(f, return_inverse=True)[1]] + rng.normal(size=480)
+    data = pd.DataFrame({"y": y, "f": f, "g": g})
+    shares = []
+    for term in (
+        "(0 + f | g)",
+        "cs(0 + f | g)",
+        "cs(0 + f | g, hom=True)",
+        "ar1(0 + f | g)",
+        "diag(0 + f | g)",
+    ):
+        row = ml.lmm(f"y ~ f + {term}", data).icc(conf_int="delta").iloc[0]
+        assert 0.0 < row["conf_low"] < row["icc"] < row["conf_high"] < 1.0
+        shares.append(row[["conf_low", "conf_high"]].to_numpy(float))
+    np.testing.assert_allclose(shares, np.tile(shares[0], (5, 1)), atol=0.1)

@@ -170,16 +170,16 @@ def test_components_are_compared_where_both_models_have_them() -> None:
     ratio = np.diag(fit.record.terms[0].covariance) / np.diag(null.record.terms[0].covariance)
     assert list(bryk["term"][:2]) == ["Intercept", "Days"]
     np.testing.assert_allclose(bryk["estimate"][:2], 1.0 - ratio, rtol=1e-8)
-    assert fit.r2()["note"][2] == "mean variance over rows: random slopes differ"
+    assert fit.r2()["note"][2] == "averaged"
 
 
 def test_a_variance_of_zero_counts_as_zero(dyestuff2: pd.DataFrame) -> None:
     data = dyestuff2.assign(x=np.arange(30) % 5)
     table = ml.lmm("Yield ~ x + (1 | Batch)", data).r2()
     assert table["estimate"][0] == table["estimate"][1] > 0.0
-    assert table["note"][1] == "singular fit: a variance of 0 counts as 0"
+    assert table["note"][1] == "singular"
     assert np.isnan(table["estimate"][2])
-    assert table["note"][2] == "no such variance in the null model"
+    assert table["note"][2] == "undefined"
 
 
 def test_without_a_residual_only_the_marginal_r2_is_there() -> None:
@@ -191,6 +191,8 @@ def test_without_a_residual_only_the_marginal_r2_is_there() -> None:
     assert np.isnan(table["estimate"][1])
     with pytest.raises(ModelError, match="residual"):
         fit.icc(conf_int="bootstrap")
+    with pytest.raises(ModelError, match="residual"):
+        fit.r2(conf_int="bootstrap")
 
 
 # ---- algebra ----
@@ -329,6 +331,13 @@ def test_several_grouping_factors_share_the_variance_out() -> None:
     )
 
 
+def test_a_variable_keeps_its_column_whatever_its_name() -> None:
+    data = SLEEP.rename(columns={"Days": "group"})
+    table = ml.lmm("Reaction ~ group + (1 + group | Subject)", data).icc(over="group", points=3)
+    assert list(table.columns[:2]) == ["group_value", "group"]
+    np.testing.assert_allclose(table["group_value"], [0.0, 4.5, 9.0])
+
+
 def test_a_column_of_the_random_effects_can_move_itself() -> None:
     fit = ml.lmm("Reaction ~ Days + (1 + I(Days - 4) | Subject)", SLEEP)
     np.testing.assert_allclose(
@@ -349,6 +358,8 @@ def test_mistakes_are_named() -> None:
         slopes.icc(at={"Days": 1}, over="Days")
     with pytest.raises(DataError, match="which are 'Days'"):
         slopes.icc(over="day")
+    with pytest.raises(DataTypeError, match="name of one variable"):
+        slopes.icc(over=["Days"])
     with pytest.raises(DataError, match="no random slopes"):
         fit.icc(over="Days")
     with pytest.raises(DataTypeError, match="null="):
@@ -369,5 +380,5 @@ def test_delta_limits_need_variances_above_zero(dyestuff2: pd.DataFrame) -> None
 def test_tables_come_in_the_users_own_kind_of_frame() -> None:
     fit = ml.lmm(SLOPES, pl.from_pandas(SLEEP[["Reaction", "Days", "Subject"]]))
     assert isinstance(fit.r2(), pl.DataFrame)
-    assert fit.r2()["group"][0] is None
+    assert fit.r2()["note"].to_list() == [None, None, "averaged", None, None, None]
     assert isinstance(fit.icc(over="Days", conf_int="delta"), pl.DataFrame)

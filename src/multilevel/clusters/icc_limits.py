@@ -141,7 +141,14 @@ def theta_covariance(model: WorkingModel, theta: Array, *, reml: bool) -> Array:
             for size, step in zip(steps, np.diag(steps), strict=True)
         ]
     )
-    return np.asarray(2.0 * np.linalg.inv(0.5 * (hessian + hessian.T)))
+    try:
+        half = np.linalg.inv(np.linalg.cholesky(0.25 * (hessian + hessian.T)))
+    except np.linalg.LinAlgError:
+        raise ModelError(
+            "the criterion is flat at the estimates, so the delta method has no covariance to go by; "
+            'use conf_int="bootstrap".'
+        ) from None
+    return np.asarray(half.T @ half)
 
 
 def bootstrap_limits(design: Design, refits: ResponseFits, ratios: Ratios, level: float) -> Limits:
@@ -150,6 +157,16 @@ def bootstrap_limits(design: Design, refits: ResponseFits, ratios: Ratios, level
 
 
 def percentile_limits(values: Array, level: float) -> Limits:
-    """Quantiles of each column of `values` (B, K) that leave out (1 - level) / 2 on either side."""
-    low, high = np.quantile(values, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], axis=0)
+    """Quantiles of each column of `values` (B, K) that leave out (1 - level) / 2 on either side.
+
+    Values that are not defined (NaN) are left out, unless they are most of a column: it has no limits then.
+    """
+    tails = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
+    defined = ~np.isnan(values)
+    low, high = np.array(
+        [
+            np.quantile(column[there], tails) if 2 * there.sum() > len(column) else (np.nan, np.nan)
+            for column, there in zip(values.T, defined.T, strict=True)
+        ]
+    ).T
     return Limits(low, high)

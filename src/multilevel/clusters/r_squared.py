@@ -48,8 +48,8 @@ class Label:
     """Which measure a row holds, and of what."""
 
     measure: str  # "marginal", "conditional", RAUDENBUSH_BRYK or SNIJDERS_BOSKER
-    group: str | None = None  # grouping factor, RESIDUAL or OBSERVATION
-    term: str | None = None  # random-effect column, where its own variance is compared
+    group: str  # what there is to explain the variance of: a grouping factor, RESIDUAL or OBSERVATION
+    term: str | None = None  # random-effect column, where a grouping factor has several and each is compared
     averaged: bool = False  # whether mean variances stand for components that the two models do not share
 
 
@@ -90,7 +90,9 @@ def nakagawa(fixed: Array, random: Array, residual: Array) -> ExplainedVariance:
     """Marginal and conditional R2, from the variances (B,) of the three parts of the model."""
     unexplained = np.column_stack([random + residual, residual])
     total = np.broadcast_to((fixed + random + residual)[:, None], unexplained.shape)
-    return ExplainedVariance((Label("marginal"), Label("conditional")), total, unexplained)
+    return ExplainedVariance(
+        (Label("marginal", OBSERVATION), Label("conditional", OBSERVATION)), total, unexplained
+    )
 
 
 def mean_random_variance(design: Design, covariances: Covariances) -> Array:
@@ -144,7 +146,8 @@ def component_reduction(design: Design, null: Design, group: tuple[int, int]) ->
     if columns != effect_names(null, other):
         label = Label(RAUDENBUSH_BRYK, name, averaged=True)
         return Reductions((label,), group_form(design, own), group_form(null, other))
-    labels = tuple(Label(RAUDENBUSH_BRYK, name, column) for column in columns)
+    several = len(columns) > 1
+    labels = tuple(Label(RAUDENBUSH_BRYK, name, column if several else None) for column in columns)
     return Reductions(labels, effects_of_group(design, own), effects_of_group(null, other))
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from multilevel._typing import Array, Frame
 from multilevel.design.design import Design
 from multilevel.design.one_variable import Moved, move_column, move_variable, random_variables
-from multilevel.errors import DataError
+from multilevel.errors import DataError, DataTypeError
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.matrices import effect_variance
 
@@ -52,6 +52,8 @@ def variance_partition(design: Design, record: LMMRecord, over: str, moved: Move
 
 def moved_columns(design: Design, data: Frame, over: str, points: int) -> Moved:
     """The random-effect columns as `over` moves: a variable of the data, or one of the columns themselves."""
+    if not isinstance(over, str):
+        raise DataTypeError(f'icc(over=) takes the name of one variable, as in over="x"; got {over!r}.')
     variables = random_variables(design, data)
     columns = [name for term in design.terms for name in term.names if name != INTERCEPT]
     if over in variables:

@@ -16,10 +16,8 @@ from multilevel.clusters.variance_partition import VariancePartition
 from multilevel.report.lmm_tables import ALL_GROUPS
 from multilevel.report.tables import Columns
 
-SINGULAR = "singular fit: a variance of 0 counts as 0"
-NO_RESIDUAL = 'not defined with residual="none"'
-AVERAGED = "mean variance over rows: random slopes differ"
-NO_VARIANCE = "no such variance in the null model"
+SINGULAR, AVERAGED, UNDEFINED = "singular", "averaged", "undefined"  # notes, as `r2()` explains them
+PARTITION = ("group", "between", "within", "icc", "conf_low", "conf_high")
 
 
 def r2_columns(explained: ExplainedVariance, limits: Limits | None, *, singular: bool) -> Columns:
@@ -29,10 +27,11 @@ def r2_columns(explained: ExplainedVariance, limits: Limits | None, *, singular:
         note(label, bool(np.isnan(value)), singular)
         for label, value in zip(explained.labels, estimate, strict=True)
     ]
+    terms = [label.term for label in explained.labels]
     return {
         "measure": [label.measure for label in explained.labels],
         "group": [label.group for label in explained.labels],
-        "term": [label.term for label in explained.labels],
+        **({"term": terms} if any(terms) else {}),
         "estimate": estimate,
         **({} if limits is None else limit_columns(limits)),
         "total": explained.total[0],
@@ -42,9 +41,9 @@ def r2_columns(explained: ExplainedVariance, limits: Limits | None, *, singular:
 
 
 def note(label: Label, undefined: bool, singular: bool) -> str | None:
-    """What a reader of one row should know."""
+    """What a reader of one row should know, in a word."""
     if undefined:
-        return NO_VARIANCE
+        return UNDEFINED
     if label.averaged:
         return AVERAGED
     return SINGULAR if singular and label.measure == "conditional" else None
@@ -53,7 +52,7 @@ def note(label: Label, undefined: bool, singular: bool) -> str | None:
 def r2_without_residual_columns(explained: ExplainedVariance) -> Columns:
     """The marginal R2 of a model without a residual, whose random effects hold what is within groups, too."""
     columns = r2_columns(explained, None, singular=False)
-    undefined = {"estimate": np.nan, "unexplained": np.nan, "note": NO_RESIDUAL}
+    undefined = {"estimate": np.nan, "unexplained": np.nan, "note": UNDEFINED}
     return columns | {name: [columns[name][0], value] for name, value in undefined.items()}
 
 
@@ -80,6 +79,11 @@ def point_columns(values: Mapping[str, npt.NDArray[Any]], between: Array, within
     }
 
 
+def column_name(variable: str) -> str:
+    """What the column of a variable is called beside those of `partition_columns`."""
+    return f"{variable}_value" if variable in PARTITION else variable
+
+
 def partition_columns(partition: VariancePartition) -> Columns:
     """One row a grouping factor and value; for all factors together too, when there are several."""
     several = len(partition.groups) > 1
@@ -89,7 +93,7 @@ def partition_columns(partition: VariancePartition) -> Columns:
     between = np.concatenate(parts)
     total = np.tile(whole, len(parts))
     return {
-        partition.variable: np.tile(partition.values, len(parts)),
+        column_name(partition.variable): np.tile(partition.values, len(parts)),
         "group": [group for group in groups for _ in partition.values],
         "between": between,
         "within": total - between,

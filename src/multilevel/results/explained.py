@@ -91,7 +91,8 @@ class Explained(MixedModel):
     ) -> Frame:
         """Explained variance: marginal and conditional R2, and what each level's variance was reduced by.
 
-        Each row is `estimate = 1 - unexplained / total`, with its own variances (columns `measure`, `group`):
+        Each row is `estimate = 1 - unexplained / total`, a `measure` of the variance of an observation, of
+        a grouping factor, or of the residual (column `group`):
 
         - "marginal", "conditional": what the fixed part, and fixed and random effects together, explain of
           the variance of an observation (Nakagawa and Schielzeth; with random slopes, Johnson).
@@ -103,10 +104,11 @@ class Explained(MixedModel):
 
         The null model has an intercept, and a random intercept for each grouping factor, on the same rows. It
         has no random slopes: where this model has, the mean of z' Sigma z over the rows stands for the
-        variance of a grouping factor (`note` says so). To compare component by component, give as `null`
-        a fit with the same random effects and fewer predictors. A variance estimated as zero counts as zero:
-        the conditional R2 may equal the marginal one. An offset is no part of what is explained, and sigma^2
-        is that of an observation with weight 1.
+        variance of a grouping factor (`note` is "averaged"). To compare component by component (column
+        `term`), give as `null` a fit with the same random effects and fewer predictors. In a singular fit a
+        variance of zero counts as zero, and the conditional R2 may equal the marginal one (`note` is
+        "singular"). What the null model has no variance of cannot be reduced ("undefined"). An offset is no
+        part of what is explained, and sigma^2 is that of an observation with weight 1.
 
         Args:
             null: the fit to compare with; if None, the null model is fitted.
@@ -119,13 +121,10 @@ class Explained(MixedModel):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
-            >>> table = fit.r2()
-            >>> table[["measure", "estimate"]][:2].round(3)
-                   measure  estimate
-            0     marginal     0.280
-            1  conditional     0.704
-            >>> table[["measure", "group", "estimate"]][2:].round(3)
+            >>> fit.r2()[["measure", "group", "estimate"]].round(3)
                        measure        group  estimate
+            0         marginal  Observation     0.280
+            1      conditional  Observation     0.704
             2  raudenbush_bryk      Subject    -0.078
             3  raudenbush_bryk     Residual     0.510
             4  snijders_bosker      Subject     0.000
@@ -139,12 +138,13 @@ class Explained(MixedModel):
         """
         checked_choice("conf_int", conf_int, (None, "bootstrap"))
         level, n = checked_level(level), checked_count("n", n)
-        if conf_int is None and self.record.sigma == 0.0:
+        if conf_int is not None:
+            refuse_limits_without_residual(self.record)
+        if self.record.sigma == 0.0:
             return self._frame(r2_without_residual_columns(nakagawa_of(self)))
         other = self._null() if null is None else checked_null(null, self)
         explained, limits = explained_by(self, other), None
         if conf_int is not None:
-            refuse_limits_without_residual(self.record)
             refits = bootstrap_refits([self, other], n, seed, progress)
             limits = percentile_limits(replicated_r2(self, other, *refits), level)
         return self._frame(r2_columns(explained, limits, singular=self.record.singular))
