@@ -11,6 +11,7 @@ import multilevel as ml
 from multilevel.errors import ModelError
 from multilevel.inference.variance_ratio import exact_theta_limits, least_squares_within
 from multilevel.results.lmm import LMMFit
+from reference_cases import case_data, case_names, load_case
 
 
 def theta_limits(fit: LMMFit, level: float = 0.95) -> tuple[float, float]:
@@ -34,6 +35,19 @@ def test_balanced_layouts_have_searles_limits(dyestuff: pd.DataFrame) -> None:
     table = ml.lmm("Yield ~ 1 + (1 | Batch)", dyestuff).icc(conf_int="exact")
     limits = table[["conf_low", "conf_high"]].to_numpy()[0]
     np.testing.assert_allclose(limits, by_hand / (1.0 + by_hand), rtol=1e-9)
+
+
+BALANCED = [name for name in case_names("icc_") if load_case(name)["dims"]["balanced"]]
+
+
+@pytest.mark.parametrize("name", BALANCED)
+def test_balanced_layouts_have_the_limits_of_r(name: str) -> None:
+    case = load_case(name)
+    response, group = case["spec"]["response"], case["spec"]["group"]
+    row = ml.lmm(f"{response} ~ 1 + (1 | {group})", case_data(case)).icc(conf_int="exact").iloc[0]
+    low, high = np.maximum(case["icc"]["ICC1_ci95"], 0.0)  # R's may be negative, a variance is not
+    assert row["conf_low"] == pytest.approx(low, rel=1e-8)
+    assert row["conf_high"] == pytest.approx(high, rel=1e-8)
 
 
 @pytest.mark.parametrize("term", ["(1 | g)", "(0 + x | g)"])
