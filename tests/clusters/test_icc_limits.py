@@ -50,6 +50,19 @@ def test_quantiles_leave_out_what_is_not_defined_unless_that_is_most() -> None:
     np.testing.assert_allclose(limits.high, [2.5, np.nan])
 
 
+def test_a_variance_near_zero_has_all_shares_between_its_limits() -> None:
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(6), 5)
+    noise, level = rng.normal(size=30), rng.normal(size=6)
+    noise -= noise.reshape(6, 5).mean(axis=1)[g]
+    level = (level - level.mean()) / level.std(ddof=1)
+    within = (noise**2).sum() / 24.0
+    y = noise + level[g] * np.sqrt(within / 5.0 * 1.001)  # the mean squares differ by a thousandth
+    row = ml.lmm("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g})).icc(conf_int="delta").iloc[0]
+    assert 0.0 < row["icc"] < 1e-3
+    np.testing.assert_allclose([row["conf_low"], row["conf_high"]], [0.0, 1.0], atol=1e-12)
+
+
 def test_delta_limits_of_every_structure_are_finite() -> None:
     rng = np.random.default_rng(8)
     g, f = np.repeat(np.arange(40), 12), np.tile(np.repeat(["a", "b", "c"], 4), 40)

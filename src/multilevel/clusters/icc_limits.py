@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from multilevel._typing import Array
 from multilevel.clusters.variance_forms import (
@@ -125,7 +126,8 @@ def delta_limits(
     part_slopes, whole_slopes = (slopes_in_theta(design, f, theta) for f in (ratios.part, ratios.whole))
     gradient = part_slopes / part[:, None] - (whole_slopes - part_slopes) / rest[:, None]
     half = critical_value(level, None) * np.sqrt(np.einsum("kp,pq,kq->k", gradient, covariance, gradient))
-    return Limits(*(1.0 / (1.0 + rest / part * np.exp(sign * half)) for sign in (1.0, -1.0)))
+    logit = np.log(part / rest)
+    return Limits(expit(logit - half), expit(logit + half))
 
 
 def theta_covariance(model: WorkingModel, theta: Array, *, reml: bool) -> Array:
