@@ -116,6 +116,10 @@ Pieces Arrow::pieces() const {
     return p;
 }
 
+Eigen::MatrixXd Arrow::fixed_cholesky() const {
+    return root_.topLeftCorner(k_ - 1, k_ - 1).triangularView<Eigen::Lower>();
+}
+
 Eigen::VectorXd Arrow::beta() const {
     const int p = k_ - 1;
     Eigen::VectorXd x = root_.row(p).head(p).transpose();

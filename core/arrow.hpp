@@ -25,6 +25,7 @@ class Arrow {
     bool factorise(const Eigen::MatrixXd& T);
     Pieces pieces() const;
     Eigen::VectorXd beta() const;
+    Eigen::MatrixXd fixed_cholesky() const;  // lower factor of X'V^-1X
 
     // d criterion / dT at the last T, and with it what average_information() needs.
     Eigen::MatrixXd gradient(TailWeights weights);

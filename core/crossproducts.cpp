@@ -256,6 +256,16 @@ void replace_response(CrossProducts& sums, const RowData& rows) {
     }
 }
 
+void copy_values(const CrossProducts& from, CrossProducts& to) {
+    for (std::size_t k = 0; k < from.factors.size(); ++k) {
+        std::copy(from.diag[k].begin(), from.diag[k].end(), to.diag[k].begin());
+        std::copy(from.tail[k].begin(), from.tail[k].end(), to.tail[k].begin());
+    }
+    for (std::size_t i = 0; i < from.pairs.size(); ++i)
+        std::copy(from.pairs[i].block.begin(), from.pairs[i].block.end(), to.pairs[i].block.begin());
+    std::copy(from.fixed.begin(), from.fixed.end(), to.fixed.begin());
+}
+
 void linear_predictors(const RowData& rows, const double* beta, const std::vector<std::vector<double>>& b,
                        double* fixed, double* whole) {
     constexpr std::int64_t task_rows = 16384;

@@ -62,6 +62,10 @@ CrossProducts cross_products(const RowData& rows);
 // Replaces what depends on the response, for a new response on the same rows.
 void replace_response(CrossProducts& sums, const RowData& rows);
 
+// Writes the values of `from` over those of `to`, which has the same shape, without allocating: what points
+// into `to` stays true.
+void copy_values(const CrossProducts& from, CrossProducts& to);
+
 // What coefficients `beta` (p) and effects b (per factor: levels x width, row-major) predict for every row:
 // the fixed part and the whole, in the units of the scaled response. Both outputs have n places.
 void linear_predictors(const RowData& rows, const double* beta, const std::vector<std::vector<double>>& b,

@@ -725,6 +725,27 @@ Eigen::MatrixXd Factorisation::fixed_block() const {
     return out;
 }
 
+std::vector<std::vector<int>> Factorisation::node_orders() const {
+    std::vector<std::vector<int>> orders;
+    for (const Factor& f : sums_.factors) orders.emplace_back(f.levels);
+    int order = 0;
+    for (const HeadNode& node : plan_.head) orders[node.factor][node.level] = order++;
+    for (const TailNode& node : plan_.tail) orders[node.factor][node.level] = order++;
+    return orders;
+}
+
+InverseBlock Factorisation::inverse_block(int order, int other) const {
+    const auto head = static_cast<int>(plan_.head.size()), earlier = std::min(order, other);
+    if (earlier >= head) {
+        const std::size_t row = plan_.tail[order - head].column, column = plan_.tail[other - head].column;
+        return {&tail_inverse_[column * plan_.tail_size + row], 1, static_cast<std::size_t>(plan_.tail_size)};
+    }
+    const HeadNode& node = plan_.head[earlier];
+    const std::size_t q = node.width, column = coupling_with(node, std::max(order, other)).column;
+    const double* block = &inverse_rows_[node.row_block + column * q];
+    return order < other ? InverseBlock{block, 1, q} : InverseBlock{block, q, 1};
+}
+
 // ---- the gradient: d/dT_k = 2 sum_a sum_b C_ab T_b S_ba over the levels a of factor k ----
 
 void Factorisation::add_node_gradient(const HeadNode& node, FactorSums& sums) const {

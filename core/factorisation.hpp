@@ -31,6 +31,13 @@ struct Estimates {
     Eigen::VectorXd u;     // spherical random effects, all factors one after another
 };
 
+// A block of the inverse where it is stored: entry (r, c) is data[r * row_stride + c * column_stride].
+struct InverseBlock {
+    const double* data;
+    std::size_t row_stride;
+    std::size_t column_stride;
+};
+
 class Factorisation {
   public:
     Factorisation(const CrossProducts& sums, const Plan& plan);
@@ -57,6 +64,9 @@ class Factorisation {
     // Per factor: levels x (width x p) blocks against beta, row-major.
     const std::vector<std::vector<double>>& fixed_blocks() const { return against_fixed_; }
     Eigen::MatrixXd fixed_block() const;  // (p, p)
+    // Between levels of two factors that share rows, by their places in the order of all nodes.
+    InverseBlock inverse_block(int order, int other) const;
+    std::vector<std::vector<int>> node_orders() const;  // per factor: each level's place in that order
 
     // R^-1 L'C v for columns v of working directions: v (n_random x k) is given per random effect,
     // C = Z'W[Z X]. Returns v'C v - |R^-1 .|^2, the k x k matrix of v'Z'PZ v.

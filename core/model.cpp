@@ -48,10 +48,22 @@ VectorXd Model::beta() const { return arrow_ ? arrow_->beta() : factorisation_.e
 
 double Model::pwrss() const { return arrow_ ? arrow_->pieces().pwrss : factorisation_.pieces().pwrss; }
 
+MatrixXd Model::fixed_cholesky() const {
+    return arrow_ ? arrow_->fixed_cholesky() : factorisation_.fixed_cholesky();
+}
+
 void Model::set_response(const RowData& rows) {
     replace_response(sums_, rows);
     factorisation_.forget();
     if (arrow_) arrow_->replace_response(sums_);
+}
+
+// The plan points into the sums: they are written over, not replaced.
+void Model::set_sums(const CrossProducts& sums, double n_obs) {
+    copy_values(sums, sums_);
+    n_obs_ = n_obs;
+    factorisation_.forget();
+    if (arrow_) arrow_.emplace(sums_);
 }
 
 std::vector<MatrixXd> Model::factor_T(const VectorXd& theta) const {

@@ -37,6 +37,8 @@ class Model {
 
     // Replaces the response by that of `rows`, which are otherwise those the model was made from.
     void set_response(const RowData& rows);
+    // Replaces the sums by those of fewer of the same rows, of which n_obs observations are left.
+    void set_sums(const CrossProducts& sums, double n_obs);
 
     double residual_df(bool reml) const { return n_obs_ - (reml ? n_fixed() : 0); }
 
@@ -49,6 +51,7 @@ class Model {
     // Estimates at the last point whose criterion was asked for.
     Eigen::VectorXd beta() const;
     double pwrss() const;
+    Eigen::MatrixXd fixed_cholesky() const;  // lower factor of X'V^-1X
 
     // Derivatives at the last point whose criterion was asked for.
     Derivatives derivatives(const Eigen::VectorXd& theta, bool reml);

@@ -12,7 +12,9 @@
 #include <string>
 #include <tuple>
 
+#include "deletions.hpp"
 #include "dense.hpp"
+#include "leverages.hpp"
 #include "model.hpp"
 #include "refits.hpp"
 #include "search.hpp"
@@ -28,6 +30,7 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Columns = nb::ndarray<const double, nb::ndim<2>, nb::f_contig, nb::device::cpu>;
+using Rows = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Codes = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 void require(bool condition, const char* message) {
@@ -144,6 +147,35 @@ class GaussianModel {
                                           {tolerance, max_evaluations});
         return std::make_tuple(std::move(r.theta), std::move(r.beta), std::move(r.criterion), std::move(r.pwrss),
                                std::move(r.evaluations), std::move(r.converged), std::move(r.rank));
+    }
+
+    // Fits without rows[start[i]] ... rows[start[i + 1] - 1], for every i: theta, beta, the lower factor of
+    // X'V^-1X, pwrss, converged; a column each. With no evaluation allowed, theta is held.
+    auto fit_without(Rows rows, Rows start, Vector n_obs, const VectorXd& theta, bool reml, double tolerance,
+                     int max_evaluations) const {
+        check(theta);
+        require(start.shape(0) == n_obs.shape(0) + 1 && start(0) >= 0, "one start a deletion, and the end");
+        for (std::size_t i = 0; i < n_obs.shape(0); ++i) require(start(i) <= start(i + 1), "starts ascend");
+        require(start(n_obs.shape(0)) <= static_cast<std::int64_t>(rows.shape(0)), "starts lie within the rows");
+        for (std::size_t i = 0; i < rows.shape(0); ++i)
+            require(rows(i) >= 0 && rows(i) < rows_.n, "a row is out of range");
+        nb::gil_scoped_release release;
+        DeletionFits fits = multilevel::fit_without(
+            *model_, rows_, {rows.data(), start.data(), n_obs.data(), static_cast<int>(n_obs.shape(0))}, theta, reml,
+            {tolerance, max_evaluations});
+        return std::make_tuple(std::move(fits.theta), std::move(fits.beta), std::move(fits.fixed_factor),
+                               std::move(fits.pwrss), std::move(fits.converged));
+    }
+
+    // c'A^-1c of each row, c what it takes from the spherical random effects and from beta.
+    VectorXd leverages(const VectorXd& theta) {
+        check(theta);
+        nb::gil_scoped_release release;
+        factorise(theta);
+        model_->factorisation().invert_selected({1.0, 0.0});
+        VectorXd out(rows_.n);
+        multilevel::leverages(rows_, model_->factorisation(), out.data());
+        return out;
     }
 
     std::vector<MatrixXd> factors(const VectorXd& theta) const {
@@ -279,6 +311,9 @@ NB_MODULE(_core, m) {
         .def("search", &GaussianModel::search, "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("refit_many", &GaussianModel::refit_many, "Y"_a, "start"_a, "reml"_a, "tolerance"_a,
              "max_evaluations"_a)
+        .def("fit_without", &GaussianModel::fit_without, "rows"_a.noconvert(), "start"_a.noconvert(),
+             "n_obs"_a.noconvert(), "theta"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+        .def("leverages", &GaussianModel::leverages, "theta"_a)
         .def("factors", &GaussianModel::factors, "theta"_a)
         .def("solution", &GaussianModel::solution, "theta"_a)
         .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)

@@ -1,9 +1,9 @@
 #include "refits.hpp"
 
 #include <memory>
-#include <mutex>
 
 #include "threads.hpp"
+#include "workspaces.hpp"
 
 namespace multilevel {
 namespace {
@@ -14,35 +14,6 @@ struct Workspace {
 
     std::unique_ptr<Model> model;
     RowData rows;
-};
-
-// Workspaces are lent to tasks and come back: there are never more than threads.
-class Workspaces {
-  public:
-    Workspaces(const Model& model, const RowData& rows) : model_(model), rows_(rows) {}
-
-    std::unique_ptr<Workspace> borrow() {
-        {
-            const std::lock_guard lock(lock_);
-            if (!idle_.empty()) {
-                auto workspace = std::move(idle_.back());
-                idle_.pop_back();
-                return workspace;
-            }
-        }
-        return std::make_unique<Workspace>(model_, rows_);
-    }
-
-    void give_back(std::unique_ptr<Workspace> workspace) {
-        const std::lock_guard lock(lock_);
-        idle_.push_back(std::move(workspace));
-    }
-
-  private:
-    const Model& model_;
-    const RowData& rows_;
-    std::mutex lock_;
-    std::vector<std::unique_ptr<Workspace>> idle_;
 };
 
 }  // namespace
@@ -57,24 +28,24 @@ Refits refit_many(const Model& model, const RowData& rows, const double* respons
                Eigen::VectorXi(count),
                Eigen::VectorXi(count),
                Eigen::MatrixXi(terms, count)};
-    Workspaces workspaces(model, rows);
+    Workspaces<Workspace> workspaces;
     const Heartbeat none = [] {};
     constexpr int responses_a_task = 8;
     parallel_for((count + responses_a_task - 1) / responses_a_task, [&](int task) {
-        auto workspace = workspaces.borrow();
-        for (int i = task * responses_a_task; i < std::min(count, (task + 1) * responses_a_task); ++i) {
-            workspace->rows.response.data = responses + static_cast<std::size_t>(i) * rows.n;
-            workspace->model->set_response(workspace->rows);
-            const SearchResult found = search(*workspace->model, start, reml, settings, none);
-            out.theta.col(i) = found.theta;
-            out.criterion(i) = found.criterion;
-            out.evaluations(i) = found.evaluations;
-            out.converged(i) = found.converged;
-            for (Eigen::Index k = 0; k < terms; ++k) out.rank(k, i) = found.rank[k];
-            out.beta.col(i) = workspace->model->beta();
-            out.pwrss(i) = workspace->model->pwrss();
-        }
-        workspaces.give_back(std::move(workspace));
+        workspaces.with_one([&] { return std::make_unique<Workspace>(model, rows); }, [&](Workspace& mine) {
+            for (int i = task * responses_a_task; i < std::min(count, (task + 1) * responses_a_task); ++i) {
+                mine.rows.response.data = responses + static_cast<std::size_t>(i) * rows.n;
+                mine.model->set_response(mine.rows);
+                const SearchResult found = search(*mine.model, start, reml, settings, none);
+                out.theta.col(i) = found.theta;
+                out.criterion(i) = found.criterion;
+                out.evaluations(i) = found.evaluations;
+                out.converged(i) = found.converged;
+                for (Eigen::Index k = 0; k < terms; ++k) out.rank(k, i) = found.rank[k];
+                out.beta.col(i) = mine.model->beta();
+                out.pwrss(i) = mine.model->pwrss();
+            }
+        });
     });
     return out;
 }

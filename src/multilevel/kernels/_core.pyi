@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.int32]
 
 class TailTooLarge(MemoryError): ...
@@ -44,6 +45,17 @@ class GaussianModel:
     def refit_many(
         self, Y: Array, start: Array, reml: bool, tolerance: float, max_evaluations: int
     ) -> tuple[Array, Array, Array, Array, Integers, Integers, Integers]: ...
+    def fit_without(
+        self,
+        rows: Rows,
+        start: Rows,
+        n_obs: Array,
+        theta: Array,
+        reml: bool,
+        tolerance: float,
+        max_evaluations: int,
+    ) -> tuple[Array, Array, Array, Array, Integers]: ...
+    def leverages(self, theta: Array) -> Array: ...
     def factors(self, theta: Array) -> list[Array]: ...
     def solution(self, theta: Array) -> tuple[Array, list[Array], float, float, float, Array]: ...
     def inverse_blocks(self, theta: Array, fixed: bool) -> tuple[list[Array], list[Array], Array]: ...

@@ -18,6 +18,7 @@ from multilevel.kernels.threads import one_blas_thread, use_threads
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
 TailTooLarge = _core.TailTooLarge  # raised when crossed factors leave more than fits in memory
 
 blas.connect()
@@ -96,6 +97,26 @@ class SearchOutcomes:
     evaluations: Codes  # (B,)
     converged: npt.NDArray[np.bool_]  # (B,)
     rank: Codes  # (B, terms)
+
+
+@dataclass(frozen=True, slots=True)
+class RowSets:
+    """Sets of rows to leave out, one at a time: G sets."""
+
+    rows: Rows  # (m,) the rows of all sets, set after set
+    start: Rows  # (G + 1,) where each set begins, and the end
+    n_obs: Array  # (G,) observations that stay
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionFits:
+    """Estimates without each of G sets of rows; NaN where there are none."""
+
+    theta: Array  # (G, k)
+    beta: Array  # (G, p)
+    fixed_factor: Array  # (G, p, p) lower Cholesky factor of X'V^-1X
+    pwrss: Array  # (G,)
+    converged: npt.NDArray[np.bool_]  # (G,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +213,24 @@ class GaussianKernel:
             found = self._native.refit_many(np.asfortranarray(Y), start, reml, tolerance, max_evaluations)
         theta, beta, criterion, pwrss, evaluations, converged, rank = found
         return SearchOutcomes(theta.T, beta.T, criterion, pwrss, evaluations, converged.astype(bool), rank.T)
+
+    def fit_without(
+        self, sets: RowSets, start: Array, *, reml: bool, tolerance: float, max_evaluations: int
+    ) -> DeletionFits:
+        """Search without each set of rows; with `max_evaluations` 0, theta is held at `start`."""
+        with one_blas_thread(self.tail_size):
+            theta, beta, factor, pwrss, converged = self._native.fit_without(
+                sets.rows, sets.start, sets.n_obs, start, reml, tolerance, max_evaluations
+            )
+        by_columns = factor.T.reshape(len(pwrss), self.n_fixed, self.n_fixed)
+        return DeletionFits(
+            theta.T, beta.T, by_columns.transpose(0, 2, 1), pwrss, np.asarray(converged.astype(bool))
+        )
+
+    def leverages(self, theta: Array) -> Array:
+        """c'A^-1c (n,) with c what a row takes from the spherical effects and beta: leverage at weight 1."""
+        with one_blas_thread(self.tail_size):
+            return self._native.leverages(theta)
 
     def term_factors(self, theta: Array) -> list[Array]:
         """T of each term: (q, q) lower triangular, Sigma = sigma^2 T T'."""
