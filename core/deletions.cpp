@@ -47,14 +47,16 @@ void zero_empty_level(CrossProducts& sums, std::size_t factor, int level) {
 
 }  // namespace
 
-void remove_rows(CrossProducts& sums, const RowData& rows, const std::int64_t* begin, const std::int64_t* end,
+void remove_rows(CrossProducts& sums, const RowData& rows, const Deleted& deleted, int which,
                  std::vector<std::vector<std::int64_t>>& rows_of_level) {
     const std::size_t n_factors = rows.factors.size(), t = sums.n_tail();
     std::vector<double> tail(t);
     std::vector<std::vector<double>> z(n_factors);
-    for (const std::int64_t* row = begin; row < end; ++row) {
-        const std::int64_t i = *row;
-        const double weight = rows.weights ? rows.weights[i] : 1.0;
+    const auto each = [&](auto visit) {
+        for (auto j = deleted.start[which]; j < deleted.start[which + 1]; ++j) visit(deleted.row[j], deleted.weight[j]);
+    };
+    const auto whole = [&](std::int64_t i, double weight) { return weight == (rows.weights ? rows.weights[i] : 1.0); };
+    each([&](std::int64_t i, double weight) {
         for (std::size_t c = 0; c + 1 < t; ++c) tail[c] = rows.fixed[c](i);
         tail[t - 1] = rows.response(i);
         subtract_outer(sums.fixed.data(), tail, tail, weight);
@@ -65,7 +67,7 @@ void remove_rows(CrossProducts& sums, const RowData& rows, const std::int64_t* b
             for (std::size_t c = 0; c < q; ++c) z[k][c] = f.columns[c](i);
             subtract_outer(&sums.diag[k][level * q * q], z[k], z[k], weight);
             subtract_outer(&sums.tail[k][level * q * t], z[k], tail, weight);
-            --rows_of_level[k][level];
+            if (whole(i, weight)) --rows_of_level[k][level];
         }
         for (PairBlocks& pairs : sums.pairs) {
             const auto &a = z[pairs.first], &b = z[pairs.second];
@@ -73,14 +75,14 @@ void remove_rows(CrossProducts& sums, const RowData& rows, const std::int64_t* b
                                        a.size() * b.size());
             subtract_outer(block, a, b, weight);
         }
-    }
-    for (const std::int64_t* row = begin; row < end; ++row)
-        for (std::size_t k = 0; k < n_factors; ++k) {
-            const int level = rows.factors[k].codes[*row];
-            if (rows_of_level[k][level] == 0) zero_empty_level(sums, k, level);
-        }
-    for (const std::int64_t* row = begin; row < end; ++row)  // the counts are of all rows again
-        for (std::size_t k = 0; k < n_factors; ++k) ++rows_of_level[k][rows.factors[k].codes[*row]];
+    });
+    each([&](std::int64_t i, double) {
+        for (std::size_t k = 0; k < n_factors; ++k)
+            if (const int level = rows.factors[k].codes[i]; rows_of_level[k][level] == 0) zero_empty_level(sums, k, level);
+    });
+    each([&](std::int64_t i, double weight) {  // the counts are of all rows again
+        for (std::size_t k = 0; k < n_factors; ++k) rows_of_level[k][rows.factors[k].codes[i]] += whole(i, weight);
+    });
 }
 
 DeletionFits fit_without(const Model& model, const RowData& rows, const Deleted& deleted, const Eigen::VectorXd& start,
@@ -99,8 +101,7 @@ DeletionFits fit_without(const Model& model, const RowData& rows, const Deleted&
         workspaces.with_one([&] { return std::make_unique<Workspace>(model); }, [&](Workspace& mine) {
             for (int i = task * deletions_a_task; i < std::min(count, (task + 1) * deletions_a_task); ++i) {
                 copy_values(model.sums(), mine.sums);
-                remove_rows(mine.sums, rows, deleted.row + deleted.start[i], deleted.row + deleted.start[i + 1],
-                            rows_of_level);
+                remove_rows(mine.sums, rows, deleted, i, rows_of_level);
                 mine.model->set_sums(mine.sums, deleted.n_obs[i]);
                 if (settings.max_evaluations > 0) {
                     const SearchResult found = search(*mine.model, start, reml, settings, no_heartbeat);

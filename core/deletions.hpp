@@ -13,9 +13,11 @@
 
 namespace multilevel {
 
-// Deletion i leaves out row[start[i]] ... row[start[i + 1] - 1], and n_obs[i] observations stay.
+// Deletion i takes weight[j] from row[j] for j from start[i] to start[i + 1] - 1, and n_obs[i] observations
+// stay. A row that stands for several observations may lose some of its weight, or all.
 struct Deleted {
     const std::int64_t* row;
+    const double* weight;
     const std::int64_t* start;
     const double* n_obs;
     int count;
@@ -30,9 +32,9 @@ struct DeletionFits {
     Eigen::VectorXi converged;     // (count)
 };
 
-// Takes rows out of the sums. `rows_of_level` counts all rows of each factor's levels (and does so again in
-// the end); a level that loses every row is left with exact zeros.
-void remove_rows(CrossProducts& sums, const RowData& rows, const std::int64_t* begin, const std::int64_t* end,
+// Takes deletion i out of the sums. `rows_of_level` counts all rows of each factor's levels (and does so again
+// in the end); a level that loses every row is left with exact zeros.
+void remove_rows(CrossProducts& sums, const RowData& rows, const Deleted& deleted, int i,
                  std::vector<std::vector<std::int64_t>>& rows_of_level);
 
 // Fits without each set of rows: every search begins at `start`, or, where `settings` allows no evaluation,

@@ -149,20 +149,21 @@ class GaussianModel {
                                std::move(r.evaluations), std::move(r.converged), std::move(r.rank));
     }
 
-    // Fits without rows[start[i]] ... rows[start[i + 1] - 1], for every i: theta, beta, the lower factor of
-    // X'V^-1X, pwrss, converged; a column each. With no evaluation allowed, theta is held.
-    auto fit_without(Rows rows, Rows start, Vector n_obs, const VectorXd& theta, bool reml, double tolerance,
+    // Fits without weights[j] of rows[j], j from start[i] to start[i + 1] - 1, for every i: theta, beta, the lower
+    // factor of X'V^-1X, pwrss, converged; a column each. With no evaluation allowed, theta is held.
+    auto fit_without(Rows rows, Vector weights, Rows start, Vector n_obs, const VectorXd& theta, bool reml, double tolerance,
                      int max_evaluations) const {
         check(theta);
         require(start.shape(0) == n_obs.shape(0) + 1 && start(0) >= 0, "one start a deletion, and the end");
         for (std::size_t i = 0; i < n_obs.shape(0); ++i) require(start(i) <= start(i + 1), "starts ascend");
         require(start(n_obs.shape(0)) <= static_cast<std::int64_t>(rows.shape(0)), "starts lie within the rows");
+        require(weights.shape(0) == rows.shape(0), "one weight a deleted row");
         for (std::size_t i = 0; i < rows.shape(0); ++i)
             require(rows(i) >= 0 && rows(i) < rows_.n, "a row is out of range");
         nb::gil_scoped_release release;
         DeletionFits fits = multilevel::fit_without(
-            *model_, rows_, {rows.data(), start.data(), n_obs.data(), static_cast<int>(n_obs.shape(0))}, theta, reml,
-            {tolerance, max_evaluations});
+            *model_, rows_, {rows.data(), weights.data(), start.data(), n_obs.data(), static_cast<int>(n_obs.shape(0))},
+            theta, reml, {tolerance, max_evaluations});
         return std::make_tuple(std::move(fits.theta), std::move(fits.beta), std::move(fits.fixed_factor),
                                std::move(fits.pwrss), std::move(fits.converged));
     }
@@ -311,8 +312,8 @@ NB_MODULE(_core, m) {
         .def("search", &GaussianModel::search, "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("refit_many", &GaussianModel::refit_many, "Y"_a, "start"_a, "reml"_a, "tolerance"_a,
              "max_evaluations"_a)
-        .def("fit_without", &GaussianModel::fit_without, "rows"_a.noconvert(), "start"_a.noconvert(),
-             "n_obs"_a.noconvert(), "theta"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+        .def("fit_without", &GaussianModel::fit_without, "rows"_a.noconvert(), "weights"_a.noconvert(),
+             "start"_a.noconvert(), "n_obs"_a.noconvert(), "theta"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("leverages", &GaussianModel::leverages, "theta"_a)
         .def("factors", &GaussianModel::factors, "theta"_a)
         .def("solution", &GaussianModel::solution, "theta"_a)

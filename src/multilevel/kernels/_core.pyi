@@ -48,6 +48,7 @@ class GaussianModel:
     def fit_without(
         self,
         rows: Rows,
+        weights: Array,
         start: Rows,
         n_obs: Array,
         theta: Array,

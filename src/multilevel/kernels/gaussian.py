@@ -104,6 +104,7 @@ class RowSets:
     """Sets of rows to leave out, one at a time: G sets."""
 
     rows: Rows  # (m,) the rows of all sets, set after set
+    weights: Array  # (m,) what they lose of their weights: all, or less where a row stands for several
     start: Rows  # (G + 1,) where each set begins, and the end
     n_obs: Array  # (G,) observations that stay
 
@@ -220,7 +221,7 @@ class GaussianKernel:
         """Search without each set of rows; with `max_evaluations` 0, theta is held at `start`."""
         with one_blas_thread(self.tail_size):
             theta, beta, factor, pwrss, converged = self._native.fit_without(
-                sets.rows, sets.start, sets.n_obs, start, reml, tolerance, max_evaluations
+                sets.rows, sets.weights, sets.start, sets.n_obs, start, reml, tolerance, max_evaluations
             )
         by_columns = factor.T.reshape(len(pwrss), self.n_fixed, self.n_fixed)
         return DeletionFits(

@@ -52,6 +52,7 @@ from multilevel.results.checks import (
     refuse_wald_limits,
     rows_of_level,
 )
+from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.explained import Explained
 from multilevel.results.labels import own_levels
 from multilevel.results.ranks import ranked_columns
@@ -137,7 +138,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Explained, Fit[LMMRecord]):
+class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
     """A fitted linear mixed model."""
 
     # For refits: made when first asked for, never pickled.
@@ -293,9 +294,12 @@ class LMMFit(Explained, Fit[LMMRecord]):
     # Data --------------------------------------------------------------------------------------------
 
     def residuals(self, kind: ResidualKind = "response") -> Array:
-        """Residuals (n,): "response", "pearson" (times root weight), "scaled" (by sigma too), "fixed".
+        """Residuals (n,) of one of these kinds; those from the fixed part hold the random effects.
 
-        "fixed" residuals are taken from the fixed part only, and so hold the random effects.
+        - "response": from the fitted values, random effects included; "pearson": times root weight;
+          "scaled": by sigma too; "studentized": over their own standard errors, sigma sqrt(1 - leverage).
+        - "fixed": from the fixed part only; "standardized": over their own standard errors; "whitened":
+          uncorrelated, of variance 1, each row less its prediction from the rows of its group before it.
         """
         return lmm_residuals(self.design, self.record, kind)
 

@@ -46,6 +46,7 @@ from multilevel.report.ols_summary import ols_summary
 from multilevel.report.summary import Summary
 from multilevel.results.base import Call, Fit
 from multilevel.results.checks import checked_response
+from multilevel.results.diagnostics import LinearDiagnostics
 from multilevel.simulation.ols import simulate_linear
 
 
@@ -121,7 +122,7 @@ def named_column(cluster: Clustering | None) -> tuple[str, ...]:
     return (cluster,) if isinstance(cluster, str) else ()
 
 
-class OLSFit(Fit[OLSRecord]):
+class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
     """A linear model fitted by least squares, with the variance of its coefficients that was asked for."""
 
     def __init__(self, design: Design, record: OLSRecord, call: Call, choice: VarianceChoice) -> None:
