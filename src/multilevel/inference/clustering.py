@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._typing import Frame
+from multilevel._typing import Array, Frame
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError
 from multilevel.frames.column import Categorical
@@ -27,17 +27,27 @@ def read_clusters(cluster: Clustering, data: Frame, design: Design) -> Grouping:
     return Grouping(name, renumbered[codes], tuple(str(labels.levels[k]) for k in present))
 
 
+def ordering(time: Clustering, data: Frame, design: Design) -> Array:
+    """Numbers (n,) that put the rows used in the order of a column, or of values for the rows of the data."""
+    labels = column_labels(time, data) if isinstance(time, str) else array_labels(time, design, "time")
+    codes = labels.codes[design.rows]
+    if (codes < 0).any():
+        name = time if isinstance(time, str) else "time"
+        raise DataError(f"'{name}' is missing in {int((codes < 0).sum())} of the rows used; fill it first.")
+    return codes.astype(np.float64)
+
+
 def column_labels(name: str, data: Frame) -> Categorical:
     """Labels in a column of the data."""
     return group_codes(read_table(data).column(name))
 
 
-def array_labels(cluster: npt.ArrayLike, design: Design) -> Categorical:
+def array_labels(cluster: npt.ArrayLike, design: Design, argument: str = "cluster") -> Categorical:
     """Labels given apart from the data, one for each of its rows."""
     labels = np.asarray(cluster)
     if labels.shape != (design.dropped.n_total,):
         raise DataError(
-            "cluster= needs the name of a column or one label for each of the "
+            f"{argument}= needs the name of a column or one label for each of the "
             f"{design.dropped.n_total} rows of the data, got an array of shape {labels.shape}."
         )
     return group_codes(read_table({"cluster": labels}).column("cluster"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.design.design import Design
+from multilevel.design.design import Design, Grouping
 from multilevel.estimation.working import effective_weights, is_one
 from multilevel.inference.finding import Finding, note, ok, warn
 
@@ -79,13 +79,23 @@ def dropped_columns(design: Design) -> Finding:
 
 
 def few_groups(design: Design) -> list[Finding]:
-    """Grouping factors with so few levels that their variance is a guess."""
-    return [
-        (warn if g.n_levels <= VERY_FEW else note if g.n_levels <= FEW else ok)(
-            "few groups", float(g.n_levels), group=g.name, count=g.n_levels
-        )
-        for g in design.groupings
-    ]
+    """Grouping factors with so few levels that their variance is a guess.
+
+    Of factors within each other the outermost counts: its levels are the independent units.
+    """
+    findings = []
+    for g in design.groupings:
+        inner = any(other.n_levels < g.n_levels and lies_within(g, other) for other in design.groupings)
+        tell = ok if inner or g.n_levels > FEW else note if g.n_levels > VERY_FEW else warn
+        findings.append(tell("few groups", float(g.n_levels), group=g.name, count=g.n_levels))
+    return findings
+
+
+def lies_within(inner: Grouping, outer: Grouping) -> bool:
+    """Whether each level of one factor meets one level of the other only."""
+    home = np.empty(inner.n_levels, dtype=outer.codes.dtype)
+    home[inner.codes] = outer.codes
+    return bool((home[inner.codes] == outer.codes).all())
 
 
 def lone_rows(design: Design) -> list[Finding]:
@@ -105,6 +115,8 @@ def scaling(design: Design) -> list[Finding]:
     columns = [
         j for j, name in enumerate(names) if not is_product(name) and not is_one(X[:, j]) and np.ptp(X[:, j]) > 0.0
     ]
+    if not columns:
+        return [ok("scales")]
     mean, deviation = column_moments(X[:, columns], design.freq_weights)
     findings = []
     if len(columns) > 1 and deviation.max() >= SCALES_APART * deviation.min():

@@ -22,6 +22,7 @@ Rows = npt.NDArray[np.intp]
 
 LEAST_ROWS = 20  # below this nothing can be said of the shape of a distribution
 LEAST_EFFECTS = 8  # the same for random effects
+SKEWED, HEAVY = 0.5, 1.0  # skewness and excess kurtosis that matter
 SHAPIRO_MOST = 5000  # values up to which Shapiro and Wilk's coefficients are known
 
 
@@ -31,7 +32,7 @@ class Spread:
 
     statistic: float
     p_value: float
-    ratio: float  # of standard deviations: largest third over smallest, or largest group over typical
+    size: float  # SD of the highest third over that of the lowest; or the groups' SDs' own relative SD
 
 
 def spread_over(z: Array, x: Array) -> Spread:
@@ -63,8 +64,10 @@ def spread_between(z: Array, codes: Codes, used: Mask) -> tuple[Spread, Array]:
     between = float((size * (mean - value.mean()) ** 2).sum()) / (k - 1)
     within = float(((value - mean[groups]) ** 2).sum()) / (n - k)
     deviation = np.where(size > 0, np.sqrt(np.bincount(groups, z[rows] ** 2, J) / safe), np.nan)
-    ratio = float(np.nanmax(deviation) / np.nanmedian(deviation))
-    return Spread(between / within, float(fdtrc(k - 1, n - k, between / within)), ratio), deviation
+    typical = (n - float(size @ size) / n) / (k - 1)
+    variance = max(between - within, 0.0) / typical
+    relative = 2.0 * float(np.sqrt(variance) / value.mean())  # sqrt|z| varies half as much as z, relatively
+    return Spread(between / within, float(fdtrc(k - 1, n - k, between / within)), relative), deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,8 @@ def effects_shape(z: Array) -> Shape:
     return Shape(float(test.statistic), float(test.pvalue), float(stats.skew(z)), float(stats.kurtosis(z)))
 
 
-def outlier_p(z: Array, df: float) -> Array:
-    """Bonferroni p-value (n,) of each studentized residual, by the t of the residual when it is left out."""
+def outlier_p(z: Array, df: float, count: float) -> Array:
+    """Bonferroni p-value (n,) of each studentized residual, one of `count`, by t with it left out."""
     square = np.minimum(z * z, df * (1.0 - 1e-12))
     external = np.sqrt(square * (df - 1.0) / (df - square))
-    return np.minimum(1.0, 2.0 * len(z) * stdtr(df - 1.0, -external))
+    return np.minimum(1.0, 2.0 * count * stdtr(df - 1.0, -external))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
@@ -27,15 +28,21 @@ LARGEST_BLOCK = 3000  # rows that depend on each other through crossed factors, 
 Rows = npt.NDArray[np.intp]
 
 
-def whitened_residuals(design: Design, record: LMMRecord) -> Array:
-    """L^-1 (y - X beta) with V = L L' over the rows of each group in their order: (n,)."""
+def whitened_residuals(design: Design, record: LMMRecord, order: Rows | None = None) -> Array:
+    """L^-1 (y - X beta) with V = L L' over the rows of each group: (n,).
+
+    `order` (n,) holds the rows in the order in which they are to be predicted from each other.
+    """
     refuse_counts(design)
+    rows = np.arange(design.n_rows) if order is None else order
     residual = design.y - record.fitted_fixed
-    if len(design.groupings) == 1 and record.sigma > 0.0:
-        loading = np.hstack([term.Z @ found.root for term, found in zip(design.terms, record.terms, strict=True)])
-        codes = design.groupings[0].codes
-        return innovations(residual, loading, residual_variance(design, record.sigma), codes)
-    return whitened_blocks(design, record, residual)
+    if len(design.groupings) > 1 or record.sigma == 0.0:
+        return whitened_blocks(design, record, residual, rows)
+    loading = np.hstack([term.Z @ found.root for term, found in zip(design.terms, record.terms, strict=True)])
+    variance, codes = residual_variance(design, record.sigma), design.groupings[0].codes
+    out = np.empty(design.n_rows)
+    out[rows] = innovations(residual[rows], loading[rows], variance[rows], codes[rows])
+    return out
 
 
 def refuse_counts(design: Design) -> None:
@@ -81,9 +88,9 @@ def places_in_group(codes: Codes) -> tuple[Rows, Rows]:
     return order, place
 
 
-def whitened_blocks(design: Design, record: LMMRecord, residual: Array) -> Array:
+def whitened_blocks(design: Design, record: LMMRecord, residual: Array, order: Rows) -> Array:
     """The same by the Cholesky factor of V over each block of rows that depend on each other."""
-    blocks = row_blocks([grouping.codes for grouping in design.groupings])
+    blocks = row_blocks([grouping.codes[order] for grouping in design.groupings])
     largest = max(block.shape[1] for block in blocks)
     if largest > LARGEST_BLOCK:
         raise ModelError(
@@ -91,7 +98,7 @@ def whitened_blocks(design: Design, record: LMMRecord, residual: Array) -> Array
             f'a matrix of that size, which is formed up to {LARGEST_BLOCK}. Use residuals("studentized").'
         )
     out = np.empty(len(residual))
-    for rows in (row for block in blocks for row in block):
+    for rows in (order[row] for block in blocks for row in block):
         factor = np.linalg.cholesky(marginal_covariance(design, record, rows))
-        out[rows] = np.linalg.solve(factor, residual[rows])
+        out[rows] = solve_triangular(factor, residual[rows], lower=True, check_finite=False)
     return out

@@ -15,16 +15,20 @@ from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.refits import with_response
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.ols import OLSRecord
-from multilevel.inference.clustering import Clustering, read_clusters
+from multilevel.inference.clustering import Clustering, ordering, read_clusters
 from multilevel.inference.leverage import fitted_distance, leverages
+from multilevel.inference.linear_checks import linear_findings
 from multilevel.inference.linear_influence import linear_influence_of_groups, linear_influence_of_rows
+from multilevel.inference.lmm_checks import LMMReading, lmm_findings, not_looked_at
 from multilevel.inference.lmm_influence import influence_by_group, influence_by_row
 from multilevel.inference.lmm_residuals import weighted_residuals
 from multilevel.inference.sandwich import leverage, scored_rows
+from multilevel.inference.variance_choice import VarianceChoice
 from multilevel.report.influence import Subject, deviation_names
 from multilevel.results.base import Fit
 from multilevel.results.influence import InfluenceTable
 from multilevel.results.labels import own_levels
+from multilevel.results.reading import Checks
 
 EXACT = "exact, by algebra"
 REFITTED = "refitted without it"
@@ -95,8 +99,43 @@ class Diagnostics(Fit[LMMRecord]):
         )
 
 
+    def check(self, *, time: Clustering | None = None) -> Checks:
+        """Look at the fit as an expert would, and say what deserves notice and what to do.
+
+        Looked at are: convergence and singular terms; few groups, groups of one, dropped rows and columns,
+        scales, collinearity; spread, order, shape and outliers of the residuals; unusual and influential rows
+        and groups; random slopes that the data ask for (each is tried); within-group and between-group effects
+        that differ. A look that is a test raises a note below p = 0.01 and a warning below 0.001, and only
+        where the departure is also large enough to matter; candidates within one look are adjusted for.
+
+        Args:
+            time: column of the data, or values (n,), that orders the rows within groups; their own order if
+                not given.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
+            >>> checks = fit.check()
+            >>> [c for c, s in zip(checks["check"], checks["status"]) if s == "warn"]
+            ['omitted random slopes']
+
+        References:
+            Snijders, T. A. B. & Berkhof, J. (2008). Diagnostic checks for multilevel models. In Handbook of
+            Multilevel Analysis, Springer, 141-175.
+        """
+        if self.record.sigma == 0.0:
+            raise ModelError('check() needs a residual term, which residual="none" leaves out.')
+        order = None if time is None else ordering(time, self.call.data, self.design)
+        model = with_response(self.design, self._working_model(), self.design.y)
+        findings = lmm_findings(LMMReading(self.design, self.record, model, order))
+        left_out = tuple(not_looked_at(self.design))
+        return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
+
+
 class LinearDiagnostics(Fit[OLSRecord]):
     """Influence and checks of a least-squares fit."""
+
+    choice: VarianceChoice
 
     def influence(self, groups: Clustering | None = None) -> InfluenceTable:
         """What happens to the estimates without each row, or without each cluster.
@@ -132,6 +171,29 @@ class LinearDiagnostics(Fit[OLSRecord]):
         return InfluenceTable(
             subject, self.coef_names, found, own, {}, notes, EXACT, self.design.frame_kind
         )
+
+
+    def check(self, groups: Clustering | None = None) -> Checks:
+        """Look at the fit as an expert would, and say what deserves notice and what to do.
+
+        Looked at are dropped rows and columns, scales, collinearity, the spread, shape and outliers of the
+        residuals, influential rows, and, where groups are known, whether their rows are alike.
+
+        Args:
+            groups: column of the data, or labels (n,), whose rows may be alike; the clusters of the fit if
+                not given.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.ols("Reaction ~ Days", ml.datasets.sleepstudy())
+            >>> checks = fit.check("Subject")
+            >>> [c for c, s in zip(checks["check"], checks["status"]) if s == "warn"]
+            ['alike within clusters']
+        """
+        clusters = self.choice.clusters if groups is None else chosen_groups(self, groups)
+        findings = linear_findings(self.design, self.record, self.choice.kind, clusters)
+        left_out = () if clusters is not None else ("clustering (name the groups: fit.check(\"school\"))",)
+        return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
 
 
 def row_subject(design: Design) -> Subject:
