@@ -31,8 +31,8 @@ def cluster_sets(design: Design, codes: Codes, n_clusters: int) -> RowSets:
     start = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=n_clusters))])
     weights = effective_weights(design)
     lost = np.ones(design.n_rows) if weights is None else weights[order]
-    counts = np.bincount(codes, design.freq_weights, n_clusters)
-    return RowSets(order.astype(np.int64), lost, start.astype(np.int64), design.n_obs - counts)
+    left = design.n_obs - np.bincount(codes, design.freq_weights, n_clusters)
+    return RowSets(order.astype(np.int64), lost, start.astype(np.int64), np.asarray(left, dtype=np.float64))
 
 
 def single_sets(design: Design) -> RowSets:
@@ -125,7 +125,9 @@ def levels_left(design: Design, codes: Codes, n_levels: int, sets: RowSets) -> A
     pairs = which[gone].astype(np.int64) * n_levels + codes[sets.rows[gone]]
     pair, count = np.unique(pairs, return_counts=True)
     emptied = count == np.bincount(codes, minlength=n_levels)[pair % n_levels]
-    return np.asarray(n_levels - np.bincount(pair[emptied] // n_levels, minlength=len(sets.n_obs)), dtype=float)
+    return np.asarray(
+        n_levels - np.bincount(pair[emptied] // n_levels, minlength=len(sets.n_obs)), dtype=float
+    )
 
 
 def whole_rows(design: Design, sets: RowSets) -> Mask:
@@ -159,5 +161,5 @@ def orthonormal_basis(design: Design, model: WorkingModel) -> Array:
     columns = model.fixed.columns
     X = (columns.values - columns.shift) * columns.scale
     weights = effective_weights(design)
-    triangle = np.linalg.qr(X if weights is None else np.sqrt(weights)[:, None] * X, mode="r")
+    triangle = np.asarray(np.linalg.qr(X if weights is None else np.sqrt(weights)[:, None] * X, mode="r"))
     return np.asarray(np.linalg.solve(triangle.T, X.T).T)

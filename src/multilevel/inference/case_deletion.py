@@ -94,7 +94,7 @@ def influence_of_levels(
     shift = np.linalg.solve(left, score[:, :, None])[:, :, 0]
     pwrss = whole.pwrss - parts.square[which] - (score * shift).sum(axis=1)
     sigma = np.sqrt(np.maximum(pwrss, 0.0) / (design.n_obs - n_obs - whole.lost_df))
-    return influence_of(whole, shift, np.linalg.cholesky(left), sigma)
+    return influence_of(whole, np.asarray(shift), np.asarray(np.linalg.cholesky(left)), sigma)
 
 
 def level_parts(design: Design, record: LMMRecord, model: WorkingModel) -> LevelParts:

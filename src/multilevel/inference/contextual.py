@@ -94,9 +94,7 @@ def contextual_effect(
     statistic = difference * np.sqrt(left) / record.sigma
     within = float(record.beta[column] - difference * coefficients[column])
     p = float(two_sided_p(np.array(statistic), np.array(df)))
-    return Contextual(
-        design.coef_names[column], group, within, within + difference, float(statistic), df, p
-    )
+    return Contextual(design.coef_names[column], group, within, within + difference, float(statistic), df, p)
 
 
 def group_means(x: Array, codes: Codes, n_levels: int, counts: Array | None) -> Array:
@@ -121,12 +119,10 @@ def constant_columns(design: Design, codes: Codes) -> int:
     return int(sum(same)) - int(any(name == "Intercept" for name in design.coef_names))
 
 
-def gls_residual(
-    design: Design, record: LMMRecord, model: WorkingModel, v: Array
-) -> tuple[Array, Array]:
-    """What the model leaves of v (n,) in the place of y, theta held, so that P v = W rest; and the coefficients.
+def gls_residual(design: Design, record: LMMRecord, model: WorkingModel, v: Array) -> tuple[Array, Array]:
+    """What the model leaves of v (n,) in the place of y, theta held; and the coefficients.
 
-    The model is left with v as its response.
+    P v is the weights times the rest. The model is left with v as its response.
     """
     centred = model.fixed.centring.one is not None
     response = working_response(v, effective_weights(design), centred)

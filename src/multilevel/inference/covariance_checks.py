@@ -1,4 +1,4 @@
-"""Did the search end well, and do the random effects stand on firm ground? Looks at the estimated covariances.
+"""Did the search end well, and do the random effects stand on firm ground?
 
 References:
     Bates, D., Kliegl, R., Vasishth, S. & Baayen, H. (2015). Parsimonious mixed models. arXiv:1506.04967.
@@ -34,7 +34,7 @@ def convergence(record: LMMRecord) -> Finding:
 
 
 def singularity(record: LMMRecord) -> list[Finding]:
-    """Terms whose covariance lies on the boundary: a variance of zero, or effects that determine each other."""
+    """Terms whose covariance lies on the boundary: a zero variance, effects that determine each other."""
     singular = [term for term in record.terms if term.singular]
     return [singular_term(term, record.sigma) for term in singular] or [ok("singular terms")]
 
@@ -98,9 +98,7 @@ def standardized_modes(design: Design, record: LMMRecord, model: WorkingModel) -
         variance = np.einsum("ai,jik,ak->ja", root, resolved, root)
         seen = variance > NO_VARIANCE * (root * root).sum(axis=1)
         values = np.where(seen, u @ root.T / np.sqrt(np.where(seen, variance, 1.0)), np.nan)
-        names = tuple(
-            name for term in design.terms if term.grouping == grouping for name in term.names
-        )
+        names = tuple(name for term in design.terms if term.grouping == grouping for name in term.names)
         factor = design.groupings[grouping]
         found.append(StandardizedModes(factor.name, factor.levels, names, values, distance, rank))
     return found

@@ -1,4 +1,4 @@
-"""What do the data themselves warn of, before any estimate? Groups, scales, collinearity, what was dropped."""
+"""What do the data warn of, before any estimate? Groups, scales, collinearity, what was dropped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.design.design import Design, Grouping
+from multilevel.design.design import Design
 from multilevel.estimation.working import effective_weights, is_one
 from multilevel.inference.finding import Finding, note, ok, warn
+from multilevel.inference.nested_factors import lies_within
 
 VERY_FEW, FEW = 10, 40  # levels of a grouping factor
 MANY_ALONE = 0.1  # share of levels with one row from which that is told
@@ -91,13 +92,6 @@ def few_groups(design: Design) -> list[Finding]:
     return findings
 
 
-def lies_within(inner: Grouping, outer: Grouping) -> bool:
-    """Whether each level of one factor meets one level of the other only."""
-    home = np.empty(inner.n_levels, dtype=outer.codes.dtype)
-    home[inner.codes] = outer.codes
-    return bool((home[inner.codes] == outer.codes).all())
-
-
 def lone_rows(design: Design) -> list[Finding]:
     """Levels with one observation, which say nothing of the variance within levels."""
     findings = []
@@ -113,7 +107,9 @@ def scaling(design: Design) -> list[Finding]:
     """Columns on very different scales, or far from zero."""
     names, X = design.coef_names, design.X
     columns = [
-        j for j, name in enumerate(names) if not is_product(name) and not is_one(X[:, j]) and np.ptp(X[:, j]) > 0.0
+        j
+        for j, name in enumerate(names)
+        if not is_product(name) and not is_one(X[:, j]) and np.ptp(X[:, j]) > 0.0
     ]
     if not columns:
         return [ok("scales")]
@@ -187,7 +183,7 @@ def weighted_correlation(columns: Array, weights: Array | None) -> Array:
     gram = centred.T @ (centred if weights is None else weights[:, None] * centred)
     size = np.sqrt(np.diag(gram))
     size = np.where(size > 0.0, size, 1.0)
-    return np.asarray(gram / np.outer(size, size)) + np.diag(np.where(np.diag(gram) > 0.0, 0.0, 1.0))
+    return np.asarray(gram / np.outer(size, size) + np.diag(np.where(np.diag(gram) > 0.0, 0.0, 1.0)))
 
 
 def generalised_inflation(correlation: Array, mine: Array) -> float:
@@ -201,7 +197,9 @@ def nearest(correlation: Array, place: Array, worst: int) -> int:
     """The other term that the worst one is most correlated with."""
     mine = np.arange(place[worst], place[worst + 1])
     largest = [
-        -1.0 if k == worst else float(np.abs(correlation[np.ix_(mine, np.arange(place[k], place[k + 1]))]).max())
+        -1.0
+        if k == worst
+        else float(np.abs(correlation[np.ix_(mine, np.arange(place[k], place[k + 1]))]).max())
         for k in range(len(place) - 1)
     ]
     return int(np.argmax(largest))

@@ -5,7 +5,7 @@ Without a set of rows I, with beta-hat of the whole data, V-hat its covariance a
     dfbeta = beta-hat - beta-hat_(I),   dfbetas = dfbeta / se_(I),
     Cook's distance = dfbeta' V-hat^-1 dfbeta / p,   covratio = det V-hat_(I) / det V-hat.
 
-`Changes` says what happened to the estimates, in coordinates in which no digits are lost; the measures follow.
+All is computed on the working columns of X, where no digits are lost.
 
 References:
     Cook, R. D. (1977). Detection of influential observations in linear regression. Technometrics 19, 15-18.
@@ -58,9 +58,7 @@ def whole_fit(design: Design, record: LMMRecord, model: WorkingModel) -> WholeFi
     """A fit as its deletions need it."""
     solution = model.kernel.solution(record.optimum.theta)
     lost_df = design.X.shape[1] if record.reml else 0
-    return WholeFit(
-        solution.fixed_factor, model.fixed.jacobian(), record.sigma, record.pwrss, lost_df
-    )
+    return WholeFit(solution.fixed_factor, model.fixed.jacobian(), record.sigma, record.pwrss, lost_df)
 
 
 def influence_of(whole: WholeFit, shift: Array, information: Array, sigma: Array) -> Influence:

@@ -45,5 +45,5 @@ def studentized(scaled: Array, leverage: Array) -> Array:
 
 
 def fitted_distance(scaled: Array, leverage: Array, p: int) -> Array:
-    """Cook's distance (n,) over the fitted values, as lme4 has it: h r^2 / (p (1 - h)^2), r scaled residuals."""
+    """Cook's distance (n,) over the fitted values, as lme4 has it: h r^2 / (p (1 - h)^2), r scaled."""
     return leverage / p * (scaled / residual_share(leverage)) ** 2

@@ -23,9 +23,7 @@ from multilevel.inference.residuals import pearson_residuals, studentized_residu
 from multilevel.inference.sandwich import CR_KINDS, scored_rows
 
 
-def linear_findings(
-    design: Design, record: OLSRecord, vcov: str, clusters: Grouping | None
-) -> list[Finding]:
+def linear_findings(design: Design, record: OLSRecord, vcov: str, clusters: Grouping | None) -> list[Finding]:
     """All looks at a least-squares fit with the variance `vcov`; at clusters, if any are known."""
     rows = scored_rows(design, record)
     z = studentized_residuals(rows, record.sigma)
@@ -66,9 +64,7 @@ def alike_in_clusters(design: Design, record: OLSRecord, vcov: str, clusters: Gr
     )
 
 
-def between_clusters(
-    residual: Array, counts: Array | None, clusters: Grouping
-) -> tuple[float, float, float]:
+def between_clusters(residual: Array, counts: Array | None, clusters: Grouping) -> tuple[float, float, float]:
     """F, its p-value and the ANOVA estimate of the intraclass correlation of residuals (n,)."""
     weight = np.ones(len(residual)) if counts is None else counts
     size = np.bincount(clusters.codes, weight, clusters.n_levels)

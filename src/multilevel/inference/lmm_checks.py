@@ -41,6 +41,7 @@ from multilevel.inference.influence import Influence
 from multilevel.inference.leverage import leverages, studentized
 from multilevel.inference.lmm_influence import influence_by_group, influence_by_row
 from multilevel.inference.lmm_residuals import weighted_residuals
+from multilevel.inference.nested_factors import nested_chain
 from multilevel.inference.omitted_slopes import omitted_slopes
 from multilevel.inference.residual_checks import (
     HEAVY,
@@ -54,7 +55,7 @@ from multilevel.inference.residual_checks import (
 )
 from multilevel.inference.whitening import LARGEST_BLOCK, Rows, places_in_group, whitened_residuals
 
-LARGEST_GROUP = 5000  # rows of a group up to which residuals are whitened row by row
+LARGEST_GROUP = 20_000  # rows of a group up to which residuals are whitened row by row
 UNEQUAL, UNEQUAL_GROUPS = 1.3, 0.2  # ratio of standard deviations, and their relative SD, that matter
 WHITENING = 1e10  # operations up to which residuals are whitened by matrices
 ALIKE = 0.1  # correlation of neighbours that matters
@@ -143,7 +144,9 @@ def repeated(design: Design, values: Array, which: Mask) -> Array:
 
 def residual_df(design: Design, leverage: Array) -> float:
     """Observations less the effective number of parameters."""
-    return design.n_obs - float(leverage.sum() if design.freq_weights is None else design.freq_weights @ leverage)
+    return design.n_obs - float(
+        leverage.sum() if design.freq_weights is None else design.freq_weights @ leverage
+    )
 
 
 def uneven_spread(z: Array, fitted: Array, vcov: str = "model") -> Finding:
@@ -152,7 +155,9 @@ def uneven_spread(z: Array, fitted: Array, vcov: str = "model") -> Finding:
         return ok("even spread", few=True)
     spread = spread_over(z, fitted)
     matters = not 1.0 / UNEQUAL < spread.size < UNEQUAL
-    return by_p("even spread", spread.statistic, spread.p_value, matters=matters, ratio=spread.size, vcov=vcov)
+    return by_p(
+        "even spread", spread.statistic, spread.p_value, matters=matters, ratio=spread.size, vcov=vcov
+    )
 
 
 def whitened_findings(reading: LMMReading) -> list[Finding]:
@@ -174,11 +179,13 @@ def can_be_whitened(design: Design) -> bool:
     """Whether whitening takes reasonable time, and the observations stand one by one."""
     if design.freq_weights is not None:
         return False
-    if len(design.groupings) == 1:
-        return bool(np.bincount(design.groupings[0].codes).max() <= LARGEST_GROUP)
+    chain = nested_chain(design.groupings)
+    if chain is not None:
+        return bool(np.bincount(design.groupings[chain[0]].codes).max() <= LARGEST_GROUP)
     blocks = row_blocks([grouping.codes for grouping in design.groupings])
     operations = sum(block.shape[0] * float(block.shape[1]) ** 3 for block in blocks)
-    return max(block.shape[1] for block in blocks) <= LARGEST_BLOCK and operations <= WHITENING
+    largest = max(block.shape[1] for block in blocks)
+    return bool(operations <= WHITENING and largest <= LARGEST_BLOCK)
 
 
 def past_the_first(design: Design, finest: Grouping, order: Rows) -> Mask:
@@ -264,7 +271,13 @@ def unusual_rows(z: Array, df: float, design: Design) -> Finding:
 
 def influential_rows(found: Influence, design: Design) -> Finding:
     """Single rows that move a coefficient by more than its standard error."""
-    return influential("influential rows", found, design.coef_names, np.flatnonzero(design.rows), None)
+    return influential("influential rows", found, design.coef_names, row_numbers(design), None)
+
+
+def row_numbers(design: Design) -> list[int]:
+    """Numbers of the rows used in the data, from 0."""
+    numbers: list[int] = np.flatnonzero(design.rows).tolist()
+    return numbers
 
 
 def influential_groups(reading: LMMReading) -> list[Finding]:
@@ -294,7 +307,7 @@ def influential(
     bound = max(ONE_ERROR, OF_FEW / np.sqrt(max(len(labels), 1)))
     if size.size == 0:
         return ok(check, group=group)
-    worst, column = np.unravel_index(int(size.argmax()), size.shape)
+    worst, column = (int(k) for k in np.unravel_index(int(size.argmax()), size.shape))
     tell = note if size[worst, column] > bound else ok
     return tell(
         check,

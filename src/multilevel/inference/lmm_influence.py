@@ -16,8 +16,8 @@ from multilevel.estimation.deletions import (
     cluster_sets,
     fit_without_each,
     impossible,
-    single_sets,
     sets_kept,
+    single_sets,
 )
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.fitted.lmm import LMMRecord

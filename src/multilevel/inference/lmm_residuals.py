@@ -69,7 +69,7 @@ def marginal_error(design: Design, record: LMMRecord, model: WorkingModel) -> Ar
     factor = model.kernel.solution(record.optimum.theta).fixed_factor
     taken = np.linalg.solve(factor, scaled_values(model.fixed.columns).T) * record.sigma
     variance = marginal_sd(design, record) ** 2 + residual_variance(design, record.sigma)
-    return np.sqrt(variance - (taken * taken).sum(axis=0))
+    return np.asarray(np.sqrt(variance - (taken * taken).sum(axis=0)))
 
 
 def marginal_sd(design: Design, record: LMMRecord) -> Array:

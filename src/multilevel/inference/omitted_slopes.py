@@ -165,7 +165,10 @@ def slope(design: Design, grouping: int, source: Source) -> Candidate | None:
     n_covariances = term.n_columns if wider.structure == "us" else 0
     label = name if source.name.startswith("poly(") else source.name
     return Candidate(
-        f"{label} | {factor.name}", Source(source.name, (column,)), replace(design, terms=terms), n_covariances
+        f"{label} | {factor.name}",
+        Source(source.name, (column,)),
+        replace(design, terms=terms),
+        n_covariances,
     )
 
 

@@ -123,4 +123,4 @@ def outlier_p(z: Array, df: float, count: float) -> Array:
     """Bonferroni p-value (n,) of each studentized residual, one of `count`, by t with it left out."""
     square = np.minimum(z * z, df * (1.0 - 1e-12))
     external = np.sqrt(square * (df - 1.0) / (df - square))
-    return np.minimum(1.0, 2.0 * count * stdtr(df - 1.0, -external))
+    return np.asarray(np.minimum(1.0, 2.0 * count * stdtr(df - 1.0, -external)))

@@ -33,10 +33,11 @@ def check_columns(findings: Sequence[Finding]) -> Columns:
 def checks_page(formula: str, findings: Sequence[Finding], remarks: Sequence[str]) -> Summary:
     """Warnings first, then notes, then what was found in order, in one line."""
     told = [f for status in ("warn", "note") for f in findings if f.status == status]
-    quiet = list(dict.fromkeys(f.check for f in findings if f.status == "ok"))
+    named = {f.check for f in told}
+    quiet = list(dict.fromkeys(f.check for f in findings if f.check not in named))
     counts = {status: sum(f.status == status for f in findings) for status in ("warn", "note")}
     heads = [f"{f.status.upper()}  {f.check}{p_words(f)}: {message(f)}" for f in told]
-    rest = [f"ok    {', '.join(name for name in quiet)}."] if quiet else []
+    rest = [f"ok    {', '.join(quiet)}."] if quiet else []
     return Summary(
         title=f"{len(findings)} looks at the fit: {plural(counts['warn'], 'warning')},"
         f" {plural(counts['note'], 'note')}",
@@ -82,7 +83,9 @@ def convergence(finding: Finding) -> str:
     """Words about the optimum."""
     if finding.status == "ok":
         return "The search ended at an optimum, which is certified."
-    return f"The search {finding.facts['message']}. Do not use these estimates; rescale, or simplify the model."
+    return (
+        f"The search {finding.facts['message']}. Do not use these estimates; rescale, or simplify the model."
+    )
 
 
 def singular_terms(finding: Finding) -> str:
@@ -93,7 +96,8 @@ def singular_terms(finding: Finding) -> str:
     label, group, names, zero = (facts[key] for key in ("label", "group", "names", "zero"))
     if len(zero) == len(names):
         return (
-            f"The variance of ({label}) is estimated as zero: levels of {group} differ no more than chance would"
+            f"The variance of ({label}) is estimated as zero: levels of {group} differ no more than chance"
+            " would"
             " have them differ. Dropping the term changes no estimate; keep it if the design calls for it."
         )
     if zero:
@@ -110,7 +114,8 @@ def correlation_near_one(finding: Finding) -> str:
         return "No correlation of random effects is close to 1 or -1."
     one, other = finding.facts["pair"]
     return (
-        f"In ({finding.facts['label']}) {one} and {other} correlate by {finding.statistic:.2f}. Where a covariate is"
+        f"In ({finding.facts['label']}) {one} and {other} correlate by {finding.statistic:.2f}. Where a"
+        " covariate is"
         " far from its zero this may come from there: centre it and see. Otherwise the data hardly tell the"
         " two apart."
     )
@@ -126,11 +131,13 @@ def few_groups(finding: Finding) -> str:
         return f"{group} has {count} levels."
     if count <= VERY_FEW:
         return (
-            f"{group} has {plural(count, 'level')}, so its variance is known poorly. Take t-tests with Satterthwaite or"
+            f"{group} has {plural(count, 'level')}, so its variance is known poorly. Take t-tests with"
+            " Satterthwaite or"
             " Kenward-Roger degrees of freedom; do not trust cluster-robust standard errors."
         )
     return (
-        f"{group} has {count} levels. Take t-tests with Satterthwaite or Kenward-Roger degrees of freedom, not z;"
+        f"{group} has {count} levels. Take t-tests with Satterthwaite or Kenward-Roger degrees of freedom,"
+        " not z;"
         " cluster-robust standard errors need the small-sample correction CR2."
     )
 
@@ -156,8 +163,10 @@ def dropped_rows(finding: Finding) -> str:
         return "No rows were dropped."
     columns = ", ".join(f"{name} {count}" for name, count in facts["columns"].items())
     return (
-        f"{facts['count']} of {facts['total']} rows ({100.0 * finding.statistic:.0f}%) were dropped for missing values"
-        f" ({columns}). That is harmless if, given the predictors, rows are not missing because of the response."
+        f"{facts['count']} of {facts['total']} rows ({100.0 * finding.statistic:.0f}%) were dropped for"
+        " missing values"
+        f" ({columns}). That is harmless if, given the predictors, rows are not missing because of the"
+        " response."
     )
 
 
@@ -166,7 +175,7 @@ def dropped_columns(finding: Finding) -> str:
     if finding.status == "ok":
         return "The predictors are linearly independent."
     names = ", ".join(finding.facts["names"])
-    return f"{names}: a linear combination of the columns before, so left out. Check that this is what you meant."
+    return f"{names}: a linear combination of the columns before it, so left out. Is that what you meant?"
 
 
 def scales(finding: Finding) -> str:
@@ -175,14 +184,21 @@ def scales(finding: Finding) -> str:
     if finding.status == "ok":
         return "Predictors are on comparable scales."
     if "far" in facts:
-        what = "the intercept, its variance and its correlation with the slope" if facts["random"] else "the intercept"
+        what = (
+            "the intercept, its variance and its correlation with the slope"
+            if facts["random"]
+            else "the intercept"
+        )
         return (
-            f"{facts['far']} lies far from zero (mean {number(facts['mean'])}, SD {number(facts['sd'])}), so {what}"
-            f" describe{'' if facts['random'] else 's'} a place where there are no data. The fit is right all the same;"
+            f"{facts['far']} lies far from zero (mean {number(facts['mean'])}, SD {number(facts['sd'])}),"
+            f" so {what}"
+            f" describe{'' if facts['random'] else 's'} a place where there are no data. The fit is right"
+            " all the same;"
             " centre the variable to make them readable."
         )
     return (
-        f"The spread of {facts['large']} is {number(finding.statistic)} times that of {facts['small']}. The fit is right"
+        f"The spread of {facts['large']} is {number(finding.statistic)} times that of {facts['small']}."
+        " The fit is right"
         " all the same; other units would make the coefficients easier to read."
     )
 
@@ -195,8 +211,10 @@ def collinearity(finding: Finding) -> str:
         return f"Variance inflation is at most {number(finding.statistic)} ({finding.facts['term']})."
     factor = np.sqrt(finding.statistic)
     return (
-        f"{finding.facts['term']} is nearly determined by other predictors, most of all {finding.facts['partner']}: its"
-        f" variance inflation is {number(finding.statistic)}, so its standard error is about {number(factor)} times what"
+        f"{finding.facts['term']} is nearly determined by other predictors, most of all"
+        f" {finding.facts['partner']}: its"
+        f" variance inflation is {number(finding.statistic)}, so its standard error is about"
+        f" {number(factor)} times what"
         " it would be if they were unrelated. Nothing is wrong, but their separate effects are hard to tell."
     )
 
@@ -213,13 +231,16 @@ def even_spread(finding: Finding) -> str:
         return "The spread of the residuals does not change much with the fitted values."
     high, low = ("high", "low") if ratio > 1.0 else ("low", "high")
     said = (
-        f"Residuals spread {number(max(ratio, 1.0 / ratio))} times as much where fitted values are {high} as where they"
+        f"Residuals spread {number(max(ratio, 1.0 / ratio))} times as much where fitted values are {high}"
+        " as where they"
         f" are {low}."
     )
     if vcov != "model":
         return f"{said} The {vcov} standard errors in use allow for this; prediction intervals do not."
     cure = "A logarithm or square root of the response may cure that; " if ratio > 1.0 else ""
-    return f"{said} {cure}{'r' if cure else 'R'}obust standard errors allow for it. Prediction intervals do not."
+    return (
+        f"{said} {cure}{'r' if cure else 'R'}obust standard errors allow for it. Prediction intervals do not."
+    )
 
 
 def even_spread_between(finding: Finding) -> str:
@@ -230,9 +251,12 @@ def even_spread_between(finding: Finding) -> str:
     if finding.status == "ok":
         return f"The spread of the residuals is much the same in all levels of {facts['group']}."
     return (
-        f"The residual SD differs between levels of {facts['group']}, by {100.0 * facts['relative']:.0f}% of itself"
-        f" typically; it is largest in {facts['largest']}, {number(facts['ratio'])} times the median. One sigma for all is"
-        " too simple: predicted effects and intervals of single groups are too sure for some and not sure enough"
+        f"The residual SD differs between levels of {facts['group']}, by {100.0 * facts['relative']:.0f}%"
+        " of itself"
+        f" typically; it is largest in {facts['largest']}, {number(facts['ratio'])} times the median. One"
+        " sigma for all is"
+        " too simple: predicted effects and intervals of single groups are too sure for some and not sure"
+        " enough"
         " for others. Coefficients stay unbiased; compare their standard errors with robust ones."
     )
 
@@ -246,11 +270,17 @@ def order_within_groups(finding: Finding) -> str:
     if finding.status == "ok":
         return f"Neighbours {where} within {facts['group']} are no more alike than the model makes them."
     more = "more" if facts["correlation"] > 0.0 else "less"
-    caution = "" if facts["by_time"] else " If that order means nothing, neither does this; check(time=...) sets it."
+    caution = (
+        ""
+        if facts["by_time"]
+        else " If that order means nothing, neither does this; check(time=...) sets it."
+    )
     return (
         f"Neighbours {where} within {facts['group']} are {more} alike than the model makes them (correlation"
-        f" {facts['correlation']:.2f} after the random effects are taken out). A random slope or a curve over time may"
-        f" be missing, or errors are autocorrelated; standard errors of effects that change over time suffer.{caution}"
+        f" {facts['correlation']:.2f} after the random effects are taken out). A random slope or a curve"
+        " over time may"
+        " be missing, or errors are autocorrelated; standard errors of effects that change over time"
+        f" suffer.{caution}"
     )
 
 
@@ -262,7 +292,8 @@ def normal_residuals(finding: Finding) -> str:
     if finding.status == "ok":
         return "The residuals are not far from normal."
     return (
-        f"Residuals are {shape_words(facts)}. Coefficients and their standard errors bear this well unless the"
+        f"Residuals are {shape_words(facts)}. Coefficients and their standard errors bear this well unless"
+        " the"
         " data are few; prediction intervals and the tails they speak of do not."
     )
 
@@ -283,12 +314,16 @@ def unusual_rows(finding: Finding) -> str:
     if facts.get("few"):
         return TOO_FEW
     if finding.status == "ok":
-        return f"The largest studentized residual, {finding.statistic:.1f}, is none too large for so many rows."
+        return (
+            f"The largest studentized residual, {finding.statistic:.1f}, is none too large for so many rows."
+        )
     rows = listed(facts["rows"], facts["count"])
     one = facts["count"] == 1
     return (
-        f"{'Row' if one else 'Rows'} {rows} {'is' if one else 'are'} further from the fit than normal errors reach (studentized"
-        f" residual {finding.statistic:.1f}). Look at {'it' if one else 'them'}: a slip, another process, or heavy"
+        f"{'Row' if one else 'Rows'} {rows} {'is' if one else 'are'} further from the fit than normal"
+        " errors reach (studentized"
+        f" residual {finding.statistic:.1f}). Look at {'it' if one else 'them'}: a slip, another process,"
+        " or heavy"
         " tails? fit.influence() says what hangs on it."
     )
 
@@ -303,8 +338,9 @@ def unusual_groups(finding: Finding) -> str:
         return f"No level of {facts['group']} stands out."
     levels = listed(facts["levels"], facts["count"])
     return (
-        f"{facts['group']} {levels} {'stands' if facts['count'] == 1 else 'stand'} further from the others than normal"
-        f" random effects would. fit.influence(\"{facts['group']}\") says what hangs on it."
+        f"{facts['group']} {levels} {'stands' if facts['count'] == 1 else 'stand'} further from the others"
+        " than normal"
+        f' random effects would. fit.influence("{facts["group"]}") says what hangs on it.'
     )
 
 
@@ -318,8 +354,10 @@ def normal_effects(finding: Finding) -> str:
     many = facts["count"] > 40
     return (
         f"The random effects of {facts['group']} ({facts['name']}) are {shape_words(facts)}."
-        f" {'With so many levels' if many else 'As a rule'} coefficients and their standard errors hardly depend on that;"
-        " ranges for a new group, and single predicted effects, do. Look for an omitted predictor of the groups."
+        f" {'With so many levels' if many else 'As a rule'} coefficients and their standard errors hardly"
+        " depend on that;"
+        " ranges for a new group, and single predicted effects, do. Look for an omitted predictor of the"
+        " groups."
     )
 
 
@@ -335,7 +373,8 @@ def influential(finding: Finding) -> str:
     more = f" {plural(others, 'other')} {'does' if others == 1 else 'do'} so too." if others else ""
     return (
         f"Without {who} the coefficient of {facts['name']} would change by {facts['without']:+.3g},"
-        f" {abs(finding.statistic):.1f} standard errors.{more} Report the estimate with and without, or say why it belongs."
+        f" {abs(finding.statistic):.1f} standard errors.{more} Report the estimate with and without, or"
+        " say why it belongs."
     )
 
 
@@ -352,12 +391,16 @@ def omitted_slopes(finding: Finding) -> str:
         return f"No random slope would improve the fit clearly ({facts['tried']} tried).{left}"
     ratio = facts["se_ratio"]
     if ratio > 1.05:
-        effect = f" The standard error of {facts['name']} would be {ratio:.1f} times as large: as it stands it is too small."
+        effect = (
+            f" The standard error of {facts['name']} would be {ratio:.1f} times as large: as it stands it is too"
+            " small."
+        )
     elif ratio < 0.95:
         effect = f" The standard error of {facts['name']} would be {ratio:.2f} times what it is."
     else:
         effect = f" The standard error of {facts['name']} would hardly change."
-    return f"The data ask for ({facts['label']}), with a standard deviation of {number(facts['sd'])}.{effect}{left}"
+    sd = number(facts["sd"])
+    return f"The data ask for ({facts['label']}), with a standard deviation of {sd}.{effect}{left}"
 
 
 def within_and_between(finding: Finding) -> str:
@@ -374,7 +417,8 @@ def within_and_between(finding: Finding) -> str:
         else f"Add the group means of {name} as a predictor."
     )
     return (
-        f"The effect of {name} within {group} ({number(facts['within'])}) differs from that between levels of {group}"
+        f"The effect of {name} within {group} ({number(facts['within'])}) differs from that between levels"
+        f" of {group}"
         f" ({number(facts['between'])}); its coefficient blends the two. {cure}"
     )
 
@@ -385,15 +429,19 @@ def alike_within_clusters(finding: Finding) -> str:
     icc = f"{facts['icc']:.2f}"
     if facts["robust"]:
         return (
-            f"Residuals of one {facts['group']} correlate by {icc}; the cluster-robust standard errors in use allow"
+            f"Residuals of one {facts['group']} correlate by {icc}; the cluster-robust standard errors in"
+            " use allow"
             " for that."
         )
     if finding.status == "ok":
-        return f"Residuals of one {facts['group']} are no more alike than those of different ones (ICC {icc})."
+        return (
+            f"Residuals of one {facts['group']} are no more alike than those of different ones (ICC {icc})."
+        )
     return (
-        f"Residuals of one {facts['group']} are alike (ICC {icc}), so the rows are not independent and the standard"
+        f"Residuals of one {facts['group']} are alike (ICC {icc}), so the rows are not independent and the"
+        " standard"
         f" errors are wrong, most of all for what differs between levels of {facts['group']}. Use"
-        f" cluster=\"{facts['group']}\", or ml.lmm with (1 | {facts['group']})."
+        f' cluster="{facts["group"]}", or ml.lmm with (1 | {facts["group"]}).'
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +43,7 @@ def influence_columns(
     who: Columns = (
         {"row": np.asarray(labels)}
         if subject.group is None
-        else {"group": [subject.group] * len(labels), "level": labels, "n_obs": subject.n_obs}
+        else {"group": [subject.group] * len(labels), "level": labels, "n_obs": whole_numbers(subject.n_obs)}
     )
     changes = {f"dfbetas__{name}": found.dfbetas[:, j] for j, name in enumerate(coef_names)}
     changes |= {f"dfbeta__{name}": found.dfbeta[:, j] for j, name in enumerate(coef_names)}
@@ -59,6 +58,12 @@ def influence_columns(
         **deviations,
         **said,
     }
+
+
+def whole_numbers(counts: Array) -> Array | npt.NDArray[np.int64]:
+    """Counts as integers where they are whole."""
+    rounded = np.rint(counts)
+    return rounded.astype(np.int64) if (rounded == counts).all() else counts
 
 
 def deviation_names(record: LMMRecord) -> list[str]:
@@ -83,7 +88,9 @@ def influence_page(
     return Summary(
         title=f"Influence of each {unit}, left out one at a time; {how}",
         facts=(),
-        blocks=(Block(f"By Cook's distance, {shown}", tuple(cells), tuple(zip(*cells.values(), strict=True))),),
+        blocks=(
+            Block(f"By Cook's distance, {shown}", tuple(cells), tuple(zip(*cells.values(), strict=True))),
+        ),
         notes=(*explanations(subject, columns, len(coef_names)), *impossible_notes(subject, notes)),
     )
 
@@ -92,6 +99,7 @@ def page_cells(
     columns: Columns, subject: Subject, coef_names: Sequence[str], order: Indices
 ) -> dict[str, list[str]]:
     """Formatted columns of the page."""
+
     def picked(name: str) -> Array:
         return np.asarray(columns[name])[order]
 

@@ -19,7 +19,7 @@ from multilevel.inference.clustering import Clustering, ordering, read_clusters
 from multilevel.inference.leverage import fitted_distance, leverages
 from multilevel.inference.linear_checks import linear_findings
 from multilevel.inference.linear_influence import linear_influence_of_groups, linear_influence_of_rows
-from multilevel.inference.lmm_checks import LMMReading, lmm_findings, not_looked_at
+from multilevel.inference.lmm_checks import LMMReading, lmm_findings, not_looked_at, row_numbers
 from multilevel.inference.lmm_influence import influence_by_group, influence_by_row
 from multilevel.inference.lmm_residuals import weighted_residuals
 from multilevel.inference.sandwich import leverage, scored_rows
@@ -98,14 +98,13 @@ class Diagnostics(Fit[LMMRecord]):
             kind=self.design.frame_kind,
         )
 
-
     def check(self, *, time: Clustering | None = None) -> Checks:
         """Look at the fit as an expert would, and say what deserves notice and what to do.
 
         Looked at are: convergence and singular terms; few groups, groups of one, dropped rows and columns,
         scales, collinearity; spread, order, shape and outliers of the residuals; unusual and influential rows
-        and groups; random slopes that the data ask for (each is tried); within-group and between-group effects
-        that differ. A look that is a test raises a note below p = 0.01 and a warning below 0.001, and only
+        and groups; random slopes that the data ask for (each is tried); effects that differ within and
+        between groups. A look that is a test raises a note below p = 0.01 and a warning below 0.001, and only
         where the departure is also large enough to matter; candidates within one look are adjusted for.
 
         Args:
@@ -168,10 +167,7 @@ class LinearDiagnostics(Fit[OLSRecord]):
             clusters = chosen_groups(self, groups)
             subject, own = group_subject(self, clusters), {}
             found, notes = linear_influence_of_groups(self.design, self.record, rows, clusters)
-        return InfluenceTable(
-            subject, self.coef_names, found, own, {}, notes, EXACT, self.design.frame_kind
-        )
-
+        return InfluenceTable(subject, self.coef_names, found, own, {}, notes, EXACT, self.design.frame_kind)
 
     def check(self, groups: Clustering | None = None) -> Checks:
         """Look at the fit as an expert would, and say what deserves notice and what to do.
@@ -192,13 +188,13 @@ class LinearDiagnostics(Fit[OLSRecord]):
         """
         clusters = self.choice.clusters if groups is None else chosen_groups(self, groups)
         findings = linear_findings(self.design, self.record, self.choice.kind, clusters)
-        left_out = () if clusters is not None else ("clustering (name the groups: fit.check(\"school\"))",)
+        left_out = () if clusters is not None else ('clustering (name the groups: fit.check("school"))',)
         return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
 
 
 def row_subject(design: Design) -> Subject:
     """Single rows, by their numbers in the data."""
-    return Subject(None, np.flatnonzero(design.rows), np.ones(design.n_rows))
+    return Subject(None, row_numbers(design), np.ones(design.n_rows))
 
 
 def row_measures(design: Design, record: LMMRecord, model: WorkingModel) -> dict[str, Array]:
@@ -211,8 +207,7 @@ def row_measures(design: Design, record: LMMRecord, model: WorkingModel) -> dict
 def group_subject(fit: Fit[Any], clusters: Grouping) -> Subject:
     """Levels of a grouping, as the data have them."""
     n_obs = np.bincount(clusters.codes, fit.design.freq_weights, clusters.n_levels)
-    labels = own_levels([clusters], fit.call.data)[0]
-    return Subject(clusters.name, labels, n_obs if fit.design.freq_weights is not None else n_obs.astype(int))
+    return Subject(clusters.name, own_levels([clusters], fit.call.data)[0], n_obs.astype(np.float64))
 
 
 def chosen_groups(fit: Fit[Any], groups: Clustering) -> Grouping:

@@ -13,8 +13,8 @@ from multilevel.report.checks import check_columns, checks_page
 from multilevel.report.summary import Summary
 
 LOOKS = (
-    f"These are looks, not tests: each would raise a note in about 1 of {1.0 / NOTE:.0f} data sets where all is well,"
-    " and there are several. Plot the residuals before acting on one."
+    f"These are looks, not tests: each would raise a note in about 1 of {1.0 / NOTE:.0f} data sets where all"
+    " is well, and there are several. Plot the residuals before acting on one."
 )
 
 
