@@ -58,7 +58,7 @@ def fit_without_each(
     effects = sum(factor.n_levels for factor in model.kernel.factors)
     parts = []
     with tqdm(total=count, disable=not (effects * count > LONG if progress is None else progress)) as bar:
-        for begin in range(0, count, SETS_A_BLOCK):
+        for begin in range(0, max(count, 1), SETS_A_BLOCK):
             block = slice(begin, min(begin + SETS_A_BLOCK, count))
             found = model.kernel.fit_without(
                 some_sets(sets, block),

@@ -25,7 +25,7 @@ from multilevel.estimation.working import effective_weights
 from multilevel.fitted.assemble import factor_root
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.influence import Influence, WholeFit, influence_of
-from multilevel.inference.leverage import residual_share
+from multilevel.inference.leverage import per_coefficient, residual_share
 from multilevel.kernels.gaussian import ScaledColumns
 
 # ---- one observation ----
@@ -47,7 +47,7 @@ def influence_of_rows(
     return Influence(
         dfbeta=(left * e)[:, None] * user_pull,
         std_error=sigma[:, None] * np.sqrt(variance),
-        cooks_distance=(left * e) ** 2 * spread / (p * whole.sigma**2),
+        cooks_distance=per_coefficient((left * e) ** 2 * spread / whole.sigma**2, p),
         covratio=(sigma / whole.sigma) ** (2 * p) * (1.0 + left * spread),
         sigma=sigma,
     )

@@ -24,6 +24,7 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.fitted.lmm import LMMRecord
+from multilevel.inference.leverage import per_coefficient
 from multilevel.kernels.gaussian import DeletionFits, RowSets
 
 
@@ -65,13 +66,14 @@ def influence_of(whole: WholeFit, shift: Array, information: Array, sigma: Array
     """Measures from the shift (G, p) of the working coefficients and what is left: (G, p, p), (G,)."""
     p = shift.shape[1]
     half = np.linalg.solve(information, np.broadcast_to(whole.jacobian.T, information.shape))
+    distance = ((shift @ whole.information) ** 2).sum(axis=1)
     log_ratio = 2.0 * p * np.log(sigma / whole.sigma) + 2.0 * (
         log_det(whole.information) - log_det(information)
     )
     return Influence(
         dfbeta=shift @ whole.jacobian.T,
         std_error=sigma[:, None] * np.sqrt((half * half).sum(axis=1)),
-        cooks_distance=((shift @ whole.information) ** 2).sum(axis=1) / (p * whole.sigma**2),
+        cooks_distance=per_coefficient(distance / whole.sigma**2, p),
         covratio=np.exp(log_ratio),
         sigma=sigma,
     )
@@ -94,13 +96,9 @@ def influence_of_refits(
 
 def standard_deviations(model: WorkingModel, theta: Array, sigma: Array) -> Array:
     """Standard deviations (G, v) of all random effects, term by term, at G values of theta and sigma."""
-    relative = [
-        np.concatenate(
-            [
-                np.sqrt(((working.back @ T) ** 2).sum(axis=1))
-                for working, T in zip(model.terms, model.kernel.term_factors(one), strict=True)
-            ]
-        )
-        for one in theta
-    ]
-    return np.asarray(sigma[:, None] * np.array(relative))
+    relative = np.empty((len(theta), sum(len(working.back) for working in model.terms)))
+    for g, one in enumerate(theta):
+        factors = model.kernel.term_factors(one)
+        roots = [working.back @ T for working, T in zip(model.terms, factors, strict=True)]
+        relative[g] = np.concatenate([np.sqrt((root * root).sum(axis=1)) for root in roots])
+    return sigma[:, None] * relative

@@ -46,4 +46,9 @@ def studentized(scaled: Array, leverage: Array) -> Array:
 
 def fitted_distance(scaled: Array, leverage: Array, p: int) -> Array:
     """Cook's distance (n,) over the fitted values, as lme4 has it: h r^2 / (p (1 - h)^2), r scaled."""
-    return leverage / p * (scaled / residual_share(leverage)) ** 2
+    return per_coefficient(leverage * (scaled / residual_share(leverage)) ** 2, p)
+
+
+def per_coefficient(total: Array, p: int) -> Array:
+    """A distance shared among p coefficients; NaN where there are none."""
+    return total / p if p else np.full(len(total), np.nan)

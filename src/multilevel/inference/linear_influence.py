@@ -44,8 +44,8 @@ def linear_influence_of_groups(
     left = np.eye(p) - gram[:, :p, :p]
     n_left = rows.n_obs - np.bincount(clusters.codes, design.freq_weights, n_clusters)
     lost = (np.linalg.eigvalsh(left)[:, 0] < RANK_LOST) | (n_left <= p)
-    left[lost] = np.nan
-    shift = np.linalg.solve(left, gram[:, :p, p:])[:, :, 0]
+    left[lost] = np.eye(p)  # any matrix that can be solved: there is no answer
+    shift = np.where(lost[:, None], np.nan, np.linalg.solve(left, gram[:, :p, p:])[:, :, 0])
     rss = record.rss - gram[:, p, p] - (gram[:, :p, p] * shift).sum(axis=1)
     sigma = without(rss, np.where(lost, np.nan, n_left - p))
     found = Influence(

@@ -166,7 +166,7 @@ def slope(design: Design, grouping: int, source: Source) -> Candidate | None:
     label = name if source.name.startswith("poly(") else source.name
     return Candidate(
         f"{label} | {factor.name}",
-        Source(source.name, (column,)),
+        Source(label, (column,)),
         replace(design, terms=terms),
         n_covariances,
     )

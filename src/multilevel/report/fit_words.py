@@ -121,7 +121,7 @@ def scales(finding: Finding) -> str:
         return (
             f"{facts['far']} lies far from zero (mean {number(facts['mean'])}, SD {number(facts['sd'])}),"
             f" so {what} describe{'' if facts['random'] else 's'} a place where there are no data. The fit"
-            " is right all the same; centre the variable to make them readable."
+            f" is right; centre the variable to make {'them' if facts['random'] else 'it'} readable."
         )
     return (
         f"The spread of {facts['large']} is {number(finding.statistic)} times that of {facts['small']}. The"

@@ -22,7 +22,7 @@ MOST_COEFFICIENTS = 5  # beyond this the page shows the largest change only
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class LeftOut:
     """What is left out, one at a time: G single rows, or the G levels of a grouping."""
 
     group: str | None  # None for single rows
@@ -31,7 +31,7 @@ class Subject:
 
 
 def influence_columns(
-    subject: Subject,
+    subject: LeftOut,
     coef_names: Sequence[str],
     found: Influence,
     rows: Mapping[str, Array],
@@ -76,7 +76,7 @@ def deviation_names(record: LMMRecord) -> list[str]:
 
 
 def influence_page(
-    columns: Columns, subject: Subject, coef_names: Sequence[str], how: str, notes: Mapping[int, str]
+    columns: Columns, subject: LeftOut, coef_names: Sequence[str], how: str, notes: Mapping[int, str]
 ) -> Summary:
     """The most influential first, with what the numbers mean."""
     distance = np.asarray(columns["cooks_distance"])
@@ -96,7 +96,7 @@ def influence_page(
 
 
 def page_cells(
-    columns: Columns, subject: Subject, coef_names: Sequence[str], order: Indices
+    columns: Columns, subject: LeftOut, coef_names: Sequence[str], order: Indices
 ) -> dict[str, list[str]]:
     """Formatted columns of the page."""
 
@@ -120,7 +120,7 @@ def page_cells(
     return cells
 
 
-def explanations(subject: Subject, columns: Columns, p: int) -> list[str]:
+def explanations(subject: LeftOut, columns: Columns, p: int) -> list[str]:
     """What the columns mean."""
     what = "the row" if subject.group is None else "the level"
     named = "Under the coefficients' names" if p <= MOST_COEFFICIENTS else "largest"
@@ -136,6 +136,6 @@ def explanations(subject: Subject, columns: Columns, p: int) -> list[str]:
     ]
 
 
-def impossible_notes(subject: Subject, notes: Mapping[int, str]) -> list[str]:
+def impossible_notes(subject: LeftOut, notes: Mapping[int, str]) -> list[str]:
     """Say where there is no answer."""
     return [f"No answer for {subject.labels[k]}: {reason}." for k, reason in list(notes.items())[:MOST_SHOWN]]

@@ -24,7 +24,7 @@ from multilevel.inference.lmm_influence import influence_by_group, influence_by_
 from multilevel.inference.lmm_residuals import weighted_residuals
 from multilevel.inference.sandwich import leverage, scored_rows
 from multilevel.inference.variance_choice import VarianceChoice
-from multilevel.report.influence import Subject, deviation_names
+from multilevel.report.influence import LeftOut, deviation_names
 from multilevel.results.base import Fit
 from multilevel.results.influence import InfluenceTable
 from multilevel.results.labels import own_levels
@@ -41,6 +41,12 @@ class Diagnostics(Fit[LMMRecord]):
     @abstractmethod
     def _working_model(self) -> WorkingModel:
         """Cross-products of the design."""
+
+    def _row_measures(self) -> dict[str, Array]:
+        """Leverage and Cook's distance of each row; nothing without a residual, where leverage is 1."""
+        if self.record.sigma == 0.0:
+            return {}
+        return row_measures(self.design, self.record, self._working_model())
 
     def influence(
         self, groups: Clustering | None = None, *, refit: bool | None = None, progress: bool | None = None
@@ -116,7 +122,7 @@ class Diagnostics(Fit[LMMRecord]):
             >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
             >>> checks = fit.check()
             >>> [c for c, s in zip(checks["check"], checks["status"]) if s == "warn"]
-            ['omitted random slopes']
+            ['even spread between groups', 'order within groups', 'omitted random slopes']
 
         References:
             Snijders, T. A. B. & Berkhof, J. (2008). Diagnostic checks for multilevel models. In Handbook of
@@ -151,7 +157,7 @@ class LinearDiagnostics(Fit[OLSRecord]):
             >>> import multilevel as ml
             >>> fit = ml.ols("Reaction ~ Days", ml.datasets.sleepstudy())
             >>> fit.influence()["cooks_distance"][:3].round(4)
-            array([0.0001, 0.    , 0.0004])
+            array([0.   , 0.   , 0.001])
 
         References:
             Cook, R. D. (1977). Detection of influential observations in linear regression.
@@ -184,7 +190,7 @@ class LinearDiagnostics(Fit[OLSRecord]):
             >>> fit = ml.ols("Reaction ~ Days", ml.datasets.sleepstudy())
             >>> checks = fit.check("Subject")
             >>> [c for c, s in zip(checks["check"], checks["status"]) if s == "warn"]
-            ['alike within clusters']
+            ['even spread', 'alike within clusters']
         """
         clusters = self.choice.clusters if groups is None else chosen_groups(self, groups)
         findings = linear_findings(self.design, self.record, self.choice.kind, clusters)
@@ -192,9 +198,9 @@ class LinearDiagnostics(Fit[OLSRecord]):
         return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
 
 
-def row_subject(design: Design) -> Subject:
+def row_subject(design: Design) -> LeftOut:
     """Single rows, by their numbers in the data."""
-    return Subject(None, row_numbers(design), np.ones(design.n_rows))
+    return LeftOut(None, row_numbers(design), np.ones(design.n_rows))
 
 
 def row_measures(design: Design, record: LMMRecord, model: WorkingModel) -> dict[str, Array]:
@@ -204,10 +210,10 @@ def row_measures(design: Design, record: LMMRecord, model: WorkingModel) -> dict
     return {"leverage": h, "cooks_distance": fitted_distance(scaled, h, design.X.shape[1])}
 
 
-def group_subject(fit: Fit[Any], clusters: Grouping) -> Subject:
+def group_subject(fit: Fit[Any], clusters: Grouping) -> LeftOut:
     """Levels of a grouping, as the data have them."""
     n_obs = np.bincount(clusters.codes, fit.design.freq_weights, clusters.n_levels)
-    return Subject(clusters.name, own_levels([clusters], fit.call.data)[0], n_obs.astype(np.float64))
+    return LeftOut(clusters.name, own_levels([clusters], fit.call.data)[0], n_obs.astype(np.float64))
 
 
 def chosen_groups(fit: Fit[Any], groups: Clustering) -> Grouping:

@@ -12,7 +12,7 @@ from multilevel._typing import Array, Frame
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.influence import Influence
-from multilevel.report.influence import Subject, influence_columns, influence_page
+from multilevel.report.influence import LeftOut, influence_columns, influence_page
 from multilevel.report.summary import Summary
 
 
@@ -23,7 +23,7 @@ class InfluenceTable:
     `frame` holds the table in the user's kind of frame; `table["cooks_distance"]` is one of its columns.
     """
 
-    subject: Subject  # what was left out
+    subject: LeftOut  # what was left out
     coef_names: tuple[str, ...]  # (p,)
     found: Influence
     rows: Mapping[str, Array]  # what only single rows have: leverage, Cook's distance over the fitted values

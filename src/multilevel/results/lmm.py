@@ -426,6 +426,7 @@ class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
             "fitted_fixed": self.record.fitted_fixed,
             "residual": self.residuals(),
             "residual_scaled": self.residuals("scaled"),
+            **self._row_measures(),
         }
 
     def _estimate(self, design: Design) -> LMMRecord:
