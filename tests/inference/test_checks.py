@@ -361,3 +361,5 @@ def test_within_and_between_is_mundlaks_regression_with_theta_held():
     assert found.statistic == pytest.approx(beta[-1] / np.sqrt(vcov[-1, -1]), rel=1e-8)
     assert found.facts["within"] == pytest.approx(beta[1], rel=1e-8)
     assert found.facts["between"] == pytest.approx(beta[1] + beta[-1], rel=1e-8)
+    far = finding(ml.lmm("y ~ x + w + (1 | g)", data.assign(x=data["x"] + 1e7)), "within and between")
+    assert far.statistic == pytest.approx(found.statistic, rel=1e-6)

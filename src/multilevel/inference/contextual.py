@@ -22,6 +22,7 @@ import numpy as np
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.estimation.lmm import WorkingModel
+from multilevel.estimation.refits import with_response
 from multilevel.estimation.working import effective_weights, working_response
 from multilevel.fitted.assemble import factor_root
 from multilevel.fitted.lmm import LMMRecord
@@ -49,7 +50,10 @@ class Contextual:
 
 
 def contextual_effects(design: Design, record: LMMRecord, model: WorkingModel) -> Finding:
-    """The covariate and grouping factor whose within and between effects differ most clearly."""
+    """The covariate and grouping factor whose within and between effects differ most clearly.
+
+    The model comes back with the response it had.
+    """
     found = [
         effect
         for grouping in design.groupings
@@ -57,6 +61,7 @@ def contextual_effects(design: Design, record: LMMRecord, model: WorkingModel) -
         if len(source.columns) == 1
         and (effect := contextual_effect(design, record, model, source.columns[0], grouping.name))
     ]
+    with_response(design, model, design.y)
     if not found:
         return ok("within and between", tested=0)
     first = min(found, key=lambda effect: effect.p_value)
@@ -84,6 +89,8 @@ def contextual_effect(
     df = float(grouping.n_levels - 1 - constant_columns(design, grouping.codes))
     if df < LEAST_DF or not varies_within_and_between(x, mean):
         return None
+    if model.fixed.centring.one is not None:  # P takes out the constant: less of it keeps the digits
+        mean = mean - mean.mean()
     rest, coefficients = gls_residual(design, record, model, mean)
     weighted = rest if weights is None else weights * rest
     left = float(weighted @ mean)
