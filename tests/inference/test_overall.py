@@ -47,7 +47,7 @@ def test_wald_f_is_the_ratio_of_sums_of_squares(data, intercept):
     test = overall_test(fit, model_variance(fit))
     expected = (fit.tss - fit.rss) / 4 / (fit.rss / 35)
     assert test.statistic == pytest.approx(expected, rel=1e-10)
-    assert (test.df_num, test.df_denom) == (4.0, 35.0)
+    assert (test.df_num, test.df_den) == (4.0, 35.0)
     assert adjusted_r_squared(fit) == pytest.approx(1.0 - (1.0 - r_squared(fit)) * 39 / 35, rel=1e-12)
 
 

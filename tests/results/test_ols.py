@@ -331,7 +331,8 @@ def test_random_effects_are_sent_to_lmm(sleep):
         ({"vcov": "HC3", "cluster": "g"}, ModelError, "would ignore the clusters in 'g'"),
         ({"cluster": "gg"}, ColumnNotFoundError, "gg"),
         ({"cluster": np.arange(7)}, DataError, "60 rows of the data"),
-        ({"cluster": ["g", "x"]}, DataError, "60 rows of the data"),
+        ({"cluster": ["g", "gg"]}, ColumnNotFoundError, "gg"),
+        ({"cluster": [np.arange(7), np.arange(7)]}, DataError, "60 rows of the data"),
     ],
 )
 def test_impossible_variances(options, error, message):

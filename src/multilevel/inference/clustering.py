@@ -12,7 +12,32 @@ from multilevel.frames.column import Categorical
 from multilevel.frames.labels import group_codes
 from multilevel.frames.table import read_table
 
-Clustering = str | npt.ArrayLike  # the name of a column, or one label a row of the data
+# The name of a column, or one label a row of the data; a list of such for clusters in several ways.
+Clustering = str | npt.ArrayLike
+
+
+def read_ways(cluster: Clustering | None, data: Frame, design: Design) -> tuple[Grouping, ...]:
+    """Clusters of the rows used, one grouping for each way of clustering; none if nothing is given."""
+    if cluster is None:
+        return ()
+    return tuple(read_clusters(way, data, design) for way in ways_of(cluster, design.dropped.n_total))
+
+
+def ways_of(cluster: Clustering, n_rows: int) -> list[Clustering]:
+    """The ways of clustering that are meant: a list of names or of arrays means several, of labels one."""
+    if not isinstance(cluster, list | tuple):
+        return [cluster]
+    several = all(isinstance(way, str) for way in cluster) and len(cluster) != n_rows
+    return list(cluster) if several or any(np.ndim(way) for way in cluster) else [cluster]
+
+
+def named_columns(cluster: Clustering | None, data: Frame) -> tuple[str, ...]:
+    """Columns of the data that rows must not miss because of their cluster."""
+    if cluster is None or isinstance(cluster, str):
+        return () if cluster is None else (cluster,)
+    several = isinstance(cluster, list | tuple)
+    ways = ways_of(cluster, read_table(data).n_rows) if several else []
+    return tuple(way for way in ways if isinstance(way, str))
 
 
 def read_clusters(cluster: Clustering, data: Frame, design: Design) -> Grouping:
@@ -57,6 +82,6 @@ def refuse_missing(name: str, count: int) -> None:
     """Rows of no known cluster cannot be used, and it is too late to drop them."""
     if count:
         raise DataError(
-            f"'{name}' is missing in {count} of the rows used; fill it, or give the column as cluster= "
-            "to ml.ols, which drops these rows before it fits."
+            f"'{name}' is missing in {count} of the rows used; fill it, or fit without these rows "
+            "(ml.ols drops them itself if it is given the column as cluster=)."
         )

@@ -13,6 +13,7 @@ from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design
 from multilevel.errors import DataError
 from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.robust_tests import satterthwaite_df
 from multilevel.inference.variance import Variance, variance_of
 from multilevel.inference.wald import critical_value
 
@@ -80,4 +81,12 @@ def half_width(
     error = variance_of(record, variance, rows.X)
     if interval == "prediction":
         error = error + record.sigma**2 / rows.precision()
-    return critical_value(level, np.full(len(rows.X), variance.df)) * np.sqrt(error)
+    return critical_value(level, degrees_of_freedom(record, variance, rows.X)) * np.sqrt(error)
+
+
+def degrees_of_freedom(record: OLSRecord, variance: Variance, L: Array) -> Array:
+    """Degrees of freedom (k,) of L beta-hat, with L (k, p): one for all, or Satterthwaite's for each."""
+    if variance.adjusted is None:
+        return np.full(len(L), variance.df)
+    distinct, place = np.unique(L, axis=0, return_inverse=True)
+    return satterthwaite_df(variance.adjusted, record.in_basis(distinct))[place.ravel()]

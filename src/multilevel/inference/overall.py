@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.special import fdtrc
 
 from multilevel._typing import Array
 from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.coefficients import FTest, f_result
+from multilevel.inference.robust_tests import hotelling_test
 from multilevel.inference.variance import Variance
-
-
-@dataclass(frozen=True, slots=True)
-class FTest:
-    """A test of several linear hypotheses at once."""
-
-    statistic: float
-    df_num: float
-    df_denom: float
-    p_value: float
 
 
 def r_squared(record: OLSRecord) -> float:
@@ -37,14 +26,18 @@ def overall_test(record: OLSRecord, variance: Variance) -> FTest | None:
     """Wald F test that only the constant matters; None when there is nothing, or too little, to test with.
 
     A cluster variance has no more than `df` independent directions and cannot test more hypotheses than that.
+    With CR2 and CR3 it is the approximate Hotelling test.
     """
     L = beside_the_constant(record)
     k = len(L)
-    if k == 0 or k > variance.df:
+    if k == 0 or k > variance.df or variance.mended:
         return None
     rows = record.in_basis(L)
+    if variance.adjusted is not None:
+        test = hotelling_test(variance.adjusted, variance.core, rows, L @ record.beta)
+        return None if np.isnan(test.p_value) else test
     statistic = quadratic_form(rows @ variance.core @ rows.T, L @ record.beta) / k
-    return FTest(statistic, float(k), variance.df, float(fdtrc(k, variance.df, statistic)))
+    return f_result(statistic, float(k), variance.df)
 
 
 def beside_the_constant(record: OLSRecord) -> Array:

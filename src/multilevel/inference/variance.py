@@ -12,6 +12,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.adjusted_clusters import AdjustedClusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class Variance:
     core: Array  # (p, p)
     df: float  # degrees of freedom of the t that goes with it
     cluster: str | None = None  # name of the clustering
-    n_clusters: int | None = None
+    n_clusters: int | None = None  # the fewest, where clusters are in several ways
+    adjusted: AdjustedClusters | None = None  # what CR2 and CR3 have, for Satterthwaite's df
+    ways: tuple[tuple[str, int], ...] = ()  # name and number of clusters, where they are in several ways
+    mended: bool = False  # negative eigenvalues of a difference of variances were put to zero
 
 
 def covariance(record: OLSRecord, variance: Variance) -> Array:

@@ -11,10 +11,13 @@ from multilevel._options import checked_choice
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.cluster_adjustment import ADJUSTED_KINDS, adjusted_variance
 from multilevel.inference.sandwich import CR_KINDS, HC_KINDS, cr_variance, hc_variance, scored_rows
+from multilevel.inference.two_way import multiway_variance
 from multilevel.inference.variance import Variance, model_variance
 
-KINDS = ("model", *HC_KINDS, *CR_KINDS)
+CLUSTER_KINDS = (*CR_KINDS, *ADJUSTED_KINDS)
+KINDS = ("model", *HC_KINDS, *CLUSTER_KINDS)
 FEW_CLUSTERS = 40  # below this, cluster variances tend to be too small (Cameron & Miller 2015, section VI)
 
 
@@ -23,20 +26,20 @@ class VarianceChoice:
     """A kind of variance, with the clusters that it needs."""
 
     kind: str
-    clusters: Grouping | None
+    clusters: tuple[Grouping, ...]  # one a way of clustering; none for kinds without clusters
 
 
-def choose_variance(kind: str | None, clusters: Grouping | None) -> VarianceChoice:
+def choose_variance(kind: str | None, clusters: tuple[Grouping, ...]) -> VarianceChoice:
     """Check that kind and clusters go together; CR1 for clusters alone, the model's for nothing."""
     if kind is None:
-        kind = "model" if clusters is None else "CR1"
+        kind = "CR1" if clusters else "model"
     kind = known_kind(kind)
-    if kind in CR_KINDS and clusters is None:
+    if kind in CLUSTER_KINDS and not clusters:
         raise ModelError(f'vcov="{kind}" needs to know the clusters: add cluster="<column>".')
-    if kind not in CR_KINDS and clusters is not None:
+    if kind not in CLUSTER_KINDS and clusters:
         raise ModelError(
-            f"vcov=\"{kind}\" would ignore the clusters in '{clusters.name}'; "
-            f"choose one of {', '.join(CR_KINDS)}, or leave out cluster=."
+            f"vcov=\"{kind}\" would ignore the clusters in '{clusters[0].name}'; "
+            f"choose one of {', '.join(CLUSTER_KINDS)}, or leave out cluster=."
         )
     return VarianceChoice(kind, clusters)
 
@@ -54,31 +57,40 @@ def estimate_variance(design: Design, record: OLSRecord, choice: VarianceChoice)
     if choice.kind == "model":
         return model_variance(record)
     rows = scored_rows(design, record)
-    if choice.clusters is None:
+    if not choice.clusters:
         return hc_variance(rows, choice.kind)
-    return cr_variance(rows, choice.clusters, choice.kind)
+    if len(choice.clusters) > 1:
+        return multiway_variance(rows, choice.clusters, choice.kind)
+    adjusted = choice.kind in ADJUSTED_KINDS
+    return (adjusted_variance if adjusted else cr_variance)(rows, choice.clusters[0], choice.kind)
 
 
-def few_clusters_notes(cluster: str | None, n_clusters: int | None) -> list[str]:
-    """What to know about a cluster variance from few clusters; nothing about others."""
-    if n_clusters is None or n_clusters >= FEW_CLUSTERS:
+def few_clusters_notes(
+    kind: str, cluster: str | None, n_clusters: int | None, *, mixed: bool = False
+) -> list[str]:
+    """What to know about a cluster variance from few clusters; nothing about those that are made for them.
+
+    `mixed` says that the model is a mixed one, so that none need be advised.
+    """
+    if n_clusters is None or n_clusters >= FEW_CLUSTERS or kind in ADJUSTED_KINDS:
         return []
+    other = "" if mixed else f", or compare with a mixed model: ml.lmm with (1 | {cluster})"
     return [
         f"'{cluster}' has {n_clusters} clusters; below {FEW_CLUSTERS} cluster-robust standard errors tend to "
-        f"be too small, even with the t on {n_clusters - 1} df that is used here. "
-        f"Compare with a mixed model: ml.lmm with (1 | {cluster})."
+        f"be too small, even with the t on {n_clusters - 1} df that goes with them. "
+        f'Use vcov="CR2", which corrects them and has degrees of freedom by Satterthwaite{other}.'
     ]
 
 
-def same_clusters(one: Grouping | None, other: Grouping | None) -> bool:
+def same_clusters(one: tuple[Grouping, ...], other: tuple[Grouping, ...]) -> bool:
     """Whether two clusterings put the same rows together."""
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(one.codes, other.codes)
+    return len(one) == len(other) and all(
+        np.array_equal(a.codes, b.codes) for a, b in zip(one, other, strict=True)
+    )
 
 
-def warn_of_few_clusters(choice: VarianceChoice) -> None:
+def warn_of_few_clusters(choice: VarianceChoice, *, mixed: bool = False) -> None:
     """Say so where a clustering is asked for first; the summary repeats it."""
-    if choice.clusters is not None:
-        for note in few_clusters_notes(choice.clusters.name, choice.clusters.n_levels):
+    for way in choice.clusters:
+        for note in few_clusters_notes(choice.kind, way.name, way.n_levels, mixed=mixed):
             warnings.warn(note, MultilevelWarning, stacklevel=3)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.fitted.ols import OLSRecord
-from multilevel.inference.overall import FTest, adjusted_r_squared, overall_test, r_squared
+from multilevel.inference.coefficients import FTest
+from multilevel.inference.overall import adjusted_r_squared, overall_test, r_squared
 from multilevel.inference.variance import Variance
-from multilevel.inference.variance_choice import few_clusters_notes
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
+from multilevel.report.cluster_notes import cluster_notes
 from multilevel.report.numbers import format_number, format_p
 from multilevel.report.summary import Summary
 
@@ -32,7 +33,7 @@ def ols_summary(
         notes=(
             *fit_notes(record, variance),
             *dropped_notes(design.dropped),
-            *few_clusters_notes(variance.cluster, variance.n_clusters),
+            *cluster_notes(record, variance, coefficients),
         ),
     )
 
@@ -50,7 +51,8 @@ def summary_facts(design: Design, record: OLSRecord, variance: Variance) -> tupl
 def standard_errors(variance: Variance) -> str:
     """What the standard errors take into account."""
     if variance.cluster is not None:
-        return f"{variance.kind}, robust to clustering within {variance.n_clusters} {variance.cluster}"
+        ways = variance.ways or ((variance.cluster, variance.n_clusters),)
+        return f"{variance.kind}, robust to clustering within " + " and ".join(f"{n} {g}" for g, n in ways)
     if variance.kind == "model":
         return "model-based (independent errors)"
     return f"{variance.kind}, robust to unequal variances"
@@ -67,9 +69,12 @@ def fit_notes(record: OLSRecord, variance: Variance) -> list[str]:
 
 def f_note(test: FTest | None, variance: Variance) -> str:
     """The F test on one line, or why there is none."""
+    if test is None and variance.mended:
+        return "No F test of the whole model: its variance is singular."
     if test is None:
         return (
             f"No F test of the whole model: {variance.n_clusters} clusters are too few for its coefficients."
         )
     statistic, p_value = format_number(test.statistic, ".4g"), format_p([test.p_value])[0]
-    return f"F statistic: {statistic} on {test.df_num:g} and {test.df_denom:g} df, p: {p_value}"
+    name = "F statistic" if variance.adjusted is None else "F statistic (approximate Hotelling test)"
+    return f"{name}: {statistic} on {test.df_num:g} and {test.df_den:.5g} df, p: {p_value}"

@@ -27,10 +27,11 @@ from multilevel.fitted.residual_free import fit_without_residual
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.clustering import Clustering
-from multilevel.inference.coefficients import KnownDf
+from multilevel.inference.coefficients import CoefficientInference, KnownDf
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
 from multilevel.inference.prediction import IncludedEffects, Request, checked, predict_rows, rows_to_predict
+from multilevel.inference.robust_inference import lmm_inference
 from multilevel.inference.variance import symmetric_root
 from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
@@ -276,9 +277,30 @@ class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
 
     # Inference ---------------------------------------------------------------------------------------
 
-    def vcov(self) -> Array:
-        """Model-based covariance (p, p) of the coefficients."""
-        return self.record.vcov
+    def vcov(self, *, kind: str | None = None, cluster: Clustering | None = None) -> Array:
+        """Covariance (p, p) of the coefficients: by the model, or robust to clustering.
+
+        The model's is right if its covariance of the response is. A cluster-robust one asks only that
+        clusters be independent, and uses the model's covariance as a working model.
+
+        Args:
+            kind: "model", "CR0", "CR1", "CR1p", "CR1S", "CR2" or "CR3", as for `ml.ols`; if not given, the
+                model's, or "CR1" with `cluster`. With few clusters use "CR2".
+            cluster: column of the data of the fit, or labels (n,) for its rows, that hold whole levels of all
+                grouping factors; if not given, the grouping factor that holds all others.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
+            >>> fit.vcov().diagonal().round(2), fit.vcov(kind="CR2").diagonal().round(2)
+            (array([95.02,  0.65]), array([46.57,  2.39]))
+
+        References:
+            Pustejovsky, J. E. & Tipton, E. (2018). Journal of Business & Economic Statistics 36, 672-683.
+        """
+        if kind in (None, "model") and cluster is None:
+            return self.record.vcov
+        return self._inference(vcov=kind, cluster=cluster).covariance(np.eye(len(self.fixef)))
 
     def matrices(self) -> ModelMatrices:
         """X, and sparse Z, Lambda and Sigma: y = X beta + Z b + e with Var(b) = Sigma."""
@@ -401,11 +423,10 @@ class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
 
     def _inference(
         self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
-    ) -> KnownDf:
+    ) -> CoefficientInference:
+        if vcov not in (None, "model") or cluster is not None:
+            return lmm_inference(self.design, self.record, self.call.data, df, vcov, cluster)
         checked_choice("df", df, (None, "z"))
-        checked_choice("vcov", vcov, (None, "model"))
-        if cluster is not None:
-            raise ModelError("cluster= has no use in a model-based variance; leave it out.")
         return KnownDf("normal", self.fixef, symmetric_root(self.record.vcov), np.inf)
 
     def _glance(self) -> dict[str, object]:

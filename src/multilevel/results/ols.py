@@ -12,15 +12,22 @@ import numpy.typing as npt
 from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
 from multilevel.design.build import build_design
-from multilevel.design.design import Design, Grouping
+from multilevel.design.design import Design
 from multilevel.errors import FormulaError
 from multilevel.estimation.ols import fit_ols
 from multilevel.fitted.ols import OLSRecord, assemble_ols
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
-from multilevel.inference.clustering import Clustering, read_clusters
-from multilevel.inference.coefficients import KnownDf
-from multilevel.inference.linear_prediction import Interval, half_width, new_rows, predictor, used_rows
+from multilevel.inference.clustering import Clustering, named_columns, read_ways
+from multilevel.inference.coefficients import CoefficientInference
+from multilevel.inference.linear_prediction import (
+    Interval,
+    degrees_of_freedom,
+    half_width,
+    new_rows,
+    predictor,
+    used_rows,
+)
 from multilevel.inference.matrices import ModelMatrices, linear_matrices
 from multilevel.inference.overall import adjusted_r_squared, overall_test, r_squared
 from multilevel.inference.residuals import (
@@ -29,9 +36,11 @@ from multilevel.inference.residuals import (
     residuals_of_kind,
     studentized_residuals,
 )
-from multilevel.inference.sandwich import CR_KINDS, leverage, scored_rows
-from multilevel.inference.variance import Variance, covariance, symmetric_root
+from multilevel.inference.robust_inference import ols_inference
+from multilevel.inference.sandwich import leverage, scored_rows
+from multilevel.inference.variance import Variance, covariance
 from multilevel.inference.variance_choice import (
+    CLUSTER_KINDS,
     VarianceChoice,
     choose_variance,
     estimate_variance,
@@ -68,9 +77,12 @@ def ols(
         formula: `"y ~ x1 + x2"`; random effects belong in `ml.lmm`.
         data: any data frame, or a mapping of equally long columns (n rows).
         vcov: variance of the coefficients: "model" (independent errors of equal variance), "HC0" to "HC3"
-            (unequal variances), "CR0", "CR1", "CR1p", "CR1S" (alike within clusters, needs `cluster`).
-            The default is "model", or "CR1" when `cluster` is given.
+            (unequal variances), or for errors alike within clusters, which needs `cluster`, "CR0", "CR1",
+            "CR1p", "CR1S" (sandwiches with one factor or none, and t on one df fewer than clusters), "CR2"
+            (unbiased under a working model) and "CR3" (jackknife), both with df by Satterthwaite.
+            The default is "model", or "CR1" when `cluster` is given; below some 40 clusters use "CR2".
         cluster: column of cluster labels, or an array (n,) of them; rows of one cluster may stand anywhere.
+            A list of columns, as `["firm", "year"]`, clusters in several ways at once (CR0, CR1, CR1S).
         weights: precision weights, column or array (n,): the variance of an error is sigma^2 / weight.
         freq_weights: counts, column or array (n,): how many observations a row stands for.
         offset: known part of the response, column or array (n,).
@@ -85,10 +97,14 @@ def ols(
         array([251.41,  10.47])
         >>> fit.se.round(2), fit.vcov(kind="HC3").diagonal().round(2)
         (array([6.61, 1.24]), array([26.87,  1.64]))
+        >>> ml.ols("Reaction ~ Days", ml.datasets.sleepstudy(), vcov="CR2", cluster="Subject").se.round(2)
+        array([6.82, 1.55])
 
     References:
         Cameron, A. C. & Miller, D. L. (2015). A practitioner's guide to cluster-robust inference.
         Journal of Human Resources 50, 317-372.
+        Pustejovsky, J. E. & Tipton, E. (2018). Small-sample methods for cluster-robust variance estimation
+        and hypothesis testing in fixed effects models. Journal of Business & Economic Statistics 36, 672-683.
     """
     data_options: dict[str, Any] = {
         "weights": weights,
@@ -99,8 +115,8 @@ def ols(
     }
     terms = parse_formula(formula)
     refuse_bars(terms)
-    design = build_design(terms, data, **data_options, extra_columns=named_column(cluster))
-    choice = choose_variance(vcov, None if cluster is None else read_clusters(cluster, data, design))
+    design = build_design(terms, data, **data_options, extra_columns=named_columns(cluster, data))
+    choice = choose_variance(vcov, read_ways(cluster, data, design))
     record = assemble_ols(design, fit_ols(design))
     call = Call(ols, data, {"vcov": vcov, "cluster": cluster, **data_options})
     fit = OLSFit(design, record, call, choice)
@@ -115,11 +131,6 @@ def refuse_bars(formula: Formula) -> None:
             f"'{formula.text}' has random effects, {formula.bars[0].text}, which least squares cannot "
             "estimate; use ml.lmm, or leave the bars out."
         )
-
-
-def named_column(cluster: Clustering | None) -> tuple[str, ...]:
-    """The column of the data that rows must not miss because of their cluster."""
-    return (cluster,) if isinstance(cluster, str) else ()
 
 
 class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
@@ -154,7 +165,7 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
 
     @property
     def n_clusters(self) -> int | None:
-        """Clusters of the variance; None without clusters."""
+        """Clusters of the variance, the fewest where they are in several ways; None without clusters."""
         return self.variance.n_clusters
 
     # Tables ------------------------------------------------------------------------------------------
@@ -169,17 +180,17 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
         return write_page(linear_sections(self.design, self.record), style)
 
     def _coefficients(self) -> CoefficientTable:
-        df = np.full(self.record.n_coefficients, self.variance.df)
         std_error = np.sqrt(covariance(self.record, self.variance).diagonal())
+        df = degrees_of_freedom(self.record, self.variance, np.eye(self.record.n_coefficients))
         return wald_table(self.coef_names, self.fixef, std_error, df)
 
     def _inference(
         self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
-    ) -> KnownDf:
-        checked_choice("df", df, (None, "residual", "z"))
-        variance = self._variance(vcov, cluster)
-        root = self.record.to_coefficients @ symmetric_root(variance.core)
-        return KnownDf(variance.kind, self.fixef, root, np.inf if df == "z" else variance.df)
+    ) -> CoefficientInference:
+        given = vcov is not None or cluster is not None
+        choice = self._choice(vcov, cluster) if given else self.choice
+        variance = self._variance(choice) if given else self.variance
+        return ols_inference(self.design, self.record, choice, variance, df)
 
     def _glance(self) -> dict[str, object]:
         test = overall_test(self.record, self.variance)
@@ -215,29 +226,29 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
         """Covariance (p, p) of the coefficients: the fit's own, or another kind or clustering for once.
 
         Args:
-            kind: "model", "HC0" to "HC3", "CR0", "CR1", "CR1p" or "CR1S", as for `ml.ols`.
-            cluster: column of the data of the fit, or labels (n,) for its rows; the fit's own if not given.
+            kind: "model", "HC0" to "HC3", "CR0", "CR1", "CR1p", "CR1S", "CR2" or "CR3", as for `ml.ols`.
+            cluster: column of the data of the fit, or labels (n,) for its rows, or a list of these for
+                clusters in several ways; the fit's own if not given.
         """
-        return covariance(self.record, self._variance(kind, cluster))
+        if kind is None and cluster is None:
+            return covariance(self.record, self.variance)
+        return covariance(self.record, self._variance(self._choice(kind, cluster)))
 
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
         return linear_matrices(self.design, self.sigma)
 
-    def _variance(self, kind: str | None, cluster: Clustering | None) -> Variance:
-        """The fit's own variance, or the one asked for."""
-        if kind is None and cluster is None:
-            return self.variance
-        choice = choose_variance(kind, self._clusters(kind, cluster))
-        if not same_clusters(choice.clusters, self.choice.clusters):  # of its own the fit has told
+    def _choice(self, kind: str | None, cluster: Clustering | None) -> VarianceChoice:
+        """Another variance: of the clusters given, else of the fit's own where the kind needs clusters."""
+        clusters = read_ways(cluster, self.call.data, self.design)
+        own = cluster is None and kind is not None and known_kind(kind) in CLUSTER_KINDS
+        return choose_variance(kind, self.choice.clusters if own else clusters)
+
+    def _variance(self, choice: VarianceChoice) -> Variance:
+        """The variance chosen, with a warning of few clusters where the fit has not given it."""
+        if not same_clusters(choice.clusters, self.choice.clusters):
             warn_of_few_clusters(choice)
         return estimate_variance(self.design, self.record, choice)
-
-    def _clusters(self, kind: str | None, cluster: Clustering | None) -> Grouping | None:
-        """Clusters for another variance: those given, else the fit's own where the kind needs them."""
-        if cluster is not None:
-            return read_clusters(cluster, self.call.data, self.design)
-        return self.choice.clusters if kind is not None and known_kind(kind) in CR_KINDS else None
 
     # Data --------------------------------------------------------------------------------------------
 

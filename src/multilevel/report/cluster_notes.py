@@ -1,0 +1,69 @@
+"""What to know about the clusters of a robust variance, in the summary that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multilevel._typing import Mask
+from multilevel.fitted.ols import OLSRecord
+from multilevel.inference.robust_tests import resting_on_one_cluster
+from multilevel.inference.variance import Variance
+from multilevel.inference.variance_choice import few_clusters_notes
+from multilevel.inference.wald import CoefficientTable
+
+ROUGH_DF = 4.0  # below this even Satterthwaite's t rejects too often (Tipton 2015)
+MOST_NAMES = 5  # terms named in a note
+
+
+def cluster_notes(record: OLSRecord, variance: Variance, coefficients: CoefficientTable) -> list[str]:
+    """Few clusters, few degrees of freedom, coefficients of one cluster, a variance that was mended."""
+    if variance.adjusted is None:
+        ways = variance.ways or ((variance.cluster, variance.n_clusters),)
+        few = [note for name, n in ways for note in few_clusters_notes(variance.kind, name, n)]
+        return [*few, *mended_notes(variance)]
+    alone = resting_on_one_cluster(variance.adjusted, record.to_coefficients)
+    return [
+        "Degrees of freedom: Satterthwaite.",
+        *rough_notes(coefficients, ~alone),
+        *lone_notes(coefficients, alone, variance.cluster),
+    ]
+
+
+def rough_notes(coefficients: CoefficientTable, known: Mask) -> list[str]:
+    """Coefficients whose degrees of freedom are too few even for the correction."""
+    few = np.zeros(len(known), dtype=np.bool_) if coefficients.df is None else coefficients.df < ROUGH_DF
+    if not (few & known).any():
+        return []
+    return [
+        f"Fewer than {ROUGH_DF:g} degrees of freedom ({names(coefficients.term, few & known)}): too few "
+        "clusters bear on this for any cluster-robust test to be trusted; its p-values tend to be too small."
+    ]
+
+
+def lone_notes(coefficients: CoefficientTable, alone: Mask, cluster: str | None) -> list[str]:
+    """Coefficients that one cluster determines, whose residuals then say nothing about them."""
+    if not alone.any():
+        return []
+    return [
+        f"Determined by one '{cluster}' alone: {names(coefficients.term, alone)}. No variance between "
+        "clusters can be seen there, so do not use these standard errors."
+    ]
+
+
+def mended_notes(variance: Variance) -> list[str]:
+    """A difference of variances that was none."""
+    if not variance.mended:
+        return []
+    return [
+        "The variance for several ways of clustering had negative eigenvalues, which were put to zero "
+        "(Cameron, Gelbach and Miller 2011)."
+    ]
+
+
+def names(terms: Sequence[str], chosen: Mask) -> str:
+    """The chosen terms, the first few of them if they are many."""
+    found = [term for term, one in zip(terms, chosen, strict=True) if one]
+    rest = len(found) - MOST_NAMES
+    return ", ".join(found[:MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
