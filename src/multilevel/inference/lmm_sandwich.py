@@ -5,8 +5,9 @@ covariance. A sandwich takes the clusters' own sums for their variance, and is r
 within clusters; the model's V is the working model that CR2 and degrees of freedom take for true.
 
 V_j is the identity outside the span of X_j and Z_j once rows are divided by their residual standard
-deviations, so that a large cluster is turned to as many rows as that has dimensions. CR2 depends on the rows
-as they are where precision weights differ; only there are its matrices as large as the clusters.
+deviations, so that a large cluster is turned to as many rows as that span has dimensions: first the rows that
+share all their levels, then those of the cluster. CR2 depends on the rows as they are where precision weights
+differ; only there are its matrices as large as the clusters.
 
 References:
     Pustejovsky, J. E. & Tipton, E. (2018). Journal of Business & Economic Statistics 36, 672-683.
@@ -14,7 +15,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,13 +25,14 @@ from multilevel.design.design import Design, Grouping
 from multilevel.design.pairs import distinct_pairs
 from multilevel.errors import ModelError
 from multilevel.estimation.centring import Centring
-from multilevel.estimation.ols import least_squares
+from multilevel.estimation.ols import least_squares, whiten
+from multilevel.estimation.working import effective_weights
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.adjusted_clusters import AdjustedClusters
 from multilevel.inference.cluster_adjustment import WorkingRows, adjusted_clusters, turned_into
 from multilevel.inference.cluster_stacks import Index, Stack, stacks
 
-LARGEST_DENSE = 3000  # rows of a cluster whose own matrix may be formed
+LARGEST_DENSE = 4000  # rows of a cluster, as few as they can be made, whose own matrix may be formed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class MixedRows:
 
 def lmm_clusters(design: Design, record: LMMRecord, clusters: Grouping, kind: str) -> LMMClusters:
     """Adjust the clusters of a mixed model, which hold whole levels of all its grouping factors."""
-    centring, root, rows = mixed_rows(design, record, whiten=kind != "CR2")
-    pieces = list(mixed_pieces(rows, clusters))
+    centring, root, rows = mixed_rows(design, record, divide=kind != "CR2")
+    pieces = list(mixed_pieces(*few_rows_a_cell(rows, clusters)))
     information = sum((np.einsum("brp,brs->ps", piece.X, piece.WX) for piece in pieces), np.zeros(root.shape))
     turn = np.linalg.inv(np.linalg.cholesky(information)).T
     turned = (replace(piece, X=piece.X @ turn, WX=piece.WX @ turn) for piece in pieces)
@@ -67,24 +69,23 @@ def lmm_clusters(design: Design, record: LMMRecord, clusters: Grouping, kind: st
 # Rows ----------------------------------------------------------------------------------------------------
 
 
-def mixed_rows(design: Design, record: LMMRecord, *, whiten: bool) -> tuple[Centring, Array, MixedRows]:
+def mixed_rows(design: Design, record: LMMRecord, *, divide: bool) -> tuple[Centring, Array, MixedRows]:
     """The rows, with the centring and root (p, p) that make their X orthonormal.
 
-    `whiten` divides them by their residual standard deviations, where weights make these differ.
+    `divide` divides them by their residual standard deviations, where weights make these differ.
     """
     noise = residual_noise(design, record)
-    scale = np.ones(design.n_rows) if design.freq_weights is None else np.sqrt(design.freq_weights)
-    if noise is not None and record.sigma > 0.0 and (whiten or np.ptp(noise) == 0.0):
-        scale, noise = scale / np.sqrt(noise), None
-    solution = least_squares(design.X, design.y, scale**2)
-    basis = solution.centring.columns(design.X) @ solution.root
+    precision = design.freq_weights
+    if noise is not None and record.sigma > 0.0 and (divide or np.ptp(noise) == 0.0):
+        precision, noise = effective_weights(design), None
+    solution = least_squares(design.X, design.y, precision)
+    loadings = [
+        term.Z @ (fit.root / record.unit) for term, fit in zip(design.terms, record.terms, strict=True)
+    ]
     rows = MixedRows(
-        X=basis * scale[:, None],
-        residuals=(design.y - record.fitted_fixed) * scale,
-        loadings=tuple(
-            scale[:, None] * (term.Z @ (fit.root / record.unit))
-            for term, fit in zip(design.terms, record.terms, strict=True)
-        ),
+        X=whiten(solution.centring.columns(design.X) @ solution.root, precision),
+        residuals=whiten(design.y - record.fitted_fixed, precision),
+        loadings=tuple(whiten(Z, precision) for Z in loadings),
         codes=tuple(design.groupings[term.grouping].codes for term in design.terms),
         noise=noise,
     )
@@ -96,6 +97,39 @@ def residual_noise(design: Design, record: LMMRecord) -> Array | None:
     if record.sigma == 0.0:
         return np.zeros(design.n_rows)
     return None if design.weights is None else 1.0 / design.weights
+
+
+def few_rows_a_cell(rows: MixedRows, clusters: Grouping) -> tuple[MixedRows, Grouping]:
+    """Rows that share all their levels, in as few rows as X and their loadings have dimensions."""
+    width = rows.X.shape[1] + sum(Z.shape[1] for Z in rows.loadings)
+    cells, n_cells = shared_levels(rows.codes)
+    if rows.noise is not None or n_cells * width >= len(rows.X):
+        return rows, clusters
+    parts: list[list[Array]] = []
+    first: list[Index] = []
+    for stack in stacks(cells, n_cells, width):
+        arrays = [each[stack.rows] for each in (rows.X, rows.residuals[:, None], *rows.loadings)]
+        parts.append([flat(each) for each in turned_into(np.dstack([arrays[0], *arrays[2:]]), *arrays)])
+        first.append(np.repeat(stack.rows[:, 0], len(parts[-1][0]) // len(stack.rows)))
+    X, residuals, *loadings = (np.concatenate(each) for each in zip(*parts, strict=True))
+    old = np.concatenate(first)
+    codes = tuple(each[old] for each in rows.codes)
+    fewer = MixedRows(X, residuals[:, 0], tuple(loadings), codes, None)
+    return fewer, replace(clusters, codes=clusters.codes[old])
+
+
+def shared_levels(codes: Sequence[Codes]) -> tuple[Codes, int]:
+    """Number (n,) of the combination of levels of each row, and how many there are."""
+    cells, n_cells = codes[0], int(codes[0].max()) + 1
+    for other in codes[1:]:
+        keys, cells = distinct_pairs(cells, other, n_cells, int(other.max()) + 1)
+        n_cells = len(keys)
+    return cells, n_cells
+
+
+def flat(stacked: Array) -> Array:
+    """Rows of all clusters of a stack (B, r, k) one below the other: (B r, k)."""
+    return stacked.reshape(-1, stacked.shape[2])
 
 
 def mixed_pieces(rows: MixedRows, clusters: Grouping) -> Iterator[WorkingRows]:
@@ -134,8 +168,8 @@ def working_rows(rows: MixedRows, places: list[LevelsWithin], stack: Stack) -> W
     Z = np.concatenate(spread, axis=2)
     if rows.noise is None:
         X, Z, residuals = turned_into(np.concatenate([X, Z], axis=2), X, Z, residuals)
-    elif stack.rows.shape[1] > LARGEST_DENSE:
-        raise too_large(stack.rows.shape[1])
+    if X.shape[1] > LARGEST_DENSE:
+        raise too_large(X.shape[1], rows.noise is None)
     V = Z @ Z.transpose(0, 2, 1)
     here = np.arange(V.shape[1])
     V[:, here, here] += 1.0 if rows.noise is None else rows.noise[stack.rows]
@@ -187,9 +221,14 @@ def holds(outer: Grouping, inner: Grouping) -> bool:
     return len(pairs) == inner.n_levels
 
 
-def too_large(m: int) -> ModelError:
-    """CR2 in rows of different precision, or without a residual, has no short cut."""
+def too_large(r: int, many_levels: bool) -> ModelError:
+    """A cluster whose matrix would take minutes, or more memory than there is."""
+    if many_levels:
+        return ModelError(
+            f"the largest cluster has random effects in {r} dimensions, more than the {LARGEST_DENSE} that a "
+            "cluster-robust variance takes; use smaller clusters, or the model-based variance."
+        )
     return ModelError(
-        f"CR2 needs a matrix of {m} x {m} for the largest cluster of a model with weights=, or with "
+        f"CR2 needs a matrix of {r} x {r} for the largest cluster of a model with weights=, or with "
         f'residual="none", more than {LARGEST_DENSE} x {LARGEST_DENSE}; use vcov="CR3" or "CR1".'
     )

@@ -293,7 +293,7 @@ class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
             >>> import multilevel as ml
             >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
             >>> fit.vcov().diagonal().round(2), fit.vcov(kind="CR2").diagonal().round(2)
-            (array([95.02,  0.65]), array([46.57,  2.39]))
+            (array([95.  ,  0.65]), array([46.57,  2.39]))
 
         References:
             Pustejovsky, J. E. & Tipton, E. (2018). Journal of Business & Economic Statistics 36, 672-683.
