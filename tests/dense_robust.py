@@ -26,7 +26,7 @@ class Dense:
         return np.einsum("jnp,nm,jmq->pq", self.G, self.Phi, self.G, optimize=True)
 
     def hotelling(self, C, value):
-        """F and its denominator's degrees of freedom: entry by entry as Pustejovsky and Tipton (2018) have it."""
+        """F and its denominator's df: entry by entry, as Pustejovsky and Tipton (2018) have it."""
         values, vectors = np.linalg.eigh(C @ self.expected() @ C.T)
         g = np.einsum("jnp,qp->jqn", self.G, (vectors / np.sqrt(values)) @ vectors.T @ C, optimize=True)
         q = len(C)

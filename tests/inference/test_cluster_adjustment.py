@@ -120,7 +120,7 @@ def test_order_of_rows_names_of_clusters_and_units_do_not_matter(kind):
 
 @pytest.mark.parametrize("kind", ADJUSTED_KINDS)
 def test_fixed_effects_of_the_clusters_leave_the_others_as_they_are(kind):
-    """Dummies for the clusters may be taken out of y and X beforehand (Pustejovsky and Tipton 2018, theorem 2)."""
+    """Dummies for clusters may be taken out of y and X beforehand (Pustejovsky and Tipton 2018, theorem 2)."""
     X, y, codes, _ = problem(5, sizes=(5, 9, 4, 30, 11, 6))
     x = X[:, 1:3]
     dummies = (codes[:, None] == np.arange(6)).astype(float)
@@ -140,7 +140,7 @@ def test_fixed_effects_of_the_clusters_leave_the_others_as_they_are(kind):
 @pytest.mark.parametrize("kind", ADJUSTED_KINDS)
 def test_clusters_of_one_row_are_the_variances_for_unequal_variances(kind):
     X, y, _, _ = problem(6)
-    rows, P = scored(X, y)
+    rows, _P = scored(X, y)
     h = np.einsum("ij,ij->i", rows.basis, rows.basis)
     power = 1 if kind == "CR2" else 2
     core = rows.basis.T @ (rows.basis * (rows.residuals**2 / (1 - h) ** power)[:, None])
@@ -150,7 +150,7 @@ def test_clusters_of_one_row_are_the_variances_for_unequal_variances(kind):
 
 def test_cr2_is_unbiased_under_its_working_model():
     X, y, codes, _ = problem(7)
-    rows, P = scored(X, y)
+    rows, _P = scored(X, y)
     found = independent_clusters(rows, grouping(codes), "CR2")
     shared = np.einsum("jpr,rs,jqs->pq", found.through, found.link, found.through)
     np.testing.assert_allclose(found.own.sum(axis=0) - shared, np.eye(4), atol=1e-12)

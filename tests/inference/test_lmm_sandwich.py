@@ -1,4 +1,4 @@
-"""Cluster-robust variances of mixed models, against the textbook's n x n matrices and against repeated rows."""
+"""Cluster-robust variances of mixed models, against the textbook's n x n matrices and repeated rows."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Degrees of freedom and F tests of a cluster-robust variance: questions asked oddly, and too many of them."""
+"""Degrees of freedom and F tests of a cluster-robust variance: questions asked oddly, and too many."""
 
 import numpy as np
 import pytest

@@ -32,6 +32,7 @@ from multilevel.inference.coefficients import FTest, difference, f_result
 
 ENTRIES = 4_000_000  # numbers an intermediate array may hold
 ALONG = 1e-6  # cosine of an angle that is not a right one, beside rounding
+NO_VARIANCE = 1e-12  # mean of a robust variance relative to the model's, below which it is rounding
 DEPENDENT = 1e-10  # length of a hypothesis, relative to the longest, that the others leave of it
 
 
@@ -49,7 +50,7 @@ class ClusterRobust:
     def covariance(self, L: Array) -> Array:
         """Covariance (k, k) of L beta-hat."""
         rows = self.in_basis(L)
-        return np.asarray(rows @ self.core @ rows.T)
+        return without_rounding(self.clusters, rows, rows @ self.core @ rows.T)
 
     def df(self, L: Array) -> Array:
         """Satterthwaite's degrees of freedom (k,), one for each row of L (k, p)."""
@@ -96,8 +97,22 @@ def moments_ratio(clusters: AdjustedClusters, C: Array) -> Array:
     trace = own.sum(axis=0) - np.trace(turned, axis1=1, axis2=2)
     shared = (own * (linked * through).sum(axis=2)).sum(axis=0)
     square = (own**2).sum(axis=0) - 2.0 * shared + (turned * turned.transpose(0, 2, 1)).sum(axis=(1, 2))
-    known = square > 0.0
+    known = trace > NO_VARIANCE * (C**2).sum(axis=1)
     return np.where(known, trace**2 / np.where(known, square, 1.0), np.nan)
+
+
+def without_rounding(clusters: AdjustedClusters, C: Array, V: Array) -> Array:
+    """The covariance V (k, k) of functions C (k, p), NaN for those that single clusters determine entirely.
+
+    Nothing varies between clusters there: what is computed is rounding.
+    """
+    through = C @ clusters.through
+    expected = ((C @ clusters.own.sum(axis=0)) * C).sum(axis=1) - np.einsum(
+        "jkr,jkr->k", through @ clusters.link, through
+    )
+    unknown = expected <= NO_VARIANCE * (C**2).sum(axis=1)
+    zero = (C == 0.0).all(axis=1)
+    return np.where((unknown & ~zero)[:, None] | (unknown & ~zero), np.nan, V)
 
 
 def resting_on_one_cluster(clusters: AdjustedClusters, C: Array) -> Mask:

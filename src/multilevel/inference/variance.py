@@ -13,6 +13,7 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.adjusted_clusters import AdjustedClusters
+from multilevel.inference.robust_tests import without_rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,22 @@ class Variance:
     cluster: str | None = None  # name of the clustering
     n_clusters: int | None = None  # the fewest, where clusters are in several ways
     adjusted: AdjustedClusters | None = None  # what CR2 and CR3 have, for Satterthwaite's df
-    ways: tuple[tuple[str, int], ...] = ()  # name and number of clusters, where they are in several ways
+    ways: tuple[tuple[str, int], ...] = ()  # name and number of clusters of each of several ways
     mended: bool = False  # negative eigenvalues of a difference of variances were put to zero
+
+    @property
+    def clusterings(self) -> tuple[tuple[str, int], ...]:
+        """Name and number of clusters of every way of clustering."""
+        if self.cluster is None or self.n_clusters is None:
+            return ()
+        return self.ways or ((self.cluster, self.n_clusters),)
 
 
 def covariance(record: OLSRecord, variance: Variance) -> Array:
-    """Covariance of the coefficients (p, p)."""
+    """Covariance of the coefficients (p, p); NaN where a cluster-robust one is known to be rounding."""
     to_coefficients = record.to_coefficients
-    return np.asarray(to_coefficients @ variance.core @ to_coefficients.T)
+    V = np.asarray(to_coefficients @ variance.core @ to_coefficients.T)
+    return V if variance.adjusted is None else without_rounding(variance.adjusted, to_coefficients, V)
 
 
 def variance_of(record: OLSRecord, variance: Variance, L: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,20 +66,25 @@ def estimate_variance(design: Design, record: OLSRecord, choice: VarianceChoice)
     return (adjusted_variance if adjusted else cr_variance)(rows, choice.clusters[0], choice.kind)
 
 
-def few_clusters_notes(
-    kind: str, cluster: str | None, n_clusters: int | None, *, mixed: bool = False
-) -> list[str]:
+def few_clusters_notes(kind: str, ways: Sequence[tuple[str, int]], *, mixed: bool = False) -> list[str]:
     """What to know about a cluster variance from few clusters; nothing about those that are made for them.
 
-    `mixed` says that the model is a mixed one, so that none need be advised.
+    `ways` has name and number of clusters of each way of clustering. `mixed` says that the model is a mixed
+    one, so that none need be advised.
     """
-    if n_clusters is None or n_clusters >= FEW_CLUSTERS or kind in ADJUSTED_KINDS:
+    cluster, n_clusters = min(ways, key=lambda way: way[1], default=("", FEW_CLUSTERS))
+    if n_clusters >= FEW_CLUSTERS or kind in ADJUSTED_KINDS:
         return []
-    other = "" if mixed else f", or compare with a mixed model: ml.lmm with (1 | {cluster})"
+    groups = " + ".join(f"(1 | {name})" for name, _ in ways)
+    advice = [
+        *(['use vcov="CR2", which corrects them and has Satterthwaite df'] if len(ways) == 1 else []),
+        *([] if mixed else [f"compare with a mixed model: ml.lmm with {groups}"]),
+    ]
+    either = ", or ".join(advice)
     return [
         f"'{cluster}' has {n_clusters} clusters; below {FEW_CLUSTERS} cluster-robust standard errors tend to "
         f"be too small, even with the t on {n_clusters - 1} df that goes with them. "
-        f'Use vcov="CR2", which corrects them and has degrees of freedom by Satterthwaite{other}.'
+        f"{either[0].upper()}{either[1:]}."
     ]
 
 
@@ -91,6 +97,6 @@ def same_clusters(one: tuple[Grouping, ...], other: tuple[Grouping, ...]) -> boo
 
 def warn_of_few_clusters(choice: VarianceChoice, *, mixed: bool = False) -> None:
     """Say so where a clustering is asked for first; the summary repeats it."""
-    for way in choice.clusters:
-        for note in few_clusters_notes(choice.kind, way.name, way.n_levels, mixed=mixed):
-            warnings.warn(note, MultilevelWarning, stacklevel=3)
+    ways = [(way.name, way.n_levels) for way in choice.clusters]
+    for note in few_clusters_notes(choice.kind, ways, mixed=mixed):
+        warnings.warn(note, MultilevelWarning, stacklevel=3)

@@ -20,12 +20,9 @@ MOST_NAMES = 5  # terms named in a note
 def cluster_notes(record: OLSRecord, variance: Variance, coefficients: CoefficientTable) -> list[str]:
     """Few clusters, few degrees of freedom, coefficients of one cluster, a variance that was mended."""
     if variance.adjusted is None:
-        ways = variance.ways or ((variance.cluster, variance.n_clusters),)
-        few = [note for name, n in ways for note in few_clusters_notes(variance.kind, name, n)]
-        return [*few, *mended_notes(variance)]
+        return [*few_clusters_notes(variance.kind, variance.clusterings), *mended_notes(variance)]
     alone = resting_on_one_cluster(variance.adjusted, record.to_coefficients)
     return [
-        "Degrees of freedom: Satterthwaite.",
         *rough_notes(coefficients, ~alone),
         *lone_notes(coefficients, alone, variance.cluster),
     ]
@@ -47,8 +44,8 @@ def lone_notes(coefficients: CoefficientTable, alone: Mask, cluster: str | None)
     if not alone.any():
         return []
     return [
-        f"Determined by one '{cluster}' alone: {names(coefficients.term, alone)}. No variance between "
-        "clusters can be seen there, so do not use these standard errors."
+        f"Resting on one '{cluster}' each: {names(coefficients.term, alone)}. Nothing can be seen to vary "
+        "between clusters there: these standard errors are too small, or missing; do not use them."
     ]
 
 

@@ -51,8 +51,9 @@ def summary_facts(design: Design, record: OLSRecord, variance: Variance) -> tupl
 def standard_errors(variance: Variance) -> str:
     """What the standard errors take into account."""
     if variance.cluster is not None:
-        ways = variance.ways or ((variance.cluster, variance.n_clusters),)
-        return f"{variance.kind}, robust to clustering within " + " and ".join(f"{n} {g}" for g, n in ways)
+        ways = " and ".join(f"{n} {name}" for name, n in variance.clusterings)
+        df = "" if variance.adjusted is None else "; df by Satterthwaite"
+        return f"{variance.kind}, robust to clustering within {ways}{df}"
     if variance.kind == "model":
         return "model-based (independent errors)"
     return f"{variance.kind}, robust to unequal variances"
