@@ -120,7 +120,7 @@ def test_order_of_rows_names_of_clusters_and_units_do_not_matter(kind):
 
 @pytest.mark.parametrize("kind", ADJUSTED_KINDS)
 def test_fixed_effects_of_the_clusters_leave_the_others_as_they_are(kind):
-    """Dummies for clusters may be taken out of y and X beforehand (Pustejovsky and Tipton 2018, theorem 2)."""
+    """Dummies for clusters may be taken out of y and X beforehand (theorem 2 of Pustejovsky and Tipton)."""
     X, y, codes, _ = problem(5, sizes=(5, 9, 4, 30, 11, 6))
     x = X[:, 1:3]
     dummies = (codes[:, None] == np.arange(6)).astype(float)
