@@ -236,3 +236,41 @@ def test_a_mixed_model_has_robust_variances_too(sleep):
     np.testing.assert_allclose(robust, fit.vcov(kind="CR2", cluster="Subject"), rtol=1e-12)
     np.testing.assert_allclose(robust, slopes.vcov(), rtol=1e-6)
     np.testing.assert_array_equal(fit.vcov(kind="model"), fit.vcov())
+
+
+# Degrees of freedom asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*tend to be too small")
+def test_df_may_be_chosen_for_tables_and_summaries(treated):
+    fit = ml.ols("y ~ treated + x", treated, cluster="school")
+    satterthwaite = fit._inference(df="satterthwaite")
+    np.testing.assert_allclose(fit.tidy(df="satterthwaite")["df"], satterthwaite.df(np.eye(3)))
+    np.testing.assert_allclose(fit.tidy(df="satterthwaite")["std_error"], fit.se)
+    text = str(fit.summary(df="satterthwaite"))
+    assert "CR1, robust to clustering within 9 school; df by Satterthwaite" in text
+    assert "approximate Hotelling" in text
+    half = stats.norm.ppf(0.975) * fit.se
+    np.testing.assert_allclose(fit.confint(df="z")["conf_high"], fit.fixef + half, rtol=1e-10)
+    assert "z value" in str(fit.summary(df="z"))
+    assert "df" not in fit.tidy(df="z")
+    corrected = ml.ols("y ~ treated + x", treated, vcov="CR2", cluster="school")
+    np.testing.assert_array_equal(corrected.tidy(df="residual")["df"], [8.0] * 3)
+    with pytest.raises(DataError, match=r"df='t'.*'satterthwaite'"):
+        fit.summary(df="t")
+
+
+def test_satterthwaites_test_keeps_its_level_where_the_usual_one_does_not(treated):
+    """Three of nine clusters treated: CR1 with t on 8 df rejects a true null far too often."""
+    rng = np.random.default_rng(2)
+    fit = ml.ols("y ~ treated + x", treated, vcov="CR2", cluster="school")
+    codes = fit.choice.clusters[0].codes
+    rejected = {"CR1": 0, "CR2": 0}
+    for _ in range(300):
+        y = rng.normal(size=9)[codes] + rng.normal(size=len(codes))
+        again = fit.refit(y)
+        rejected["CR2"] += again.tidy()["p_value"][1] < 0.05
+        naive = again._inference(vcov="CR1").f_test(np.eye(3)[[1]])
+        rejected["CR1"] += naive.p_value < 0.05
+    assert 300 * 0.01 < rejected["CR2"] < 300 * 0.09  # about three standard errors of a share of 0.05
+    assert rejected["CR1"] > 300 * 0.1

@@ -30,7 +30,7 @@ def overall_test(record: OLSRecord, variance: Variance) -> FTest | None:
     """
     L = beside_the_constant(record)
     k = len(L)
-    if k == 0 or k > variance.df or variance.mended:
+    if k == 0 or k > variance.df or k >= (variance.n_clusters or np.inf) or variance.mended:
         return None
     rows = record.in_basis(L)
     if variance.adjusted is not None:

@@ -7,6 +7,8 @@ asked for the other.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from multilevel._options import checked_choice
@@ -28,16 +30,27 @@ from multilevel.inference.variance_choice import VarianceChoice, choose_variance
 DF_METHODS = (None, "residual", "satterthwaite", "z")
 
 
-def ols_inference(
+def with_df(
     design: Design, record: OLSRecord, choice: VarianceChoice, variance: Variance, df: str | None
-) -> CoefficientInference:
-    """What a least-squares fit says of its coefficients, with the variance chosen."""
-    if chosen_method(variance.kind, df) == "satterthwaite":
-        adjusted = ols_clusters(design, record, choice, variance)
+) -> Variance:
+    """A variance of least squares, with the degrees of freedom that were asked for."""
+    match chosen_method(choice.kind, df):
+        case "satterthwaite":
+            return replace(variance, adjusted=ols_clusters(design, record, choice, variance))
+        case "z":
+            return replace(variance, adjusted=None, df=np.inf)
+    return replace(variance, adjusted=None)
+
+
+def ols_inference(record: OLSRecord, variance: Variance) -> CoefficientInference:
+    """What a least-squares fit says of its coefficients, with a variance and its degrees of freedom."""
+    if variance.adjusted is not None:
         method = f"{variance.kind}, Satterthwaite"
-        return ClusterRobust(method, record.beta, record.centring, record.root, variance.core, adjusted)
+        return ClusterRobust(
+            method, record.beta, record.centring, record.root, variance.core, variance.adjusted
+        )
     root = record.to_coefficients @ symmetric_root(variance.core)
-    return KnownDf(variance.kind, record.beta, root, np.inf if df == "z" else variance.df)
+    return KnownDf(variance.kind, record.beta, root, variance.df)
 
 
 def lmm_inference(

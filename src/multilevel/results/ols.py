@@ -36,7 +36,7 @@ from multilevel.inference.residuals import (
     residuals_of_kind,
     studentized_residuals,
 )
-from multilevel.inference.robust_inference import ols_inference
+from multilevel.inference.robust_inference import ols_inference, with_df
 from multilevel.inference.sandwich import leverage, scored_rows
 from multilevel.inference.variance import Variance, covariance
 from multilevel.inference.variance_choice import (
@@ -53,10 +53,13 @@ from multilevel.report.notation import write_page
 from multilevel.report.ols_equation import linear_sections
 from multilevel.report.ols_summary import ols_summary
 from multilevel.report.summary import Summary
+from multilevel.report.tables import confint_columns, fixed_columns
 from multilevel.results.base import Call, Fit
 from multilevel.results.checks import checked_response
 from multilevel.results.diagnostics import LinearDiagnostics
 from multilevel.simulation.ols import simulate_linear
+
+DfMethod = Literal["residual", "satterthwaite", "z"]
 
 
 def ols(
@@ -170,27 +173,53 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self) -> Summary:
-        """Coefficients with their tests, and how well the model fits."""
-        residuals = self.residuals("scaled")
-        return ols_summary(self.design, self.record, self.variance, self._coefficients(), residuals)
+    def summary(self, df: DfMethod | None = None) -> Summary:
+        """Coefficients with their tests, and how well the model fits.
+
+        `df` says how degrees of freedom are found: "residual" (one fewer than clusters, where there are any),
+        "satterthwaite" (for variances with clusters, from how many bear on each coefficient; what CR2 and CR3
+        have if nothing is said), or "z" (none: the normal distribution).
+        """
+        variance = self._variance_with(df)
+        table = self._coefficients(df)
+        return ols_summary(self.design, self.record, variance, table, self.residuals("scaled"))
+
+    def tidy(
+        self,
+        *,
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+        df: DfMethod | None = None,
+    ) -> Frame:
+        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request.
+
+        `df` is the method for degrees of freedom, as in `summary`.
+        """
+        limits = conf_level if conf_int else None
+        return self._frame(fixed_columns(self._coefficients(df), limits, exponentiate))
+
+    def confint(
+        self, method: Literal["wald"] = "wald", *, level: float = 0.95, df: DfMethod | None = None
+    ) -> Frame:
+        """Confidence limits: term, estimate, conf_low, conf_high; `df` as in `summary`."""
+        checked_choice("method", method, ("wald",))
+        return self._frame(confint_columns(self._coefficients(df), level))
 
     def equation(self, style: Literal["text", "latex"] = "text") -> str:
         """The model written out, as text or as LaTeX."""
         return write_page(linear_sections(self.design, self.record), style)
 
-    def _coefficients(self) -> CoefficientTable:
-        std_error = np.sqrt(covariance(self.record, self.variance).diagonal())
-        df = degrees_of_freedom(self.record, self.variance, np.eye(self.record.n_coefficients))
-        return wald_table(self.coef_names, self.fixef, std_error, df)
+    def _coefficients(self, df: str | None = None) -> CoefficientTable:
+        variance = self._variance_with(df)
+        std_error = np.sqrt(covariance(self.record, variance).diagonal())
+        degrees = degrees_of_freedom(self.record, variance, np.eye(self.record.n_coefficients))
+        return wald_table(self.coef_names, self.fixef, std_error, None if df == "z" else degrees)
 
     def _inference(
         self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
     ) -> CoefficientInference:
-        given = vcov is not None or cluster is not None
-        choice = self._choice(vcov, cluster) if given else self.choice
-        variance = self._variance(choice) if given else self.variance
-        return ols_inference(self.design, self.record, choice, variance, df)
+        return ols_inference(self.record, self._variance_with(df, vcov, cluster))
 
     def _glance(self) -> dict[str, object]:
         test = overall_test(self.record, self.variance)
@@ -230,25 +259,29 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
             cluster: column of the data of the fit, or labels (n,) for its rows, or a list of these for
                 clusters in several ways; the fit's own if not given.
         """
-        if kind is None and cluster is None:
-            return covariance(self.record, self.variance)
-        return covariance(self.record, self._variance(self._choice(kind, cluster)))
+        return covariance(self.record, self._variance_with(None, kind, cluster))
 
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
         return linear_matrices(self.design, self.sigma)
+
+    def _variance_with(
+        self, df: str | None, kind: str | None = None, cluster: Clustering | None = None
+    ) -> Variance:
+        """The fit's own variance, or another kind or clustering, with degrees of freedom by a method."""
+        if kind is None and cluster is None:
+            return with_df(self.design, self.record, self.choice, self.variance, df)
+        choice = self._choice(kind, cluster)
+        if not same_clusters(choice.clusters, self.choice.clusters):  # of its own the fit has told
+            warn_of_few_clusters(choice)
+        variance = estimate_variance(self.design, self.record, choice)
+        return with_df(self.design, self.record, choice, variance, df)
 
     def _choice(self, kind: str | None, cluster: Clustering | None) -> VarianceChoice:
         """Another variance: of the clusters given, else of the fit's own where the kind needs clusters."""
         clusters = read_ways(cluster, self.call.data, self.design)
         own = cluster is None and kind is not None and known_kind(kind) in CLUSTER_KINDS
         return choose_variance(kind, self.choice.clusters if own else clusters)
-
-    def _variance(self, choice: VarianceChoice) -> Variance:
-        """The variance chosen, with a warning of few clusters where the fit has not given it."""
-        if not same_clusters(choice.clusters, self.choice.clusters):
-            warn_of_few_clusters(choice)
-        return estimate_variance(self.design, self.record, choice)
 
     # Data --------------------------------------------------------------------------------------------
 
