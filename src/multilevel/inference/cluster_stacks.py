@@ -22,8 +22,8 @@ class Stack:
     rows: Index  # (B, m)
 
 
-def stacks(codes: Codes, n_clusters: int, width: int, alike: Index | None = None) -> Iterator[Stack]:
-    """The clusters in stacks of equal size; `width` numbers will be kept for each row.
+def stacks(codes: Codes, n_clusters: int, width: int | None, alike: Index | None = None) -> Iterator[Stack]:
+    """The clusters in stacks of equal size; `width` numbers will be kept a row, as many as rows if None.
 
     Only clusters with the same number in `alike` (J,) share a stack. Row order is kept within a cluster.
 
@@ -39,7 +39,7 @@ def stacks(codes: Codes, n_clusters: int, width: int, alike: Index | None = None
     boundaries = np.flatnonzero(np.diff(kinds[sorted_clusters])) + 1
     for clusters in np.split(sorted_clusters, boundaries):
         m = int(sizes[clusters[0]])
-        step = max(1, ENTRIES // (m * width))
+        step = max(1, ENTRIES // (m * (m if width is None else width)))
         for begin in range(0, len(clusters), step):
             some = clusters[begin : begin + step]
             yield Stack(some, order[first[some][:, None] + np.arange(m)])

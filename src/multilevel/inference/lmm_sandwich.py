@@ -58,10 +58,12 @@ class MixedRows:
 def lmm_clusters(design: Design, record: LMMRecord, clusters: Grouping, kind: str) -> LMMClusters:
     """Adjust the clusters of a mixed model, which hold whole levels of all its grouping factors."""
     centring, root, rows = mixed_rows(design, record, divide=kind != "CR2")
-    pieces = list(mixed_pieces(*few_rows_a_cell(rows, clusters)))
-    information = sum((np.einsum("brp,brs->ps", piece.X, piece.WX) for piece in pieces), np.zeros(root.shape))
+    few, held = few_rows_a_cell(rows, clusters)
+    information = np.zeros(root.shape)
+    for piece in mixed_pieces(few, held):  # made twice: to keep them would take the memory of all their V
+        information += np.tensordot(piece.X, piece.WX, axes=((0, 1), (0, 1)))
     turn = np.linalg.inv(np.linalg.cholesky(information)).T
-    turned = (replace(piece, X=piece.X @ turn, WX=piece.WX @ turn) for piece in pieces)
+    turned = (replace(piece, X=piece.X @ turn, WX=piece.WX @ turn) for piece in mixed_pieces(few, held))
     adjusted = adjusted_clusters(kind, turned, None, clusters.n_levels, len(root))
     return LMMClusters(centring, root @ turn, adjusted)
 
@@ -136,9 +138,7 @@ def mixed_pieces(rows: MixedRows, clusters: Grouping) -> Iterator[WorkingRows]:
     """The clusters with their covariances, in stacks of those with as many rows and levels."""
     places = [levels_within(codes, clusters) for codes in rows.codes]
     alike = np.unique(np.column_stack([place.counts for place in places]), axis=0, return_inverse=True)[1]
-    most = max(place.counts.max() * Z.shape[1] for place, Z in zip(places, rows.loadings, strict=True))
-    width = rows.X.shape[1] + int(most) * len(places)
-    for stack in stacks(clusters.codes, clusters.n_levels, width, alike.ravel()):
+    for stack in stacks(clusters.codes, clusters.n_levels, None, alike.ravel()):
         yield working_rows(rows, places, stack)
 
 
