@@ -9,7 +9,12 @@ from multilevel.errors import ModelError
 from multilevel.estimation.ols import least_squares
 from multilevel.inference.cluster_adjustment import ADJUSTED_KINDS, adjusted_variance, independent_clusters
 from multilevel.inference.cluster_stacks import stacks
-from multilevel.inference.robust_tests import hotelling_test, resting_on_one_cluster, satterthwaite_df
+from multilevel.inference.robust_tests import (
+    expected_variance,
+    hotelling_test,
+    resting_on_one_cluster,
+    satterthwaite_df,
+)
 from multilevel.inference.sandwich import ScoredRows
 
 TINY, SMALL, LARGE = 1, 3, 40  # rows of a cluster: fewer than coefficients, as few, many more
@@ -152,8 +157,7 @@ def test_cr2_is_unbiased_under_its_working_model():
     X, y, codes, _ = problem(7)
     rows, _P = scored(X, y)
     found = independent_clusters(rows, grouping(codes), "CR2")
-    shared = np.einsum("jpr,rs,jqs->pq", found.through, found.link, found.through)
-    np.testing.assert_allclose(found.own.sum(axis=0) - shared, np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(expected_variance(found, np.eye(4)), np.eye(4), atol=1e-12)
 
 
 def test_balanced_means_have_one_df_fewer_than_clusters():

@@ -198,6 +198,11 @@ def test_impossible_clusters(schools, options, message):
         fit.vcov(**options)
 
 
+def test_a_model_without_coefficients(schools):
+    with pytest.raises(ModelError, match="no coefficients"):
+        ml.lmm("y ~ 0 + (1 | school)", schools).vcov(kind="CR2")
+
+
 def test_clusters_too_large_for_their_matrices(schools, monkeypatch):
     monkeypatch.setattr("multilevel.inference.lmm_sandwich.LARGEST_DENSE", 5)
     with pytest.raises(ModelError, match=r'CR2 needs a matrix.*vcov="CR3"'):

@@ -155,6 +155,26 @@ def test_other_coefficients_of_such_a_model_are_as_without_the_cluster(treated):
     np.testing.assert_allclose(fit.tidy()["df"][:3], without.tidy()["df"], rtol=1e-9)
 
 
+def test_more_coefficients_than_rows_of_a_cluster(treated):
+    """Rows of small clusters, many dummies: adjusted in the dimensions of the rows, tested only if quick."""
+    data = treated.assign(pair=np.arange(len(treated)) // 2)
+    fit = ml.ols("y ~ school + x + C(year)", data, vcov="CR3", cluster="pair")
+    left_out = [
+        ml.ols("y ~ school + x + C(year)", data[data["pair"] != pair]).fixef for pair in data["pair"].unique()
+    ]
+    changes = np.array(left_out) - fit.fixef
+    np.testing.assert_allclose(fit.vcov(), changes.T @ changes, rtol=1e-7, atol=1e-12)
+
+
+def test_a_test_that_would_take_minutes_is_refused(treated, monkeypatch):
+    monkeypatch.setattr("multilevel.inference.robust_tests.MOST_WORK", 100.0)
+    fit = ml.ols("y ~ treated + x", treated, vcov="CR2", cluster="school")
+    assert "it would take minutes" in str(fit)
+    assert "F statistic: " in str(fit.summary(df="residual"))
+    with pytest.raises(ModelError, match=r'of 2 coefficients at once.*df="residual"'):
+        fit._inference().f_test(np.eye(3)[1:])
+
+
 # Several ways --------------------------------------------------------------------------------------------
 
 

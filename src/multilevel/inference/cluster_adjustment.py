@@ -32,7 +32,7 @@ import numpy as np
 
 from multilevel._typing import Array, Mask
 from multilevel.design.design import Grouping
-from multilevel.inference.adjusted_clusters import AdjustedClusters
+from multilevel.inference.adjusted_clusters import AdjustedClusters, AdjustedRows
 from multilevel.inference.cluster_stacks import Index, stacks
 from multilevel.inference.sandwich import ScoredRows, refuse_one_cluster
 from multilevel.inference.variance import Variance
@@ -74,7 +74,7 @@ def independent_clusters(rows: ScoredRows, clusters: Grouping, kind: str) -> Adj
     So it has with weights, too (where CR2 then differs from a CR2 that takes their inverses for variances).
     """
     spread = None if rows.precision is None else weighted_spread(rows, rows.precision)
-    pieces = independent_rows(rows, clusters, compress=kind == "CR2")
+    pieces = independent_rows(rows, clusters)
     return adjusted_clusters(kind, pieces, spread, clusters.n_levels, rows.n_coefficients)
 
 
@@ -84,19 +84,19 @@ def weighted_spread(rows: ScoredRows, precision: Array) -> Array:
     return np.asarray(weighted.T @ (weighted if rows.counts is None else (weighted.T * rows.counts).T))
 
 
-def independent_rows(rows: ScoredRows, clusters: Grouping, *, compress: bool) -> Iterator[WorkingRows]:
-    """The rows cluster by cluster; a row that stands k times is one row, root k as long."""
+def independent_rows(rows: ScoredRows, clusters: Grouping) -> Iterator[WorkingRows]:
+    """The rows cluster by cluster, in few; one that stands k times is one row, root k as long."""
     root_counts = 1.0 if rows.counts is None else np.sqrt(rows.counts)
     X = np.ascontiguousarray((rows.basis.T * root_counts).T)
     residuals = rows.residuals * root_counts
     width = 2 * rows.n_coefficients
     for stack in stacks(clusters.codes, clusters.n_levels, width):
         here, error = X[stack.rows], residuals[stack.rows][:, :, None]
-        weighted = here if rows.precision is None else here * rows.precision[stack.rows][:, :, None]
-        if compress and rows.precision is None:
+        if rows.precision is None:
             here, error = turned_into(here, here, error)
             weighted = here
-        elif compress:
+        else:
+            weighted = here * rows.precision[stack.rows][:, :, None]
             here, weighted, error = turned_into(np.dstack([here, weighted]), here, weighted, error)
         yield WorkingRows(stack.clusters, here, weighted, error[:, :, 0], None)
 
@@ -116,85 +116,80 @@ def adjusted_clusters(
     kind: str, pieces: Iterable[WorkingRows], spread: Array | None, n_clusters: int, p: int
 ) -> AdjustedClusters:
     """Adjust every cluster; `spread` (p, p) is X'W Phi W X, None where it is I because W = Phi^-1."""
-    r = p if spread is None else 2 * p
-    scores, own = np.empty((n_clusters, p)), np.empty((n_clusters, p, p))
-    through = np.empty((n_clusters, p, r))
-    lone = [np.empty((0, p))]
+    scores = np.empty((n_clusters, p))
+    adjusted, lone = [], [np.empty((0, p))]
     for rows in pieces:
         Y, directions = adjusted_rows(kind, rows, spread)
-        Yt = Y.transpose(0, 2, 1)
-        scores[rows.clusters] = (Yt @ rows.residuals[:, :, None])[:, :, 0]
-        own[rows.clusters] = Yt @ (Y if rows.covariance is None else rows.covariance @ Y)
-        through[rows.clusters, :, :p] = Yt @ rows.X
-        if spread is not None:
-            through[rows.clusters, :, p:] = Yt @ rows.PhiWX
+        scores[rows.clusters] = (Y.transpose(0, 2, 1) @ rows.residuals[:, :, None])[:, :, 0]
+        PhiY = Y if rows.covariance is None else rows.covariance @ Y
+        carriers = rows.X if spread is None else np.dstack([rows.X, rows.PhiWX])
+        adjusted.append(AdjustedRows(rows.clusters, Y, PhiY, carriers))
         lone.append(directions)
-    return AdjustedClusters(scores, own, through, link_between(spread, p), np.concatenate(lone))
+    return AdjustedClusters(scores, tuple(adjusted), link_between(spread, p), np.concatenate(lone))
 
 
-def link_between(spread: Array | None, p: int) -> Array:
+def link_between(spread: Array | None, p: int) -> Array | None:
     """How X_j and Phi W X_j of two clusters meet in (I - H) Phi (I - H)'."""
-    unit = np.eye(p)
-    return unit if spread is None else np.block([[-spread, unit], [unit, np.zeros((p, p))]])
+    if spread is None:
+        return None
+    return np.block([[-spread, np.eye(p)], [np.eye(p), np.zeros((p, p))]])
 
 
 def adjusted_rows(kind: str, rows: WorkingRows, spread: Array | None) -> tuple[Array, Array]:
     """A_j'W_j X_j (B, r, p), and the directions (k, p) that these clusters determine alone."""
     match kind:
         case "CR2":
-            return bias_reduced(rows, spread)
+            return bias_reduced(rows) if spread is None else bias_reduced_with_weights(rows, spread)
         case "CR3":
             return left_out(rows)
     return rows.WX, np.empty((0, rows.X.shape[2]))
 
 
-def bias_reduced(rows: WorkingRows, spread: Array | None) -> tuple[Array, Array]:
-    """CR2: residuals are given the covariance that the working model has for errors.
+def bias_reduced(rows: WorkingRows) -> tuple[Array, Array]:
+    """CR2 with W = Phi^-1: residuals are given the covariance that the working model has for errors.
 
-    In place of D the Cholesky factor L' of Phi_j serves, and B_j^(-1/2) comes from the singular values of
+    In place of D_j the Cholesky factor L' of Phi_j serves, and B_j^(-1/2) comes from the singular values of
     L'L F, where F F' is the covariance of the residuals whitened by L: B_j itself would square the ratio of
-    large to small variances, and digits with it.
+    large to small variances, and digits with it. F = I - U (1 - root(1 - s^2)) U' with U s V' = L^-1 X_j.
     """
-    if rows.covariance is None:
-        values, vectors = residual_shares(rows.X, rows.PhiWX, spread)
-        seen: Mask = values > NOTHING_LEFT
-        scale = np.where(seen, values, 1.0) ** -0.5 * seen
-        Y = (vectors * scale[:, None, :]) @ (vectors.transpose(0, 2, 1) @ rows.WX)
-        return Y, lone_directions(rows.X, vectors, seen)
-    L = np.linalg.cholesky(rows.covariance)
-    X, PhiWX = np.linalg.solve(L, rows.X), np.linalg.solve(L, rows.PhiWX)
-    values, vectors = residual_shares(X, PhiWX, spread)
-    kept: Mask = values > NOTHING_LEFT
-    F = vectors * np.sqrt(np.where(kept, values, 0.0))[:, None, :]
-    U, singular = np.linalg.svd(L.transpose(0, 2, 1) @ (L @ F))[:2]
-    rank = kept.sum(axis=1)[:, None]
-    used = np.arange(singular.shape[1]) < rank  # singular values come in descending order
-    half = (L @ U) * (used / np.where(used, singular, 1.0) ** 0.5)[:, None, :]
-    return half @ (half.transpose(0, 2, 1) @ rows.WX), lone_directions(X, vectors, kept)
+    L = None if rows.covariance is None else np.linalg.cholesky(rows.covariance)
+    U, s, Vt = np.linalg.svd(rows.X if L is None else np.linalg.solve(L, rows.X), full_matrices=False)
+    share = 1.0 - s**2
+    seen: Mask = share > NOTHING_LEFT
+    left = np.where(seen, share, 0.0) ** 0.5
+    if L is None:
+        return (U * (s * over(left))[:, None, :]) @ Vt, np.asarray(Vt[~seen])
+    LtL = L.transpose(0, 2, 1) @ L
+    K = LtL - ((LtL @ U) * (1.0 - left)[:, None, :]) @ U.transpose(0, 2, 1)
+    Q, singular = np.linalg.svd(K)[:2]
+    rank = singular.shape[1] - (~seen).sum(axis=1)[:, None]  # singular values come in descending order
+    half = (L @ Q) * over(np.where(np.arange(singular.shape[1]) < rank, singular, 0.0) ** 0.5)[:, None, :]
+    return half @ (half.transpose(0, 2, 1) @ rows.WX), np.asarray(Vt[~seen])
 
 
-def residual_shares(X: Array, PhiWX: Array, spread: Array | None) -> tuple[Array, Array]:
-    """Eigenvalues (B, r) and vectors (B, r, r) of the covariance of whitened residuals, I for errors."""
-    Xt = X.transpose(0, 2, 1)
-    if spread is None:
-        fitted = X @ Xt
-    else:
-        cross = X @ PhiWX.transpose(0, 2, 1)
-        fitted = cross + cross.transpose(0, 2, 1) - X @ spread @ Xt
-    values, vectors = np.linalg.eigh(np.eye(X.shape[1]) - fitted)
-    return values, vectors
-
-
-def lone_directions(X: Array, vectors: Array, kept: Mask) -> Array:
-    """Directions of the coefficients whose errors leave nothing in the residuals of a cluster: (k, p)."""
-    along = vectors.transpose(0, 2, 1) @ X
-    return np.asarray(along[~kept])
+def bias_reduced_with_weights(rows: WorkingRows, spread: Array) -> tuple[Array, Array]:
+    """CR2 with Phi = I and any W: B_j is I - H_jj - H_jj' + X_j (X'W W X) X_j'."""
+    H = rows.X @ rows.WX.transpose(0, 2, 1)
+    B = np.eye(H.shape[1]) - H - H.transpose(0, 2, 1) + rows.X @ spread @ rows.X.transpose(0, 2, 1)
+    share, vectors = np.linalg.eigh(B)
+    seen: Mask = share > NOTHING_LEFT
+    left = np.where(seen, share, 0.0) ** 0.5
+    turned = vectors.transpose(0, 2, 1)
+    return (vectors * over(left)[:, None, :]) @ (turned @ rows.WX), np.asarray((turned @ rows.X)[~seen])
 
 
 def left_out(rows: WorkingRows) -> tuple[Array, Array]:
     """CR3: X_j'W_j (I - H_jj)^-1 = (I - X_j'W_j X_j)^-1 X_j'W_j needs no matrix of the cluster's size."""
-    own = rows.X.transpose(0, 2, 1) @ rows.WX
-    values, vectors = np.linalg.eigh(np.eye(own.shape[1]) - own)
-    kept: Mask = values > NOTHING_LEFT
-    inverse = (vectors * (kept / np.where(kept, values, 1.0))[:, None, :]) @ vectors.transpose(0, 2, 1)
-    return rows.WX @ inverse, np.asarray(vectors.transpose(0, 2, 1)[~kept])
+    rows_of_both = np.concatenate([rows.X, rows.WX], axis=1).transpose(0, 2, 1)  # (B, p, 2 r)
+    Q = np.linalg.qr(rows_of_both)[0]  # their span, small where coefficients are many
+    s2, V = np.linalg.eigh((rows.X @ Q).transpose(0, 2, 1) @ (rows.WX @ Q))
+    V, share = Q @ V, 1.0 - s2
+    seen: Mask = share > NOTHING_LEFT
+    inverse = (V * over(np.where(seen, share, 0.0))[:, None, :]) @ V.transpose(0, 2, 1)
+    return rows.WX @ inverse, np.asarray(V.transpose(0, 2, 1)[~seen])
+
+
+def over(values: Array) -> Array:
+    """1 / values, and zero for those that are zero."""
+    nonzero = values != 0.0
+    return np.asarray(nonzero / np.where(nonzero, values, 1.0))

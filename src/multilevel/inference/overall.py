@@ -7,7 +7,7 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.coefficients import FTest, f_result
-from multilevel.inference.robust_tests import hotelling_test
+from multilevel.inference.robust_tests import hotelling_test, too_many
 from multilevel.inference.variance import Variance
 
 
@@ -34,6 +34,8 @@ def overall_test(record: OLSRecord, variance: Variance) -> FTest | None:
         return None
     rows = record.in_basis(L)
     if variance.adjusted is not None:
+        if too_many(variance.adjusted, k):
+            return None
         test = hotelling_test(variance.adjusted, variance.core, rows, L @ record.beta)
         return None if np.isnan(test.p_value) else test
     statistic = quadratic_form(rows @ variance.core @ rows.T, L @ record.beta) / k

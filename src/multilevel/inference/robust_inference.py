@@ -62,6 +62,8 @@ def lmm_inference(
     cluster: Clustering | None,
 ) -> CoefficientInference:
     """What a mixed model says of its coefficients with a cluster-robust variance; CR1 if none is named."""
+    if design.X.shape[1] == 0:
+        raise ModelError("the model has no coefficients, and so no variance of them; leave out vcov=.")
     choice = choose_variance(vcov, read_ways(cluster, data, design) or (outermost_factor(design),))
     method = chosen_method(choice.kind, df)
     clusters = checked_clusters(design, choice)

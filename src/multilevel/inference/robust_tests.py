@@ -20,19 +20,28 @@ References:
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from multilevel._typing import Array, Mask
-from multilevel.errors import MultilevelWarning
+from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.centring import Centring
-from multilevel.inference.adjusted_clusters import AdjustedClusters
+from multilevel.inference.adjusted_clusters import (
+    AdjustedClusters,
+    by_way_of_coefficients,
+    linked,
+    own_covariances,
+    own_variances,
+)
 from multilevel.inference.coefficients import FTest, difference, f_result
 
 ENTRIES = 4_000_000  # numbers an intermediate array may hold
 ALONG = 1e-6  # cosine of an angle that is not a right one, beside rounding
 NO_VARIANCE = 1e-12  # mean of a robust variance relative to the model's, below which it is rounding
+MOST_WORK = 4e10  # multiplications of a test, some ten seconds
+MOST_NUMBERS = 2e8  # that it may hold in memory
 DEPENDENT = 1e-10  # length of a hypothesis, relative to the longest, that the others leave of it
 
 
@@ -58,10 +67,11 @@ class ClusterRobust:
 
     def f_test(self, L: Array, at: Array | None = None) -> FTest:
         """The approximate Hotelling test; NaN, with a warning, where there are too few clusters for it."""
+        refuse_too_many(self.clusters, len(L))
         test = hotelling_test(self.clusters, self.core, self.in_basis(L), difference(self.beta, L, at))
         if np.isnan(test.p_value) and test.df_num > 0.0:
             warnings.warn(
-                f"{len(self.clusters.scores)} clusters are too few to test {test.df_num:g} coefficients at "
+                f"{self.clusters.n_clusters} clusters are too few to test {test.df_num:g} coefficients at "
                 f"once by {self.method}; test fewer of them.",
                 MultilevelWarning,
                 stacklevel=2,
@@ -81,21 +91,16 @@ def satterthwaite_df(clusters: AdjustedClusters, C: Array) -> Array:
 
     NaN for a function whose variance has none, such as one that is zero.
     """
-    J, _, r = clusters.through.shape
-    step = max(1, ENTRIES // (J * r))
-    parts = [moments_ratio(clusters, C[k : k + step]) for k in range(0, len(C), step)]
-    return np.concatenate([np.empty(0), *parts])
+    return in_parts(clusters, C, moments_ratio)
 
 
 def moments_ratio(clusters: AdjustedClusters, C: Array) -> Array:
     """(tr P)^2 / tr P^2 for each row of C (k, p): J^2 entries of P, from sums over J."""
-    own = ((C @ clusters.own) * C).sum(axis=2)  # (J, k)
-    through = C @ clusters.through  # (J, k, r)
-    linked = through @ clusters.link
-    gram = through.transpose(1, 2, 0) @ through.transpose(1, 0, 2)  # (k, r, r)
-    turned = gram @ clusters.link
+    own = own_variances(clusters, C)  # (J, k)
+    through = np.ascontiguousarray(by_way_of_coefficients(clusters, C).transpose(1, 0, 2))  # (k, J, c)
+    turned = linked(clusters, through.transpose(0, 2, 1) @ through)  # (k, c, c)
     trace = own.sum(axis=0) - np.trace(turned, axis1=1, axis2=2)
-    shared = (own * (linked * through).sum(axis=2)).sum(axis=0)
+    shared = (own.T * (linked(clusters, through) * through).sum(axis=2)).sum(axis=1)
     square = (own**2).sum(axis=0) - 2.0 * shared + (turned * turned.transpose(0, 2, 1)).sum(axis=(1, 2))
     known = trace > NO_VARIANCE * (C**2).sum(axis=1)
     return np.where(known, trace**2 / np.where(known, square, 1.0), np.nan)
@@ -106,13 +111,28 @@ def without_rounding(clusters: AdjustedClusters, C: Array, V: Array) -> Array:
 
     Nothing varies between clusters there: what is computed is rounding.
     """
-    through = C @ clusters.through
-    expected = ((C @ clusters.own.sum(axis=0)) * C).sum(axis=1) - np.einsum(
-        "jkr,jkr->k", through @ clusters.link, through
-    )
-    unknown = expected <= NO_VARIANCE * (C**2).sum(axis=1)
+    unknown = expected_variances(clusters, C) <= NO_VARIANCE * (C**2).sum(axis=1)
     zero = (C == 0.0).all(axis=1)
     return np.where((unknown & ~zero)[:, None] | (unknown & ~zero), np.nan, V)
+
+
+def expected_variances(clusters: AdjustedClusters, C: Array) -> Array:
+    """Mean of the robust variance of each of k functions C (k, p) under the working model: (k,)."""
+    return in_parts(clusters, C, mean_variances)
+
+
+def mean_variances(clusters: AdjustedClusters, C: Array) -> Array:
+    """The same, of few functions."""
+    through = by_way_of_coefficients(clusters, C)
+    shared = (linked(clusters, through) * through).sum(axis=(0, 2))
+    return np.asarray(own_variances(clusters, C).sum(axis=0) - shared)
+
+
+def in_parts(clusters: AdjustedClusters, C: Array, of: Callable[[AdjustedClusters, Array], Array]) -> Array:
+    """What `of` has for each of k functions C (k, p), a few at a time to save memory: (k,)."""
+    step = max(1, ENTRIES // (clusters.n_clusters * clusters.n_carriers))
+    parts = [of(clusters, C[k : k + step]) for k in range(0, len(C), step)]
+    return np.concatenate([np.empty(0), *parts])
 
 
 def resting_on_one_cluster(clusters: AdjustedClusters, C: Array) -> Mask:
@@ -144,6 +164,21 @@ def hotelling_test(clusters: AdjustedClusters, core: Array, C: Array, estimate: 
     return f_result(df_den / (eta * q) * wald, float(q), df_den)
 
 
+def refuse_too_many(clusters: AdjustedClusters, q: int) -> None:
+    """The test's work grows with the square of the number of functions, and with all clusters each time."""
+    if too_many(clusters, q):
+        raise ModelError(
+            f"the approximate Hotelling test of {q} coefficients at once with {clusters.n_clusters} clusters "
+            'would take minutes; test fewer of them, or use df="residual", which so many clusters allow.'
+        )
+
+
+def too_many(clusters: AdjustedClusters, q: int) -> bool:
+    """Whether a test of q functions is beyond a few seconds, or what memory should hold."""
+    J, c = clusters.n_clusters, clusters.n_carriers
+    return J * q**2 * c**2 > MOST_WORK or J * q * max(q, c) > MOST_NUMBERS
+
+
 def independent_functions(C: Array, estimate: Array) -> tuple[Array, Array]:
     """Orthonormal combinations (q, p) of the rows of C (k, p), and their values (q,)."""
     length = np.sqrt((C**2).sum(axis=1))
@@ -155,9 +190,9 @@ def independent_functions(C: Array, estimate: Array) -> tuple[Array, Array]:
 
 def expected_variance(clusters: AdjustedClusters, C: Array) -> Array:
     """Mean of the robust covariance of C beta-hat under the working model: (q, q)."""
-    through = C @ clusters.through
-    shared = np.tensordot(through @ clusters.link, through, axes=((0, 2), (0, 2)))
-    return np.asarray(C @ clusters.own.sum(axis=0) @ C.T - shared)
+    through = by_way_of_coefficients(clusters, C)
+    shared = np.tensordot(linked(clusters, through), through, axes=((0, 2), (0, 2)))
+    return np.asarray(own_covariances(clusters, C).sum(axis=0) - shared)
 
 
 def inverse_root(S: Array) -> Array | None:
@@ -174,14 +209,15 @@ def wishart_df(clusters: AdjustedClusters, C: Array) -> float:
     The variances of its q^2 entries add up to sum_jk tr(P_jk P_jk) + (tr P_jk)^2, with P_jk now (q, q).
     """
     q = len(C)
-    own = C @ clusters.own @ C.T  # (J, q, q)
-    through = C @ clusters.through  # (J, q, r)
-    shared = through @ clusters.link @ through.transpose(0, 2, 1)
+    own = own_covariances(clusters, C)  # (J, q, q)
+    through = by_way_of_coefficients(clusters, C)  # (J, q, c)
+    shared = linked(clusters, through) @ through.transpose(0, 2, 1)
     trace_own, trace_shared = (np.trace(each, axis1=1, axis2=2) for each in (own, shared))
     total = float((own * (own - 2.0 * shared)).sum() + (trace_own * (trace_own - 2.0 * trace_shared)).sum())
+    each = np.ascontiguousarray(through.transpose(1, 0, 2))
     for s in range(q):
         for t in range(s + 1):
-            T = through[:, s].T @ through[:, t]
-            turned = clusters.link @ T @ clusters.link
+            T = each[s].T @ each[t]
+            turned = linked(clusters, linked(clusters, T).T).T
             total += float((T * (turned + turned.T)).sum()) * (1.0 if s == t else 2.0)
     return q * (q + 1) / total

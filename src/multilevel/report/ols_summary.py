@@ -7,6 +7,7 @@ from multilevel.design.design import Design
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.coefficients import FTest
 from multilevel.inference.overall import adjusted_r_squared, overall_test, r_squared
+from multilevel.inference.robust_tests import too_many
 from multilevel.inference.variance import Variance
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
@@ -65,13 +66,19 @@ def fit_notes(record: OLSRecord, variance: Variance) -> list[str]:
     if record.n_coefficients == record.has_constant:
         return [error]
     r2 = f"R-squared: {r_squared(record):.4f}, adjusted: {adjusted_r_squared(record):.4f}"
-    return [error, r2, f_note(overall_test(record, variance), variance)]
+    return [
+        error,
+        r2,
+        f_note(overall_test(record, variance), variance, record.n_coefficients - record.has_constant),
+    ]
 
 
-def f_note(test: FTest | None, variance: Variance) -> str:
+def f_note(test: FTest | None, variance: Variance, n_tested: int) -> str:
     """The F test on one line, or why there is none."""
     if test is None and variance.mended:
         return "No F test of the whole model: its variance is singular."
+    if test is None and variance.adjusted is not None and too_many(variance.adjusted, n_tested):
+        return 'No F test of the whole model: it would take minutes. summary(df="residual") has one.'
     if test is None:
         return (
             f"No F test of the whole model: {variance.n_clusters} clusters are too few for its coefficients."

@@ -195,6 +195,13 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
         """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request.
 
         `df` is the method for degrees of freedom, as in `summary`.
+
+        Example:
+            >>> import multilevel as ml
+            >>> pupils = ml.datasets.course_demo_10x30()
+            >>> fit = ml.ols("y ~ treatment", pupils, vcov="CR2", cluster="school")
+            >>> list(fit.tidy()["df"].round(1)), list(fit.tidy(df="residual")["df"])
+            ([4.0, 8.0], [9.0, 9.0])
         """
         limits = conf_level if conf_int else None
         return self._frame(fixed_columns(self._coefficients(df), limits, exponentiate))
