@@ -82,6 +82,12 @@ def test_a_mean_alone(treated):
     assert 1.0 < fit.tidy()["df"][0] < 8.0
 
 
+def test_checks_know_that_clusters_are_taken_into_account(treated):
+    fit = ml.ols("y ~ treated + x", treated, vcov="CR2", cluster="school")
+    checks = fit.check()
+    assert dict(zip(checks["check"], checks["status"], strict=True))["alike within clusters"] != "warn"
+
+
 def test_few_df_are_said(treated):
     text = str(ml.ols("y ~ treated + x", treated, vcov="CR2", cluster="school"))
     assert "Fewer than 4 degrees of freedom (Intercept, treated)" in text.replace("\n  ", " ")

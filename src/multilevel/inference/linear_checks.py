@@ -20,7 +20,8 @@ from multilevel.inference.lmm_checks import (
     unusual_rows,
 )
 from multilevel.inference.residuals import pearson_residuals, studentized_residuals
-from multilevel.inference.sandwich import CR_KINDS, scored_rows
+from multilevel.inference.sandwich import scored_rows
+from multilevel.inference.variance_choice import CLUSTER_KINDS
 
 
 def linear_findings(design: Design, record: OLSRecord, vcov: str, clusters: Grouping | None) -> list[Finding]:
@@ -56,11 +57,11 @@ def alike_in_clusters(design: Design, record: OLSRecord, vcov: str, clusters: Gr
         "alike within clusters",
         statistic,
         p_value,
-        matters=vcov not in CR_KINDS,
+        matters=vcov not in CLUSTER_KINDS,
         group=clusters.name,
         count=clusters.n_levels,
         icc=icc,
-        robust=vcov in CR_KINDS,
+        robust=vcov in CLUSTER_KINDS,
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from multilevel._typing import Mask
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.robust_tests import resting_on_one_cluster
@@ -14,6 +12,7 @@ from multilevel.inference.variance_choice import few_clusters_notes
 from multilevel.inference.wald import CoefficientTable
 
 ROUGH_DF = 4.0  # below this even Satterthwaite's t rejects too often (Tipton 2015)
+ROUNDING = 1e-6  # by which four degrees of freedom may fall short of four
 MOST_NAMES = 5  # terms named in a note
 
 
@@ -30,11 +29,13 @@ def cluster_notes(record: OLSRecord, variance: Variance, coefficients: Coefficie
 
 def rough_notes(coefficients: CoefficientTable, known: Mask) -> list[str]:
     """Coefficients whose degrees of freedom are too few even for the correction."""
-    few = np.zeros(len(known), dtype=np.bool_) if coefficients.df is None else coefficients.df < ROUGH_DF
-    if not (few & known).any():
+    if coefficients.df is None:
+        return []
+    few = known & (coefficients.df < ROUGH_DF - ROUNDING)
+    if not few.any():
         return []
     return [
-        f"Fewer than {ROUGH_DF:g} degrees of freedom ({names(coefficients.term, few & known)}): too few "
+        f"Fewer than {ROUGH_DF:g} degrees of freedom ({names(coefficients.term, few)}): too few "
         "clusters bear on this for any cluster-robust test to be trusted; its p-values tend to be too small."
     ]
 

@@ -192,7 +192,8 @@ class LinearDiagnostics(Fit[OLSRecord]):
             >>> [c for c, s in zip(checks["check"], checks["status"]) if s == "warn"]
             ['even spread', 'alike within clusters']
         """
-        clusters = self.choice.clusters if groups is None else chosen_groups(self, groups)
+        own = next(iter(self.choice.clusters), None)
+        clusters = own if groups is None else chosen_groups(self, groups)
         findings = linear_findings(self.design, self.record, self.choice.kind, clusters)
         left_out = () if clusters is not None else ('clustering (name the groups: fit.check("school"))',)
         return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
