@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import reduce
 from itertools import combinations
@@ -20,11 +21,15 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.design.design import Grouping
 from multilevel.design.pairs import distinct_pairs
-from multilevel.errors import ModelError
+from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.inference.sandwich import ScoredRows, cr_variance, refuse_one_cluster
 from multilevel.inference.variance import Variance
 
 MULTIWAY_KINDS = ("CR0", "CR1", "CR1S")
+MENDED = (
+    "The variance for several ways of clustering had negative eigenvalues, which were put to zero "
+    "(Cameron, Gelbach and Miller 2011)."
+)
 ROUNDING = 1e-12  # a negative eigenvalue beside the largest that is no more than rounding
 
 
@@ -33,7 +38,7 @@ def multiway_variance(rows: ScoredRows, ways: Sequence[Grouping], kind: str) -> 
 
     The difference of variances need not be a variance. Where it has negative eigenvalues, these are put to
     zero (Cameron, Gelbach and Miller 2011, section 2.3), in the basis of the fit, so that units of
-    measurement do not matter; the result says so.
+    measurement do not matter; a warning and the result say so.
     """
     refuse_other_kinds(kind, ways)
     for way in ways:
@@ -45,6 +50,8 @@ def multiway_variance(rows: ScoredRows, ways: Sequence[Grouping], kind: str) -> 
     fewest = min(way.n_levels for way in ways)
     name = " and ".join(way.name for way in ways)
     mended, changed = positive_part(core)
+    if changed:
+        warnings.warn(MENDED, MultilevelWarning, stacklevel=2)
     return Variance(kind, mended, fewest - 1.0, name, fewest, ways=clusters_by_way(ways), mended=changed)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from multilevel._typing import Mask
 from multilevel.fitted.ols import OLSRecord
 from multilevel.inference.robust_tests import resting_on_one_cluster
+from multilevel.inference.two_way import MENDED
 from multilevel.inference.variance import Variance
 from multilevel.inference.variance_choice import few_clusters_notes
 from multilevel.inference.wald import CoefficientTable
@@ -52,12 +53,7 @@ def lone_notes(coefficients: CoefficientTable, alone: Mask, cluster: str | None)
 
 def mended_notes(variance: Variance) -> list[str]:
     """A difference of variances that was none."""
-    if not variance.mended:
-        return []
-    return [
-        "The variance for several ways of clustering had negative eigenvalues, which were put to zero "
-        "(Cameron, Gelbach and Miller 2011)."
-    ]
+    return [MENDED] if variance.mended else []
 
 
 def names(terms: Sequence[str], chosen: Mask) -> str:
