@@ -48,12 +48,9 @@ def test_a_way_within_another_adds_nothing():
 
 
 def test_negative_eigenvalues_are_put_to_zero_and_it_is_said():
+    rows, ways = problem(0, n=30, levels=(3, 3, 2))
     with pytest.warns(MultilevelWarning, match="negative eigenvalues, which were put to zero"):
-        for seed in range(100):
-            rows, ways = problem(seed, n=30, levels=(3, 3, 2))
-            found = multiway_variance(rows, ways[:2], "CR0")
-            if found.mended:
-                break
+        found = multiway_variance(rows, ways[:2], "CR0")
     assert found.mended
     values = np.linalg.eigvalsh(found.core)
     assert values[0] == pytest.approx(0.0, abs=1e-10 * values[-1])
