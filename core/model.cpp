@@ -77,20 +77,28 @@ std::vector<MatrixXd> Model::factor_T(const VectorXd& theta) const {
     return out;
 }
 
-double Model::criterion(const std::vector<MatrixXd>& factor_T, bool reml) {
+std::optional<Pieces> Model::pieces(const std::vector<MatrixXd>& factor_T) {
     const bool definite = arrow_ ? arrow_->factorise(factor_T[0]) : factorisation_.factorise(factor_T);
-    if (!definite) return std::numeric_limits<double>::infinity();
-    const Pieces p = arrow_ ? arrow_->pieces() : factorisation_.pieces();
+    if (!definite) return std::nullopt;
+    return arrow_ ? arrow_->pieces() : factorisation_.pieces();
+}
+
+double Model::criterion(const std::vector<MatrixXd>& factor_T, bool reml) {
+    const std::optional<Pieces> p = pieces(factor_T);
+    if (!p) return std::numeric_limits<double>::infinity();
     const double df = residual_df(reml);
-    const double value = p.log_det_random + (reml ? p.log_det_fixed : 0.0) +
-                         df * (1.0 + std::log(2.0 * std::numbers::pi * p.pwrss / df));
+    const double value = p->log_det_random + (reml ? p->log_det_fixed : 0.0) +
+                         df * (1.0 + std::log(2.0 * std::numbers::pi * p->pwrss / df));
     return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
 }
 
 double Model::criterion(const VectorXd& theta, bool reml) { return criterion(factor_T(theta), reml); }
 
 std::vector<MatrixXd> Model::factor_gradient(bool reml) {
-    const TailWeights weights{reml ? 1.0 : 0.0, residual_df(reml)};
+    return factor_gradient(TailWeights{reml ? 1.0 : 0.0, residual_df(reml)});
+}
+
+std::vector<MatrixXd> Model::factor_gradient(TailWeights weights) {
     if (arrow_) return {arrow_->gradient(weights)};
     factorisation_.invert_selected(weights);
     return factorisation_.gradient();

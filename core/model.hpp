@@ -58,6 +58,11 @@ class Model {
     // d criterion / dT per factor, at the last point.
     std::vector<Eigen::MatrixXd> factor_gradient(bool reml);
 
+    // For other functions of the pieces: these at one T per factor, nothing where A is not positive definite; and
+    // the slope per factor of the sum of log R_ii^2 with these weights, at the last point.
+    std::optional<Pieces> pieces(const std::vector<Eigen::MatrixXd>& factor_T);
+    std::vector<Eigen::MatrixXd> factor_gradient(TailWeights weights);
+
     // Relative covariance (T T') of each term by the method of moments: a start for the search.
     std::vector<Eigen::MatrixXd> moment_covariances() const;
 

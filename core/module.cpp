@@ -13,9 +13,11 @@
 #include <tuple>
 
 #include "deletions.hpp"
+#include "cases.hpp"
 #include "dense.hpp"
 #include "leverages.hpp"
 #include "model.hpp"
+#include "profile.hpp"
 #include "refits.hpp"
 #include "search.hpp"
 #include "threads.hpp"
@@ -32,6 +34,7 @@ using Vector = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::
 using Columns = nb::ndarray<const double, nb::ndim<2>, nb::f_contig, nb::device::cpu>;
 using Rows = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Codes = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Counts = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::f_contig, nb::device::cpu>;
 
 void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
@@ -72,7 +75,7 @@ class GaussianModel {
                   nb::object weights, double n_obs, std::vector<Codes> codes, std::vector<int> levels,
                   std::vector<Columns> Z, std::vector<Vector> z_shift, std::vector<Vector> z_scale,
                   std::vector<std::tuple<int, int, int, int, bool>> terms, double memory_limit)
-        : X_(X), y_(y), codes_(codes), Z_(Z) {
+        : X_(X), y_(y), codes_(codes), Z_(Z), memory_limit_(memory_limit), n_obs_(n_obs) {
         require(y.shape(0) == X.shape(0), "y and X have the same rows");
         require(codes.size() == levels.size() && codes.size() == Z.size() && !codes.empty(), "one Z a factor");
         require(codes.size() == z_shift.size() && codes.size() == z_scale.size(), "one shift and scale a factor");
@@ -179,6 +182,53 @@ class GaussianModel {
         return out;
     }
 
+    // Fits to samples of whole clusters, the columns of `times`: as refit_many, and the factors of X'V^-1X.
+    auto refit_cases(Codes cluster, Counts times, Vector n_obs, const VectorXd& start, bool reml, double tolerance,
+                     int max_evaluations) const {
+        check(start);
+        require(cluster.shape(0) == y_.shape(0), "one cluster a row");
+        require(n_obs.shape(0) == times.shape(1), "one number of observations a sample");
+        require_codes_in_range(cluster, static_cast<int>(times.shape(0)));
+        for (std::size_t i = 0; i < times.shape(1); ++i)
+            for (std::size_t c = 0; c < times.shape(0); ++c) require(times(c, i) >= 0, "times are not negative");
+        nb::gil_scoped_release release;
+        const Clusters clusters(rows_, model_->sums(), cluster.data(), static_cast<int>(times.shape(0)));
+        CaseRefits r = multilevel::refit_cases(*model_, clusters, times.data(), static_cast<int>(times.shape(1)),
+                                               n_obs.data(), start, reml, {tolerance, max_evaluations}, memory_limit_);
+        return std::make_tuple(std::move(r.fits.theta), std::move(r.fits.beta), std::move(r.fits.criterion),
+                               std::move(r.fits.pwrss), std::move(r.fits.evaluations), std::move(r.fits.converged),
+                               std::move(r.fits.rank), std::move(r.fixed_factor));
+    }
+
+    VectorXd profile_start(int held, int term, const MatrixXd& directions, const VectorXd& theta,
+                           double log_sigma) const {
+        check(theta);
+        return free_parameters(*model_, constraint(held, term, directions), theta, log_sigma);
+    }
+
+    // A point of the profile of a covariance parameter: free parameters, T per term, beta, log sigma, deviance, slope,
+    // converged, evaluations, inverse Hessian.
+    auto profile_point(int held, int term, const MatrixXd& directions, double coordinate, const MatrixXd& starts,
+                       const MatrixXd& inverse_hessian) {
+        const Constraint held_at = constraint(held, term, directions);
+        require(starts.cols() > 0, "a search needs a start");
+        nb::gil_scoped_release release;
+        const ProfilePoint p =
+            constrained_minimum(*model_, held_at, coordinate, starts, inverse_hessian, Interrupts());
+        return std::make_tuple(p.free, p.factor_T, p.beta, p.log_sigma, p.deviance, p.slope, p.converged, p.evaluations,
+                               p.inverse_hessian);
+    }
+
+    // The ML fit with other columns in the place of [X y]: theta, beta, criterion, pwrss, converged, evaluations.
+    auto fit_with_tail(const MatrixXd& map, const VectorXd& start, double tolerance, int max_evaluations) const {
+        check(start);
+        require(map.rows() == model_->n_fixed() + 1 && map.cols() > 0, "a row each for X and y");
+        nb::gil_scoped_release release;
+        Model other(with_tail(model_->sums(), map), model_->terms(), n_obs_, memory_limit_);
+        const SearchResult r = multilevel::search(other, start, false, {tolerance, max_evaluations}, Interrupts());
+        return std::make_tuple(r.theta, other.beta(), r.criterion, r.pwrss, r.converged, r.evaluations);
+    }
+
     std::vector<MatrixXd> factors(const VectorXd& theta) const {
         check(theta);
         std::vector<MatrixXd> out;
@@ -252,6 +302,16 @@ class GaussianModel {
     }
 
   private:
+    Constraint constraint(int held, int term, const MatrixXd& directions) const {
+        require(held >= 0 && held <= 2, "no such quantity");
+        const Constraint out{static_cast<Held>(held), term, directions};
+        if (out.held == Held::residual) return out;
+        require(term >= 0 && term < static_cast<int>(model_->terms().size()), "no such term");
+        require(directions.rows() == model_->terms()[term].width, "one entry a column of the term");
+        require(directions.cols() == (out.held == Held::correlation ? 2 : 1), "one direction a quantity");
+        return out;
+    }
+
     void check(const VectorXd& theta) const {
         require(theta.size() == model_->n_parameters(), "theta has one entry a covariance parameter");
     }
@@ -280,6 +340,7 @@ class GaussianModel {
     std::vector<Codes> codes_;
     std::vector<Columns> Z_;
     RowData rows_;
+    double memory_limit_, n_obs_;
     std::unique_ptr<Model> model_;
 };
 
@@ -315,6 +376,13 @@ NB_MODULE(_core, m) {
         .def("fit_without", &GaussianModel::fit_without, "rows"_a.noconvert(), "weights"_a.noconvert(),
              "start"_a.noconvert(), "n_obs"_a.noconvert(), "theta"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("leverages", &GaussianModel::leverages, "theta"_a)
+        .def("refit_cases", &GaussianModel::refit_cases, "cluster"_a.noconvert(), "times"_a.noconvert(), "n_obs"_a,
+             "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+        .def("profile_start", &GaussianModel::profile_start, "held"_a, "term"_a, "directions"_a, "theta"_a,
+             "log_sigma"_a)
+        .def("profile_point", &GaussianModel::profile_point, "held"_a, "term"_a, "directions"_a, "coordinate"_a,
+             "starts"_a, "inverse_hessian"_a)
+        .def("fit_with_tail", &GaussianModel::fit_with_tail, "map"_a, "start"_a, "tolerance"_a, "max_evaluations"_a)
         .def("factors", &GaussianModel::factors, "theta"_a)
         .def("solution", &GaussianModel::solution, "theta"_a)
         .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)

@@ -57,6 +57,31 @@ class GaussianModel:
         max_evaluations: int,
     ) -> tuple[Array, Array, Array, Array, Integers]: ...
     def leverages(self, theta: Array) -> Array: ...
+    def refit_cases(
+        self,
+        cluster: Codes,
+        times: Codes,
+        n_obs: Array,
+        start: Array,
+        reml: bool,
+        tolerance: float,
+        max_evaluations: int,
+    ) -> tuple[Array, Array, Array, Array, Integers, Integers, Integers, Array]: ...
+    def profile_start(
+        self, held: int, term: int, directions: Array, theta: Array, log_sigma: float
+    ) -> Array: ...
+    def profile_point(
+        self,
+        held: int,
+        term: int,
+        directions: Array,
+        coordinate: float,
+        starts: Array,
+        inverse_hessian: Array,
+    ) -> tuple[Array, list[Array], Array, float, float, float, bool, int, Array]: ...
+    def fit_with_tail(
+        self, map: Array, start: Array, tolerance: float, max_evaluations: int
+    ) -> tuple[Array, Array, float, float, bool, int]: ...
     def factors(self, theta: Array) -> list[Array]: ...
     def solution(self, theta: Array) -> tuple[Array, list[Array], float, float, float, Array]: ...
     def inverse_blocks(self, theta: Array, fixed: bool) -> tuple[list[Array], list[Array], Array]: ...

@@ -121,6 +121,58 @@ class DeletionFits:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseOutcomes:
+    """Where the searches for B samples of clusters ended; NaN where a sample cannot be fitted."""
+
+    searches: SearchOutcomes
+    fixed_factors: Array  # (B, p, p) lower Cholesky factors of X'V^-1X
+
+
+class Held(IntEnum):
+    """Quantities that a profile holds, as the core numbers them (core/profile.hpp)."""
+
+    residual = 0
+    deviation = 1
+    correlation = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A residual, a standard deviation or a correlation that is held at a value."""
+
+    held: Held
+    term: int  # of no meaning for the residual
+    directions: Array  # (q, 1) or (q, 2): the columns, in the term's working coordinates
+
+
+@dataclass(frozen=True, slots=True)
+class ConstrainedMinimum:
+    """The minimum of the deviance where one quantity of the covariances is held."""
+
+    free: Array  # what was searched over: a start for the next point
+    factors: list[Array]  # T of each term (q, q)
+    beta: Array  # (p,)
+    log_sigma: float
+    deviance: float
+    slope: float  # of the minimum, in the coordinate of what is held
+    converged: bool
+    evaluations: int
+    inverse_hessian: Array  # of the deviance in `free`, approximately
+
+
+@dataclass(frozen=True, slots=True)
+class TailFit:
+    """The fit by maximum likelihood with other columns in the place of X and y."""
+
+    theta: Array
+    beta: Array
+    criterion: float
+    pwrss: float
+    converged: bool
+    evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Estimates and the pieces of the criterion at one theta."""
 
@@ -212,8 +264,59 @@ class GaussianKernel:
         """Search for every column of Y (n, B), which is shifted and scaled as the model's own response."""
         with one_blas_thread(self.tail_size):
             found = self._native.refit_many(np.asfortranarray(Y), start, reml, tolerance, max_evaluations)
-        theta, beta, criterion, pwrss, evaluations, converged, rank = found
-        return SearchOutcomes(theta.T, beta.T, criterion, pwrss, evaluations, converged.astype(bool), rank.T)
+        return search_outcomes(found)
+
+    def refit_cases(
+        self,
+        cluster: Codes,
+        times: Codes,
+        n_obs: Array,
+        start: Array,
+        *,
+        reml: bool,
+        tolerance: float,
+        max_evaluations: int,
+    ) -> CaseOutcomes:
+        """Search for samples that hold cluster c of the rows (n,) `times[c, b]` times, n_obs (B,) in each.
+
+        Every level of every factor must lie within one cluster.
+        """
+        counts = np.asfortranarray(times, dtype=np.int32)
+        with one_blas_thread(self.tail_size):
+            *found, factors = self._native.refit_cases(
+                cluster, counts, n_obs, start, reml, tolerance, max_evaluations
+            )
+        p = self.n_fixed
+        return CaseOutcomes(search_outcomes(found), factors.T.reshape(-1, p, p).transpose(0, 2, 1))
+
+    def profile_start(self, constraint: Constraint, theta: Array, log_sigma: float) -> Array:
+        """What a constrained search is over, at a point where nothing is held yet."""
+        return self._native.profile_start(
+            int(constraint.held), constraint.term, constraint.directions, theta, log_sigma
+        )
+
+    def profile_point(
+        self, constraint: Constraint, coordinate: float, starts: Array, inverse_hessian: Array
+    ) -> ConstrainedMinimum:
+        """Minimise the deviance where a quantity is held; `starts` has a column each, the first comes first."""
+        with one_blas_thread(self.tail_size):
+            found = self._native.profile_point(
+                int(constraint.held),
+                constraint.term,
+                constraint.directions,
+                coordinate,
+                starts,
+                inverse_hessian,
+            )
+        free, factors, *rest = found
+        return ConstrainedMinimum(free, [np.atleast_2d(factor) for factor in factors], *rest)
+
+    def fit_with_tail(
+        self, mapping: Array, start: Array, *, tolerance: float, max_evaluations: int
+    ) -> TailFit:
+        """The ML fit with [X y] mapping, (p + 1, k + 1), in the place of [X y]."""
+        with one_blas_thread(self.tail_size):
+            return TailFit(*self._native.fit_with_tail(mapping, start, tolerance, max_evaluations))
 
     def fit_without(
         self, sets: RowSets, start: Array, *, reml: bool, tolerance: float, max_evaluations: int
@@ -266,3 +369,9 @@ class GaussianKernel:
     def fixed_crossproduct(self) -> Array:
         """[X y]'W[X y]: (p + 1, p + 1)."""
         return self._native.fixed_crossproduct()
+
+
+def search_outcomes(found: Sequence[npt.NDArray[np.generic]]) -> SearchOutcomes:
+    """What the core returns of many searches, a row each."""
+    theta, beta, criterion, pwrss, evaluations, converged, rank = found
+    return SearchOutcomes(theta.T, beta.T, criterion, pwrss, evaluations, converged.astype(bool), rank.T)

@@ -55,6 +55,7 @@ from multilevel.results.checks import (
 )
 from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.explained import Explained
+from multilevel.results.intervals import Intervals
 from multilevel.results.labels import own_levels
 from multilevel.results.ranks import ranked_columns
 from multilevel.simulation.lmm import simulate_responses
@@ -139,7 +140,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
+class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
     """A fitted linear mixed model."""
 
     # For refits: made when first asked for, never pickled.
@@ -407,9 +408,8 @@ class LMMFit(Diagnostics, Explained, Fit[LMMRecord]):
         if self.residual == "none":
             raise ModelError('refit_many needs a residual term; loop over refit(y) for residual="none".')
         responses = checked_responses(Y, self.design)
-        return fit_all_responses(
-            self.design, self._working_model(), self.optimum, responses, self.reml, progress
-        )
+        model = with_response(self.design, self._working_model(), self.design.y)  # refit() may have left its own
+        return fit_all_responses(self.design, model, self.optimum, responses, self.reml, progress)
 
     def _working_model(self) -> WorkingModel:
         if self._model is None:
