@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.estimation.lmm import MAX_EVALUATIONS, TOLERANCE, WorkingModel
 from multilevel.estimation.optimum import Optimum
@@ -115,8 +115,41 @@ def fit_block(design: Design, model: WorkingModel, optimum: Optimum, Y: Array, r
     return in_user_units(model, found, df, reml=reml)
 
 
-def in_user_units(model: WorkingModel, found: SearchOutcomes, df: float, *, reml: bool) -> ResponseFits:
-    """Estimates with X, y and weights in the user's units."""
+def fit_cases(
+    design: Design, model: WorkingModel, start: Array, cluster: Codes, times: Codes, n_obs: Array, reml: bool
+) -> tuple[ResponseFits, Array]:
+    """Fit samples of whole clusters, the columns of `times` (K, B), and the coefficients' standard errors (B, p).
+
+    `cluster` (n,) is the cluster of each row, `n_obs` (K,) the observations in each. The criterion, which takes
+    precision weights as those of the whole data, is of no use across samples.
+    """
+    found = model.kernel.refit_cases(
+        cluster,
+        times,
+        n_obs @ times,
+        start,
+        reml=reml,
+        tolerance=TOLERANCE,
+        max_evaluations=MAX_EVALUATIONS,
+    )
+    df = n_obs @ times - (design.X.shape[1] if reml else 0)
+    fits = in_user_units(model, found.searches, df, reml=reml)
+    return fits, fixed_std_errors(model, found.fixed_factors, fits.sigma)
+
+
+def fixed_std_errors(model: WorkingModel, fixed_factors: Array, sigma: Array) -> Array:
+    """Standard errors (B, p) from lower factors (B, p, p) of X'V^-1X in working units; NaN where these are."""
+    jacobian = model.fixed.jacobian()
+    half = np.full((len(sigma), *jacobian.shape), np.nan)
+    good = np.isfinite(fixed_factors).all(axis=(1, 2))
+    half[good] = np.linalg.solve(fixed_factors[good], jacobian.T[None])
+    return np.asarray(sigma[:, None] * np.sqrt((half * half).sum(axis=1)))
+
+
+def in_user_units(
+    model: WorkingModel, found: SearchOutcomes, df: float | Array, *, reml: bool
+) -> ResponseFits:
+    """Estimates with X, y and weights in the user's units; df is one number or one for each fit (B,)."""
     scale = model.response.scale
     slopes = model.fixed.back(found.beta.T).T / scale
     one = model.fixed.centring.one

@@ -161,7 +161,7 @@ def sampled_part(
     for k, term in enumerate(design.terms):
         unseen = rows.new_codes[term.grouping]
         if included[k] and (unseen >= 0).any():
-            drawn = draw_effects(record.terms[k], record.sigma, int(unseen.max()) + 1, rng)
+            drawn = draw_effects(record.terms[k], record.unit, int(unseen.max()) + 1, rng)
             total += np.where(unseen >= 0, (rows.Z[k] * drawn[unseen]).sum(axis=1), 0.0)
     return total
 

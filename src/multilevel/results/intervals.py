@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from multilevel._options import checked_choice
+from multilevel._options import Seed, checked_choice
 from multilevel._typing import Frame
 from multilevel.errors import ModelError
 from multilevel.fitted.lmm import LMMRecord
+from multilevel.inference.bootstrap import BootstrapKind
+from multilevel.inference.bootstrap_intervals import LimitMethod
 from multilevel.results.base import Fit
+from multilevel.results.bootstrap import Bootstrap, make_bootstrap
 from multilevel.results.profile import Profile, make_profile
 
 Effects = Literal["all", "fixed", "ran_pars"]
@@ -62,12 +65,54 @@ class Intervals(Fit[LMMRecord]):
             progress=progress,
         )
 
+    def bootstrap(
+        self,
+        n: int = 1000,
+        kind: BootstrapKind = "parametric",
+        *,
+        seed: Seed = None,
+        progress: bool | None = None,
+        statistic: Callable[[Any], object] | None = None,
+    ) -> Bootstrap:
+        """Refit the model to `n` replicated samples: standard errors and intervals of all parameters.
+
+        Replicate by replicate the random numbers come from a stream of its own: the same seed gives the same
+        numbers on any number of processors. Ctrl-C keeps the replicates that are done.
+
+        Args:
+            n: number of replicates.
+            kind: "parametric" draws new random effects and errors from the model; "residual" resamples the
+                predicted effects and residuals, reflated to the variances that the model estimates; "case"
+                draws whole clusters with replacement (of the top grouping factor where factors are nested),
+                a cluster drawn twice counting as two.
+            seed: of the random streams.
+            progress: show a progress bar; on by default when it turns out long.
+            statistic: a function of a refitted fit that returns a number, an array or a mapping of names to
+                numbers, in the place of the parameters; slower, since each refit is then a whole fit.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", ml.datasets.sleepstudy())
+            >>> boot = fit.bootstrap(500, seed=1)
+            >>> boot.replicates.shape, bool(abs(boot.se[1] / fit.se[1] - 1.0) < 0.1)
+            ((500, 6), True)
+
+        References:
+            Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
+            University Press. Carpenter, J. R., Goldstein, H. & Rasbash, J. (2003). A novel bootstrap procedure
+            for assessing the relationship between class size and achievement. Journal of the Royal Statistical
+            Society C 52, 431-443.
+        """
+        refuse_bootstrap_without_residual(self.sigma, kind, statistic)
+        return make_bootstrap(self, n, kind, seed, progress, statistic)
+
     def confint(  # type: ignore[override]  # more methods, and parameters of the random part with them
         self,
         method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
         level: float = 0.95,
         effects: Effects = "all",
+        limits: LimitMethod = "percentile",
         **options: Any,
     ) -> Frame:
         """Confidence limits: term, estimate, conf_low, conf_high; by profile or bootstrap of variances too.
@@ -77,7 +122,8 @@ class Intervals(Fit[LMMRecord]):
                 deviations and correlations too, with the columns effect and group before the others.
             level: of the intervals.
             effects: "all" that the method can give, the "fixed" ones, or "ran_pars".
-            options: of `profile()` or `bootstrap()`; `limits=` chooses among the bootstrap's intervals.
+            limits: of a bootstrap: "percentile", "basic", "normal", "bca" or "studentized".
+            options: those of `profile()` or `bootstrap()`, for example n=2000, kind="case", seed=1.
 
         Example:
             >>> import multilevel as ml
@@ -89,8 +135,21 @@ class Intervals(Fit[LMMRecord]):
         checked_choice("effects", effects, ("all", "fixed", "ran_pars"))
         if method == "profile":
             return self.profile(effects, **options).confint(level)
+        if method == "bootstrap":
+            return self.bootstrap(**options).confint(limits, level, effects=effects)
         refuse_wald_ran_pars(effects)
         return super().confint(level=level, **options)
+
+
+def refuse_bootstrap_without_residual(
+    sigma: float, kind: BootstrapKind, statistic: Callable[[Any], object] | None
+) -> None:
+    """Without a residual there is none to resample, and refits are whole fits."""
+    if sigma == 0.0 and (kind != "parametric" or statistic is None):
+        raise ModelError(
+            'with residual="none" only kind="parametric" with statistic= can be bootstrapped, for example '
+            "statistic=lambda fit: fit.fixef."
+        )
 
 
 def refuse_wald_ran_pars(effects: Effects) -> None:

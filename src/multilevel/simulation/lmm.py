@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from multilevel.design.design import Design
 from multilevel.errors import ModelError
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
 from multilevel.simulation.streams import random_streams
+
+BLOCK_BYTES = 64e6  # of random numbers held at once
 
 
 def simulate_responses(
@@ -27,30 +30,57 @@ def simulate_responses(
     """
     refuse_counted_rows(design)
     checked_choice("re", re, ("new", "keep"))
-    keep = re == "keep"
-    streams = random_streams(n, seed)
-    mean = record.fitted if keep else record.fitted_fixed
+    return draw_responses(design, record, random_streams(n, seed), keep=re == "keep")
+
+
+def draw_responses(
+    design: Design, record: LMMRecord, streams: Sequence[np.random.Generator], *, keep: bool
+) -> Array:
+    """A response (n_rows,) from each stream: (n_rows, len(streams)), Fortran order."""
+    draws = np.empty((len(streams), design.n_rows))
+    numbers = sum(effect_counts(design)) + design.n_rows
+    step = max(1, int(BLOCK_BYTES / (8 * numbers)))
+    for first in range(0, len(streams), step):
+        block = slice(first, first + step)
+        draws[block] = draw_block(design, record, streams[block], keep)
+    return draws.T
+
+
+def draw_block(
+    design: Design, record: LMMRecord, streams: Sequence[np.random.Generator], keep: bool
+) -> Array:
+    """Responses (b, n_rows): each stream gives its random effects first, then its errors."""
+    counts = [] if keep else effect_counts(design)
+    normal = np.empty((len(streams), sum(counts) + design.n_rows))
+    for row, rng in zip(normal, streams, strict=True):
+        rng.standard_normal(out=row)
     scale = record.sigma if design.weights is None else record.sigma / np.sqrt(design.weights)
-    draws = np.empty((design.n_rows, len(streams)), order="F")
-    for column, rng in enumerate(streams):
-        effects = 0.0 if keep else random_part(design, record, rng)
-        draws[:, column] = mean + effects + scale * rng.standard_normal(design.n_rows)
-    return draws
-
-
-def random_part(design: Design, record: LMMRecord, rng: np.random.Generator) -> Array:
-    """Z b (n,) for one new draw of all random effects."""
-    total = np.zeros(design.n_rows)
-    for term, fit in zip(design.terms, record.terms, strict=True):
-        grouping = design.groupings[term.grouping]
-        effects = draw_effects(fit, record.sigma, grouping.n_levels, rng)
-        total += np.einsum("ij,ij->i", term.Z, effects[grouping.codes])
+    total = scale * normal[:, sum(counts) :] + (record.fitted if keep else record.fitted_fixed)
+    first = 0
+    for index, count in enumerate(counts):
+        add_effects(total, design, record, index, normal[:, first : first + count])
+        first += count
     return total
 
 
-def draw_effects(term: TermCovariance, sigma: float, n_levels: int, rng: np.random.Generator) -> Array:
-    """Random effects (J, q) of one term, each row from N(0, sigma^2 T T')."""
-    return np.asarray(sigma * rng.standard_normal((n_levels, len(term.names))) @ term.factor.T)
+def effect_counts(design: Design) -> list[int]:
+    """Number of random effects of each term."""
+    return [design.groupings[term.grouping].n_levels * term.n_columns for term in design.terms]
+
+
+def add_effects(total: Array, design: Design, record: LMMRecord, index: int, normal: Array) -> None:
+    """Add a term's Z b to `total` (b, n_rows), from standard normal numbers (b, J q)."""
+    term = design.terms[index]
+    codes = design.groupings[term.grouping].codes
+    spherical = normal.reshape(len(normal), -1, term.n_columns)
+    effects = record.unit * spherical @ record.terms[index].factor.T
+    for column in range(term.n_columns):
+        total += effects[:, codes, column] * term.Z[:, column]
+
+
+def draw_effects(term: TermCovariance, unit: float, n_levels: int, rng: np.random.Generator) -> Array:
+    """Random effects (J, q) of one term, each row from N(0, unit^2 T T')."""
+    return np.asarray(unit * rng.standard_normal((n_levels, len(term.names))) @ term.factor.T)
 
 
 def refuse_counted_rows(design: Design) -> None:

@@ -1,0 +1,102 @@
+"""Which rows stand or fall together? Clusters that share nothing, and samples of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from multilevel._typing import Array, Codes
+from multilevel.design.design import Design, Grouping, RandomTerm
+from multilevel.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class IndependentClusters:
+    """Rows fall into clusters that no level of a grouping factor joins."""
+
+    codes: Codes  # (n,) 0 .. K-1
+    count: int  # K
+    n_obs: Array  # (K,) observations in each
+    name: str  # the grouping factor whose levels they are, or "linked levels"
+
+
+def independent_clusters(design: Design) -> IndependentClusters:
+    """The levels of the top grouping factor where factors are nested; else groups of levels that share rows."""
+    used = sorted({term.grouping for term in design.terms})
+    groupings = [design.groupings[g] for g in used]
+    codes = linked_rows(groupings)
+    count = int(codes.max()) + 1
+    if count < 2:
+        names = " and ".join(f"'{grouping.name}'" for grouping in groupings)
+        raise ModelError(
+            f"the levels of {names} cross, so that no cluster of rows is independent of the rest and none can be "
+            'resampled; use kind="parametric" or kind="residual".'
+        )
+    counts = None if design.freq_weights is None else design.freq_weights
+    same = [grouping.name for grouping in groupings if grouping.n_levels == count]
+    return IndependentClusters(
+        codes, count, np.bincount(codes, weights=counts).astype(float), same[-1] if same else "linked levels"
+    )
+
+
+def linked_rows(groupings: Sequence[Grouping]) -> Codes:
+    """The connected part (n,) that each row is in when rows of one level are linked, in order of appearance."""
+    if len(groupings) == 1:
+        return groupings[0].codes
+    first = np.cumsum([0, *(grouping.n_levels for grouping in groupings)])
+    nodes = [grouping.codes + at for grouping, at in zip(groupings, first[:-1], strict=True)]
+    rows = np.tile(nodes[0], len(nodes) - 1)
+    links = coo_matrix((np.ones(len(rows)), (rows, np.concatenate(nodes[1:]))), shape=(first[-1], first[-1]))
+    parts = connected_components(links, directed=False)[1]
+    return np.asarray(parts[nodes[0]], dtype=np.int32)
+
+
+def draw_clusters(count: int, streams: Sequence[np.random.Generator]) -> Codes:
+    """How often each cluster is drawn, K draws of K with replacement: (K, len(streams))."""
+    draws = [np.bincount(rng.integers(count, size=count), minlength=count) for rng in streams]
+    return np.array(draws, dtype=np.int32).T
+
+
+def without_each(count: int, blocks: int) -> Codes:
+    """Samples that leave one cluster out in turn; `blocks` interleaved sets of clusters where there are more."""
+    n = min(count, blocks)
+    return np.asarray(np.arange(count)[:, None] % n != np.arange(n), dtype=np.int32)
+
+
+def design_of_sample(design: Design, clusters: IndependentClusters, times: Codes) -> Design:
+    """The design with each cluster as often as `times` (K,) says, every copy with levels of its own."""
+    order = np.argsort(clusters.codes, kind="stable")
+    ends = np.cumsum(np.bincount(clusters.codes, minlength=clusters.count))
+    rows_of = np.split(order, ends[:-1])
+    drawn = np.repeat(np.arange(clusters.count), times)
+    rows = np.concatenate([rows_of[c] for c in drawn])
+    copy = np.repeat(np.arange(len(drawn)), [len(rows_of[c]) for c in drawn])
+    return replace(
+        design,
+        y=design.y[rows],
+        X=np.asfortranarray(design.X[rows]),
+        groupings=tuple(sampled_grouping(grouping, rows, copy) for grouping in design.groupings),
+        terms=tuple(sampled_term(term, rows) for term in design.terms),
+        weights=None if design.weights is None else design.weights[rows],
+        freq_weights=None if design.freq_weights is None else design.freq_weights[rows],
+        offset=None if design.offset is None else design.offset[rows],
+        rows=np.ones(len(rows), dtype=np.bool_),
+        dropped=replace(design.dropped, n_total=len(rows), n_missing=0, missing_by_column={}),
+    )
+
+
+def sampled_grouping(grouping: Grouping, rows: Codes, copy: Codes) -> Grouping:
+    """A factor over sampled rows, with a level for each pair of a level and the copy it is in."""
+    pairs = copy.astype(np.int64) * grouping.n_levels + grouping.codes[rows]
+    distinct, codes = np.unique(pairs, return_inverse=True)
+    levels = tuple(f"{grouping.levels[pair % grouping.n_levels]} ({pair // grouping.n_levels + 1})" for pair in distinct)
+    return Grouping(grouping.name, codes.astype(np.int32), levels)
+
+
+def sampled_term(term: RandomTerm, rows: Codes) -> RandomTerm:
+    """A term's columns over sampled rows."""
+    return replace(term, Z=np.asfortranarray(term.Z[rows]))
