@@ -240,14 +240,17 @@ class Constrained {
         const double log_sigma = given_log_sigma(free);
         points_ = term_points(free, log_sigma);
         Value out;
-        const std::optional<Pieces> pieces = model_.pieces(factors());
-        if (!pieces) return out;
+        const std::vector<MatrixXd> T = factors();
+        for (const MatrixXd& factor : T)
+            if (!factor.allFinite()) return out;
+        const std::optional<Pieces> pieces = model_.pieces(T);
+        if (!pieces || !(pieces->pwrss > 0.0)) return out;
         const double n = model_.residual_df(false), constant = n * std::log(2.0 * std::numbers::pi);
         const bool profiled = constraint_.held == Held::correlation;
         log_sigma_ = profiled ? 0.5 * std::log(pieces->pwrss / n) : log_sigma;
         const double scaled = profiled ? n : pieces->pwrss * std::exp(-2.0 * log_sigma_);
         out.deviance = pieces->log_det_random + constant + 2.0 * n * log_sigma_ + scaled;
-        if (!std::isfinite(out.deviance)) out.deviance = std::numeric_limits<double>::infinity();
+        if (!std::isfinite(out.deviance)) return Value{};
         add_derivatives(model_.factor_gradient(TailWeights{0.0, scaled}), 2.0 * (n - scaled), out);
         return out;
     }
@@ -262,6 +265,7 @@ class Constrained {
 
     bool nearly_singular_point() const {
         for (const TermPoint& point : points_) {
+            if (!point.factor.value.allFinite()) return true;
             const VectorXd values = point.factor.value.jacobiSvd().singularValues();
             if (values.minCoeff() < nearly_singular * std::max(1.0, values.maxCoeff())) return true;
         }
@@ -339,8 +343,8 @@ class Descent {
     Minimum run(const VectorXd& start, const MatrixXd& inverse_hessian) {
         best_.free = start;
         best_.value = evaluate(start);
-        best_.inverse_hessian = inverse_hessian.size() ? inverse_hessian : differenced();
         if (!std::isfinite(best_.value.deviance)) return best_;
+        best_.inverse_hessian = inverse_hessian.size() ? inverse_hessian : differenced();
         bool fresh = inverse_hessian.size() == 0;
         for (int i = 0; i < most_iterations; ++i) {
             heartbeat_();
@@ -375,7 +379,7 @@ class Descent {
         double length = std::min(1.0, longest / direction.cwiseAbs().maxCoeff());
         for (int tries = 0; tries < 30; ++tries, length *= 0.35) {
             const VectorXd free = best_.free + length * direction;
-            Value value = evaluate(free);
+            Value value = free.allFinite() ? evaluate(free) : Value{};
             if (!(value.deviance <= best_.value.deviance - 2e-4 * length * promise)) continue;
             update(free - best_.free, value.gradient - best_.value.gradient);
             best_.free = free;
@@ -437,7 +441,12 @@ ProfilePoint constrained_minimum(Model& model, const Constraint& constraint, dou
     for (Eigen::Index k = 1; k < starts.cols(); ++k)
         if (!best.converged || problem.nearly_singular_point()) try_start(starts.col(k));
     for (const VectorXd& start : problem.starts_near_boundary(starts.col(starts.cols() - 1))) try_start(start);
-    problem.at(best.free);
+    if (!std::isfinite(problem.at(best.free).deviance)) {  // no start was any good
+        best.converged = false;
+        best.value.deviance = std::numeric_limits<double>::quiet_NaN();
+        return {best.free, problem.term_factors(), VectorXd::Constant(model.n_fixed(), best.value.deviance),
+                problem.log_sigma(), best.value.deviance, best.value.deviance, false, best.evaluations, MatrixXd()};
+    }
     return {best.free,       problem.term_factors(), model.beta(),     problem.log_sigma(),  best.value.deviance,
             best.value.slope, best.converged,         best.evaluations, best.inverse_hessian};
 }

@@ -116,12 +116,18 @@ def fit_block(design: Design, model: WorkingModel, optimum: Optimum, Y: Array, r
 
 
 def fit_cases(
-    design: Design, model: WorkingModel, start: Array, cluster: Codes, times: Codes, n_obs: Array, reml: bool
+    design: Design,
+    model: WorkingModel,
+    start: Array,
+    cluster: Codes,
+    times: Codes,
+    n_obs: Array,
+    reml: bool,
 ) -> tuple[ResponseFits, Array]:
-    """Fit samples of whole clusters, the columns of `times` (K, B), and the coefficients' standard errors (B, p).
+    """Fit samples of whole clusters, the columns of `times` (K, B); with standard errors (B, p).
 
-    `cluster` (n,) is the cluster of each row, `n_obs` (K,) the observations in each. The criterion, which takes
-    precision weights as those of the whole data, is of no use across samples.
+    `cluster` (n,) is the cluster of each row, `n_obs` (K,) the observations in each. The criterion, which
+    takes precision weights as those of the whole data, is of no use across samples.
     """
     found = model.kernel.refit_cases(
         cluster,
@@ -138,7 +144,7 @@ def fit_cases(
 
 
 def fixed_std_errors(model: WorkingModel, fixed_factors: Array, sigma: Array) -> Array:
-    """Standard errors (B, p) from lower factors (B, p, p) of X'V^-1X in working units; NaN where these are."""
+    """Standard errors (B, p) from lower factors (B, p, p) of X'V^-1X in working units."""
     jacobian = model.fixed.jacobian()
     half = np.full((len(sigma), *jacobian.shape), np.nan)
     good = np.isfinite(fixed_factors).all(axis=(1, 2))

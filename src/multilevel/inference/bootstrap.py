@@ -1,8 +1,8 @@
 """What would a mixed model's estimates have been in other samples? Bootstrap replicates.
 
-Responses are drawn from the model (parametric), put together from reflated residuals, or clusters are drawn with
-replacement (case). Each replicate has a random stream of its own, and blocks of replicates are fitted in the
-compiled core.
+Responses are drawn from the model (parametric), put together from reflated residuals, or clusters are drawn
+with replacement (case). Each replicate has a random stream of its own, and blocks of replicates are fitted
+in the compiled core.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def response_draws(fitted: Bootstrapped, kind: BootstrapKind) -> Callable[[Strea
     return lambda streams: draw_from_residuals(residuals, streams)
 
 
-def case_replicates(fitted: Bootstrapped, clusters: IndependentClusters, times: npt.NDArray[np.int32]) -> Replicates:
+def case_replicates(
+    fitted: Bootstrapped, clusters: IndependentClusters, times: npt.NDArray[np.int32]
+) -> Replicates:
     """Fits to samples of clusters, the columns of `times` (clusters, B)."""
     start = warm_start(fitted.model, fitted.optimum)
     fits, errors = fit_cases(
@@ -182,7 +184,7 @@ def replicate_std_errors(fitted: Bootstrapped, replicates: Replicates) -> Array:
 
 
 def jackknife(fitted: Bootstrapped) -> Array:
-    """Estimates (m, K) with one cluster left out in turn, or one of 400 sets where there are more clusters."""
+    """Estimates (m, K) with one cluster left out in turn, or one of 400 sets of clusters."""
     clusters = independent_clusters(fitted.design)
     return case_replicates(fitted, clusters, without_each(clusters.count, JACKKNIFE_BLOCKS)).values
 

@@ -1,10 +1,11 @@
 """From bootstrap replicates to confidence limits: five ways.
 
     percentile   quantiles of the replicates
-    basic        2 estimate - quantiles: the error of the estimate is taken to be distributed as the replicates'
-    normal       estimate - bias -+ z SE
+    basic        2 estimate - quantiles: the error of the estimate is taken to be distributed as the
+    replicates' normal       estimate - bias -+ z SE
     bca          percentiles moved for median bias and skewness (Efron 1987)
-    studentized  quantiles of (replicate - estimate) / its own standard error, by the standard error of the fit
+    studentized  quantiles of (replicate - estimate) / its own standard error, by the standard error of the
+    fit
 
 Quantiles are those of Davison and Hinkley (1997): the k-th of B sorted replicates is at k / (B + 1).
 """
@@ -53,10 +54,10 @@ def refuse_few(count: int, level: float, method: LimitMethod) -> None:
     """Quantiles beyond the outermost replicates cannot be known."""
     least = 2 if method == "normal" else least_replicates(level)
     if count < least:
+        others = "" if method == "normal" else ', a lower level, or "normal" limits'
         raise DataError(
-            f"{count} replicates are too few for {method} limits at level {level:g}, which need at least {least}; "
-            f"use n={least} or more"
-            + ("." if method == "normal" else ', a lower level, or "normal" limits.')
+            f"{method} limits at level {level:g} need at least {least} replicates, and there are {count}; "
+            f"use n={least} or more{others}."
         )
 
 
@@ -73,7 +74,16 @@ def tails(level: float) -> Array:
     return np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
 
 
-OneInterval = Callable[[float, Array, int], tuple[Array, str | None]]
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One parameter with its replicates."""
+
+    index: int  # among the parameters asked for
+    estimate: float
+    values: Array  # (B',) those that are numbers
+
+
+OneInterval = Callable[[Sampled], tuple[Array, str | None]]  # both limits, and why they are missing
 
 
 def every_interval(
@@ -83,12 +93,13 @@ def every_interval(
     pairs, reasons = [], []
     for k, (estimate, column) in enumerate(zip(estimates, replicates.T, strict=True)):
         known = column[np.isfinite(column)]
+        reason: str | None
         if np.isnan(estimate):
             pair, reason = np.full(2, np.nan), NO_ESTIMATE
         elif len(known) < least_replicates(level):
             pair, reason = np.full(2, np.nan), TOO_FEW
         else:
-            pair, reason = interval(float(estimate), known, k)
+            pair, reason = interval(Sampled(k, float(estimate), known))
         pairs.append(np.clip(pair, *bounds[k]))
         reasons.append(reason)
     low, high = np.array(pairs).reshape(-1, 2).T
@@ -97,20 +108,20 @@ def every_interval(
 
 def percentile(level: float) -> OneInterval:
     """Quantiles of the replicates."""
-    return lambda estimate, values, k: (quantiles(values, tails(level)), None)
+    return lambda sampled: (quantiles(sampled.values, tails(level)), None)
 
 
 def basic(level: float) -> OneInterval:
     """The replicates turned over about the estimate."""
-    return lambda estimate, values, k: (2.0 * estimate - quantiles(values, tails(level))[::-1], None)
+    return lambda sampled: (2.0 * sampled.estimate - quantiles(sampled.values, tails(level))[::-1], None)
 
 
 def normal(level: float) -> OneInterval:
     """Estimate less bias, and the normal quantile times the standard deviation of the replicates."""
 
-    def interval(estimate: float, values: Array, k: int) -> tuple[Array, str | None]:
-        centre = 2.0 * estimate - values.mean()
-        return centre + ndtri(tails(level)) * values.std(ddof=1), None
+    def interval(sampled: Sampled) -> tuple[Array, str | None]:
+        centre = 2.0 * sampled.estimate - sampled.values.mean()
+        return centre + ndtri(tails(level)) * sampled.values.std(ddof=1), None
 
     return interval
 
@@ -118,11 +129,12 @@ def normal(level: float) -> OneInterval:
 def bca(level: float, accelerations: Array) -> OneInterval:
     """Percentiles moved for median bias z0 and acceleration a, (K,)."""
 
-    def interval(estimate: float, values: Array, k: int) -> tuple[Array, str | None]:
+    def interval(sampled: Sampled) -> tuple[Array, str | None]:
+        values, estimate = sampled.values, sampled.estimate
         below = ((values < estimate).mean() + (values <= estimate).mean()) / 2.0
         if not 0.0 < below < 1.0:
             return np.full(2, np.nan), ONE_SIDED
-        z0, a = ndtri(below), accelerations[k]
+        z0, a = ndtri(below), accelerations[sampled.index]
         moved = z0 + ndtri(tails(level))
         pair = quantiles(values, ndtr(z0 + moved / (1.0 - a * moved)))
         return pair, None if np.isfinite(pair).all() else OFF_THE_END
@@ -135,14 +147,17 @@ def accelerations(jackknife: Array) -> Array:
     influence = np.nanmean(jackknife, axis=0) - jackknife
     squares = np.nansum(influence**2, axis=0)
     cubes = np.nansum(influence**3, axis=0)
-    return np.asarray(np.where(squares > 0.0, cubes / (6.0 * np.where(squares > 0.0, squares, 1.0) ** 1.5), 0.0))
+    return np.asarray(
+        np.where(squares > 0.0, cubes / (6.0 * np.where(squares > 0.0, squares, 1.0) ** 1.5), 0.0)
+    )
 
 
-def studentized(level: float, std_errors: Array, replicate_errors: Array, replicates: Array) -> OneInterval:
-    """Quantiles of the replicates' own t statistics, from standard errors (K,) and (B, K)."""
+def studentized(level: float, std_errors: Array, t: Array) -> OneInterval:
+    """Quantiles of the replicates' own t statistics (B, K), times the standard errors (K,) of the fit."""
 
-    def interval(estimate: float, values: Array, k: int) -> tuple[Array, str | None]:
-        t = (replicates[:, k] - estimate) / replicate_errors[:, k]
-        return estimate - quantiles(t[np.isfinite(t)], tails(level))[::-1] * std_errors[k], None
+    def interval(sampled: Sampled) -> tuple[Array, str | None]:
+        own = t[:, sampled.index]
+        pair = quantiles(own[np.isfinite(own)], tails(level))[::-1] * std_errors[sampled.index]
+        return sampled.estimate - pair, None
 
     return interval

@@ -106,7 +106,7 @@ def one_value(parameter: Parameter, beta: Array, roots: Sequence[Array], sigma: 
     if parameter.kind == "sd":
         return np.asarray(sigma * sizes[0])
     product = np.where(sizes[0] * sizes[1] > 0.0, sizes[0] * sizes[1], np.nan)
-    return np.clip((rows[0] * rows[1]).sum(axis=-1) / product, -1.0, 1.0)
+    return np.asarray(np.clip((rows[0] * rows[1]).sum(axis=-1) / product, -1.0, 1.0))
 
 
 def chosen_parameters(

@@ -5,7 +5,8 @@ The signed root of the likelihood ratio is
     zeta(v) = sign(v - estimate) sqrt(deviance with the parameter held at v - deviance of the fit),
 
 and the values with |zeta| <= z make the profile-likelihood interval, z the normal quantile. Points are exact
-constrained optima. Limits solve zeta(v) = +-z with the model itself, to 1e-8 in zeta; no spline stands between.
+constrained optima. Limits solve zeta(v) = +-z with the model itself, to 1e-8 in zeta; no spline stands
+between.
 """
 
 from __future__ import annotations
@@ -70,9 +71,7 @@ def trace_parameter(profiled: ProfiledModel, parameter: Parameter, largest: floa
     if np.isnan(estimate):
         none = unknown_side(NOT_IDENTIFIED)
         return Trace(parameter, estimate, none, replace(none, direction=1.0))
-    sides = [
-        extend(profiled, held, begin(held, estimate, direction), largest) for direction in (-1.0, 1.0)
-    ]
+    sides = [extend(profiled, held, begin(held, estimate, direction), largest) for direction in (-1.0, 1.0)]
     return Trace(parameter, estimate, *sides)
 
 
@@ -115,7 +114,7 @@ def next_step(side: Side, last: float) -> float:
 def with_point(profiled: ProfiledModel, side: Side, point: Point) -> Side:
     """A side with one more point, put where its coordinate belongs."""
     gain = point.deviance - profiled.deviance
-    zeta = float(np.sqrt(max(gain, 0.0)))
+    zeta = float(np.sqrt(max(gain, 0.0))) if np.isfinite(gain) else np.nan
     slope = side.direction * point.slope / (2.0 * zeta) if zeta > 0.0 else np.nan
     trouble = BETTER_OPTIMUM if gain < -BETTER else (None if point.converged else FAILED)
     place = int(np.searchsorted(side.direction * side.coordinate, side.direction * point.coordinate))

@@ -1,13 +1,13 @@
 """How well can a mixed model fit when one parameter is held at a value?
 
-The deviance is -2 log-likelihood, minimised over all other parameters. Each parameter has a coordinate in which
-the search is smooth: log sigma, a standard deviation itself, minus the angle whose cosine a correlation is. The
-minimum's slope is exact (by the envelope theorem, it is the partial derivative at the minimum), which makes
-following a profile quick.
+The deviance is -2 log-likelihood, minimised over all other parameters. Each parameter has a coordinate in
+which the search is smooth: log sigma, a standard deviation itself, minus the angle whose cosine a
+correlation is. The minimum's slope is exact (by the envelope theorem, it is the partial derivative at the
+minimum), which makes following a profile quick.
 
 A coefficient is held through a change of basis: with beta_j = g'c + k in the coefficients c of the working
-columns, c = g (beta_j - k) / g'g + N d, where N spans the vectors orthogonal to g. Then X N takes the place of X
-and y - X g (beta_j - k) / g'g that of y, and the model is fitted as any other.
+columns, c = g (beta_j - k) / g'g + N d, where N spans the vectors orthogonal to g. Then X N takes the place
+of X and y - X g (beta_j - k) / g'g that of y, and the model is fitted as any other.
 """
 
 from __future__ import annotations
@@ -288,12 +288,10 @@ class HeldDeviation:
 
     @property
     def step(self) -> float:
-        """About half a standard error, were the effects observed; a tenth of sigma where the estimate is zero."""
+        """About half a standard error, were the effects observed; or a tenth of sigma."""
         if self.estimate > 0.0:
             return 0.5 * self.coordinate(self.estimate) / float(np.sqrt(2.0 * self.levels))
-        return float(
-            0.1 * np.exp(self.profiled.log_sigma) * np.sqrt((self.constraint.directions**2).sum())
-        )
+        return float(0.1 * np.exp(self.profiled.log_sigma) * np.sqrt((self.constraint.directions**2).sum()))
 
     def coordinate(self, value: float) -> float:
         """On the scale of the working response."""

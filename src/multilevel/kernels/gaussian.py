@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -283,11 +284,9 @@ class GaussianKernel:
         """
         counts = np.asfortranarray(times, dtype=np.int32)
         with one_blas_thread(self.tail_size):
-            *found, factors = self._native.refit_cases(
-                cluster, counts, n_obs, start, reml, tolerance, max_evaluations
-            )
-        p = self.n_fixed
-        return CaseOutcomes(search_outcomes(found), factors.T.reshape(-1, p, p).transpose(0, 2, 1))
+            found = self._native.refit_cases(cluster, counts, n_obs, start, reml, tolerance, max_evaluations)
+        p, factors = self.n_fixed, found[-1]
+        return CaseOutcomes(search_outcomes(found[:-1]), factors.T.reshape(-1, p, p).transpose(0, 2, 1))
 
     def profile_start(self, constraint: Constraint, theta: Array, log_sigma: float) -> Array:
         """What a constrained search is over, at a point where nothing is held yet."""
@@ -298,7 +297,7 @@ class GaussianKernel:
     def profile_point(
         self, constraint: Constraint, coordinate: float, starts: Array, inverse_hessian: Array
     ) -> ConstrainedMinimum:
-        """Minimise the deviance where a quantity is held; `starts` has a column each, the first comes first."""
+        """Minimise the deviance where a quantity is held; `starts` has a column each."""
         with one_blas_thread(self.tail_size):
             found = self._native.profile_point(
                 int(constraint.held),
@@ -308,8 +307,8 @@ class GaussianKernel:
                 starts,
                 inverse_hessian,
             )
-        free, factors, *rest = found
-        return ConstrainedMinimum(free, [np.atleast_2d(factor) for factor in factors], *rest)
+        free, factors = found[:2]
+        return ConstrainedMinimum(free, [np.atleast_2d(factor) for factor in factors], *found[2:])
 
     def fit_with_tail(
         self, mapping: Array, start: Array, *, tolerance: float, max_evaluations: int
@@ -371,7 +370,7 @@ class GaussianKernel:
         return self._native.fixed_crossproduct()
 
 
-def search_outcomes(found: Sequence[npt.NDArray[np.generic]]) -> SearchOutcomes:
+def search_outcomes(found: Sequence[Any]) -> SearchOutcomes:
     """What the core returns of many searches, a row each."""
     theta, beta, criterion, pwrss, evaluations, converged, rank = found
     return SearchOutcomes(theta.T, beta.T, criterion, pwrss, evaluations, converged.astype(bool), rank.T)

@@ -16,8 +16,8 @@ from multilevel.estimation.lmm import WorkingModel, working_model
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.frames.output import to_frame
 from multilevel.inference.bootstrap import (
-    Bootstrapped,
     BootstrapKind,
+    Bootstrapped,
     Replicates,
     in_blocks,
     jackknife,
@@ -64,7 +64,8 @@ TITLES = {
 class Bootstrap:
     """Estimates of a mixed model in replicated samples, a row each.
 
-    Printing shows bias, standard error and percentile limits; `confint(method, level)` gives limits in five ways.
+    Printing shows bias, standard error and percentile limits; `confint(method, level)` gives limits in five
+    ways.
     """
 
     def __init__(
@@ -151,8 +152,8 @@ class Bootstrap:
         """Confidence limits from the replicates: effect, group, term, estimate, conf_low, conf_high.
 
         Args:
-            method: "percentile"; "basic"; "normal" (bias-corrected); "bca", which corrects for median bias and
-                skewness, the latter from fits with each cluster left out in turn; "studentized", for
+            method: "percentile"; "basic"; "normal" (bias-corrected); "bca", which corrects for median bias
+                and skewness, the latter from fits with each cluster left out in turn; "studentized", for
                 coefficients only.
             level: of the intervals.
             effects: "all", "fixed" or "ran_pars".
@@ -209,19 +210,18 @@ class Bootstrap:
     def _studentized(self, level: float, chosen: list[int]) -> OneInterval:
         if any(self._parameters[k].kind != "fixed" for k in chosen) or self._own_statistic:
             raise ModelError(
-                'studentized limits need a standard error in each replicate, which only coefficients have; use '
-                'effects="fixed", or "bca" limits.'
+                "studentized limits need a standard error in each replicate, which only coefficients have; "
+                'use effects="fixed", or "bca" limits.'
             )
         errors = replicate_std_errors(self._model(), self._replicates)[:, chosen]
-        return studentized(
-            level, np.sqrt(np.diag(self._record.vcov))[chosen], errors, self.replicates[:, chosen]
-        )
+        t = (self.replicates[:, chosen] - self.estimates[chosen]) / errors
+        return studentized(level, np.sqrt(np.diag(self._record.vcov))[chosen], t)
 
     def _jackknife(self) -> Array:
         if self._own_statistic:
             raise ModelError(
-                'bca limits are made for the parameters of the model; use "percentile" or "basic" limits for a '
-                "statistic of your own."
+                "bca limits are made for the parameters of the model; for a statistic of your own use "
+                '"percentile" or "basic" limits.'
             )
         return jackknife(self._model())
 
@@ -327,7 +327,7 @@ def make_bootstrap(
     replicates = in_blocks(fits, streams, fit.design.n_rows, progress)
     if len(replicates.values) < n:
         warnings.warn(
-            f"the bootstrap was interrupted after {len(replicates.values)} of {n} replicates, which are kept.",
+            f"interrupted after {len(replicates.values)} of {n} bootstrap replicates, which are kept.",
             MultilevelWarning,
             stacklevel=3,
         )

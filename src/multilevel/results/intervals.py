@@ -33,8 +33,8 @@ class Intervals(Fit[LMMRecord]):
         Profiles are of the likelihood: a REML fit is refitted by maximum likelihood, and the profile says so.
 
         Args:
-            which: parameters by name ("Days", "sd__Days|Subject", "cor__(Intercept).Days|Subject", "sigma"), or
-                "fixed", or "ran_pars"; all by default.
+            which: parameters by name ("Days", "sd__Days|Subject", "cor__(Intercept).Days|Subject", "sigma"),
+                or "fixed", or "ran_pars"; all by default.
             level: how far to follow each profile: to the limits of this level.
             progress: show a progress bar; on by default when it turns out long.
 
@@ -99,14 +99,14 @@ class Intervals(Fit[LMMRecord]):
 
         References:
             Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
-            University Press. Carpenter, J. R., Goldstein, H. & Rasbash, J. (2003). A novel bootstrap procedure
-            for assessing the relationship between class size and achievement. Journal of the Royal Statistical
-            Society C 52, 431-443.
+            University Press. Carpenter, J. R., Goldstein, H. & Rasbash, J. (2003). A novel bootstrap
+            procedure for assessing the relationship between class size and achievement. Journal of the Royal
+            Statistical Society C 52, 431-443.
         """
         refuse_bootstrap_without_residual(self.sigma, kind, statistic)
         return make_bootstrap(self, n, kind, seed, progress, statistic)
 
-    def confint(  # type: ignore[override]  # more methods, and parameters of the random part with them
+    def confint(
         self,
         method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
@@ -134,7 +134,8 @@ class Intervals(Fit[LMMRecord]):
         checked_choice("method", method, ("wald", "profile", "bootstrap"))
         checked_choice("effects", effects, ("all", "fixed", "ran_pars"))
         if method == "profile":
-            return self.profile(effects, **options).confint(level)
+            which = options.pop("which", effects)
+            return self.profile(which, level=level, **options).confint(level)
         if method == "bootstrap":
             return self.bootstrap(**options).confint(limits, level, effects=effects)
         refuse_wald_ran_pars(effects)

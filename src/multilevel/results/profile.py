@@ -32,14 +32,16 @@ from multilevel.report.intervals import (
 from multilevel.report.summary import Summary
 
 DELAY = 1.0  # seconds before a progress bar is shown unless told
-REFITTED = "The fit is by REML; profiles are of the likelihood, so estimates and limits here are of its ML refit."
+REFITTED = (
+    "The fit is by REML; profiles are of the likelihood, so estimates and limits here are of its ML refit."
+)
 
 
 class Profile:
     """Likelihood profiles: how the best fit worsens as one parameter moves away from its estimate.
 
-    `zeta` is the signed root of the likelihood ratio; for a parameter whose estimate is normal it is a straight
-    line. Printing shows the 95% limits; `confint(level)` solves for others.
+    `zeta` is the signed root of the likelihood ratio; for a parameter whose estimate is normal it is a
+    straight line. Printing shows the 95% limits; `confint(level)` solves for others.
     """
 
     def __init__(self, design: Design, record: LMMRecord, refitted: bool) -> None:
@@ -104,7 +106,9 @@ class Profile:
         held = held_parameter(profiled, trace.parameter)
         if value == trace.estimate:
             return 0.0
-        at = held.coordinate(checked_value(parameter, value, held.value(held.bounds[0]), held.value(held.bounds[1])))
+        at = held.coordinate(
+            checked_value(parameter, value, held.value(held.bounds[0]), held.value(held.bounds[1]))
+        )
         side = trace.below if value < trace.estimate else trace.above
         near = min(side.points, key=lambda point: abs(point.coordinate - at), default=None)
         points = [held.point(at, start) for start in (near, None)]
@@ -130,14 +134,20 @@ class Profile:
         block = interval_block(
             "Profile-likelihood intervals",
             list(self._traces),
-            {"Estimate": columns["estimate"], "conf_low": columns["conf_low"], "conf_high": columns["conf_high"]},
+            {
+                "Estimate": columns["estimate"],
+                "conf_low": columns["conf_low"],
+                "conf_high": columns["conf_high"],
+            },
             level,
         )
         facts = {"Formula": self.design.formula.text, "Deviance": f"{self.record.criterion:.4f}"}
         notes = [*([REFITTED] if self.refitted else []), *reason_notes(listed(reasons))]
         if self.interrupted:
             notes.append("Interrupted: only these parameters were profiled.")
-        return Summary("Profile likelihood of a linear mixed model", page_facts(facts), (block,), tuple(notes))
+        return Summary(
+            "Profile likelihood of a linear mixed model", page_facts(facts), (block,), tuple(notes)
+        )
 
     def __str__(self) -> str:
         return str(self.summary())

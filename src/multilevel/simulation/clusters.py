@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design, Grouping, RandomTerm
 from multilevel.errors import ModelError
+
+Indices = npt.NDArray[np.intp]  # row numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class IndependentClusters:
 
 
 def independent_clusters(design: Design) -> IndependentClusters:
-    """The levels of the top grouping factor where factors are nested; else groups of levels that share rows."""
+    """The levels of the top grouping factor where factors are nested; else levels linked by rows."""
     used = sorted({term.grouping for term in design.terms})
     groupings = [design.groupings[g] for g in used]
     codes = linked_rows(groupings)
@@ -33,8 +36,8 @@ def independent_clusters(design: Design) -> IndependentClusters:
     if count < 2:
         names = " and ".join(f"'{grouping.name}'" for grouping in groupings)
         raise ModelError(
-            f"the levels of {names} cross, so that no cluster of rows is independent of the rest and none can be "
-            'resampled; use kind="parametric" or kind="residual".'
+            f"the levels of {names} cross, so that no cluster of rows is independent of the rest; "
+            'resample by kind="parametric" or kind="residual".'
         )
     counts = None if design.freq_weights is None else design.freq_weights
     same = [grouping.name for grouping in groupings if grouping.n_levels == count]
@@ -44,7 +47,7 @@ def independent_clusters(design: Design) -> IndependentClusters:
 
 
 def linked_rows(groupings: Sequence[Grouping]) -> Codes:
-    """The connected part (n,) that each row is in when rows of one level are linked, in order of appearance."""
+    """The connected part (n,) that each row is in, when rows of one level are linked."""
     if len(groupings) == 1:
         return groupings[0].codes
     first = np.cumsum([0, *(grouping.n_levels for grouping in groupings)])
@@ -62,7 +65,7 @@ def draw_clusters(count: int, streams: Sequence[np.random.Generator]) -> Codes:
 
 
 def without_each(count: int, blocks: int) -> Codes:
-    """Samples that leave one cluster out in turn; `blocks` interleaved sets of clusters where there are more."""
+    """Samples (K, m) without one cluster each, or without one of `blocks` interleaved sets of them."""
     n = min(count, blocks)
     return np.asarray(np.arange(count)[:, None] % n != np.arange(n), dtype=np.int32)
 
@@ -74,7 +77,7 @@ def design_of_sample(design: Design, clusters: IndependentClusters, times: Codes
     rows_of = np.split(order, ends[:-1])
     drawn = np.repeat(np.arange(clusters.count), times)
     rows = np.concatenate([rows_of[c] for c in drawn])
-    copy = np.repeat(np.arange(len(drawn)), [len(rows_of[c]) for c in drawn])
+    copy = np.repeat(np.arange(len(drawn)), [len(rows_of[c]) for c in drawn]).astype(np.intp)
     return replace(
         design,
         y=design.y[rows],
@@ -89,14 +92,16 @@ def design_of_sample(design: Design, clusters: IndependentClusters, times: Codes
     )
 
 
-def sampled_grouping(grouping: Grouping, rows: Codes, copy: Codes) -> Grouping:
+def sampled_grouping(grouping: Grouping, rows: Indices, copy: Indices) -> Grouping:
     """A factor over sampled rows, with a level for each pair of a level and the copy it is in."""
     pairs = copy.astype(np.int64) * grouping.n_levels + grouping.codes[rows]
     distinct, codes = np.unique(pairs, return_inverse=True)
-    levels = tuple(f"{grouping.levels[pair % grouping.n_levels]} ({pair // grouping.n_levels + 1})" for pair in distinct)
+    levels = tuple(
+        f"{grouping.levels[pair % grouping.n_levels]} ({pair // grouping.n_levels + 1})" for pair in distinct
+    )
     return Grouping(grouping.name, codes.astype(np.int32), levels)
 
 
-def sampled_term(term: RandomTerm, rows: Codes) -> RandomTerm:
+def sampled_term(term: RandomTerm, rows: Indices) -> RandomTerm:
     """A term's columns over sampled rows."""
     return replace(term, Z=np.asfortranarray(term.Z[rows]))

@@ -1,7 +1,7 @@
 """New responses from the residuals of a mixed model, at every level.
 
-The random effects that a fit predicts are shrunken, and residuals are too small, so that resampling them as they
-are would understate every variance. They are centred and reflated first: turned and scaled so that their
+The random effects that a fit predicts are shrunken, and residuals are too small, so that resampling them as
+they are would understate every variance. They are centred and reflated first: turned and scaled so that their
 empirical covariance is exactly what the model estimates (Carpenter, Goldstein and Rasbash 2003).
 """
 
@@ -73,8 +73,8 @@ def reflated_effects(
     kept = values > NO_VARIANCE * max(values[-1], 0.0) if values[-1] > 0.0 else np.zeros(len(values), bool)
     if np.count_nonzero(kept) < np.linalg.matrix_rank(root, tol=NO_VARIANCE * np.abs(root).max()):
         raise ModelError(
-            f"'{grouping.name}' has {grouping.n_levels} levels, too few to show how its {len(root)} random effects "
-            'vary together; use kind="parametric".'
+            f"'{grouping.name}' has {grouping.n_levels} levels, too few to resample its {len(root)} random "
+            'effects from; use kind="parametric".'
         )
     whitened = centred @ (vectors[:, kept] / np.sqrt(values[kept])) @ vectors[:, kept].T
     columns = model.kernel.factors[factor].columns
@@ -86,11 +86,16 @@ def reflated_effects(
 def draw_from_residuals(residuals: Residuals, streams: Sequence[np.random.Generator]) -> Array:
     """A response from each stream: (n, len(streams)), Fortran order."""
     draws = np.empty((len(streams), len(residuals.fixed)))
-    for row, rng in zip(draws, streams, strict=True):
-        row[:] = residuals.fixed
-        for factor in residuals.factors:
-            drawn = factor.effects[rng.integers(len(factor.effects), size=len(factor.effects))]
-            row += np.einsum("ij,ij->i", factor.columns, drawn[factor.codes])
-        errors = residuals.errors[rng.integers(len(row), size=len(row))]
-        row += errors if residuals.scale is None else errors * residuals.scale
+    for index, rng in enumerate(streams):
+        draws[index] = one_response(residuals, rng)
     return draws.T
+
+
+def one_response(residuals: Residuals, rng: np.random.Generator) -> Array:
+    """Effects of every level and errors, each drawn with replacement: (n,)."""
+    y = residuals.fixed.copy()
+    for factor in residuals.factors:
+        drawn = factor.effects[rng.integers(len(factor.effects), size=len(factor.effects))]
+        y += np.einsum("ij,ij->i", factor.columns, drawn[factor.codes])
+    errors = residuals.errors[rng.integers(len(y), size=len(y))]
+    return y + (errors if residuals.scale is None else errors * residuals.scale)
