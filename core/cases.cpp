@@ -1,6 +1,8 @@
 #include "cases.hpp"
 
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "threads.hpp"
 
@@ -88,7 +90,7 @@ void Clusters::add_pairs(const std::int32_t* times, const PairBlocks& pairs, Cro
 }
 
 CaseRefits refit_cases(const Model& model, const Clusters& clusters, const std::int32_t* times, int count,
-                       const double* n_obs, const VectorXd& start, bool reml, const SearchSettings& settings,
+                       const double* n_obs, const MatrixXd& starts, bool reml, const SearchSettings& settings,
                        double memory_limit) {
     const auto terms = static_cast<Eigen::Index>(model.terms().size());
     const int p = model.n_fixed();
@@ -100,8 +102,13 @@ CaseRefits refit_cases(const Model& model, const Clusters& clusters, const std::
     parallel_for(count, [&](int i) {
         Model sampled(clusters.sample(times + static_cast<std::size_t>(i) * clusters.count()), model.terms(), n_obs[i],
                       memory_limit);
-        if (!std::isfinite(sampled.criterion(start, reml))) return;
-        const SearchResult found = search(sampled, start, reml, settings, none);
+        if (!std::isfinite(sampled.criterion(starts.col(0), reml))) return;
+        SearchResult found = search(sampled, starts.col(0), reml, settings, none);
+        for (Eigen::Index k = 1; k < starts.cols(); ++k) {
+            SearchResult other = search(sampled, starts.col(k), reml, settings, none);
+            if (other.criterion < found.criterion) found = std::move(other);
+        }
+        if (starts.cols() > 1) sampled.criterion(found.theta, reml);  // the factorisation is that of the last search
         out.fits.theta.col(i) = found.theta;
         out.fits.criterion(i) = found.criterion;
         out.fits.evaluations(i) = found.evaluations;

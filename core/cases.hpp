@@ -34,15 +34,15 @@ class Clusters {
 };
 
 // Fits to samples given by the columns of `times` (clusters x count), of n_obs[i] observations each. A column of
-// `fixed_factor` is the lower factor (p x p, column-major) of X'V^-1X of a sample. A sample that cannot be fitted has
-// converged = 0 and NaN.
+// `fixed_factor` is the lower factor (p x p, column-major) of X'V^-1X of a sample. Each is searched from every column of
+// `starts`, and the best end kept. A sample that cannot be fitted has converged = 0 and NaN.
 struct CaseRefits {
     Refits fits;
     Eigen::MatrixXd fixed_factor;  // (p * p, count)
 };
 
 CaseRefits refit_cases(const Model& model, const Clusters& clusters, const std::int32_t* times, int count,
-                       const double* n_obs, const Eigen::VectorXd& start, bool reml, const SearchSettings& settings,
+                       const double* n_obs, const Eigen::MatrixXd& starts, bool reml, const SearchSettings& settings,
                        double memory_limit);
 
 }  // namespace multilevel

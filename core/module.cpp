@@ -183,9 +183,9 @@ class GaussianModel {
     }
 
     // Fits to samples of whole clusters, the columns of `times`: as refit_many, and the factors of X'V^-1X.
-    auto refit_cases(Codes cluster, Counts times, Vector n_obs, const VectorXd& start, bool reml, double tolerance,
+    auto refit_cases(Codes cluster, Counts times, Vector n_obs, const MatrixXd& starts, bool reml, double tolerance,
                      int max_evaluations) const {
-        check(start);
+        require(starts.rows() == model_->n_parameters() && starts.cols() > 0, "a search needs a start");
         require(cluster.shape(0) == y_.shape(0), "one cluster a row");
         require(n_obs.shape(0) == times.shape(1), "one number of observations a sample");
         require_codes_in_range(cluster, static_cast<int>(times.shape(0)));
@@ -194,7 +194,7 @@ class GaussianModel {
         nb::gil_scoped_release release;
         const Clusters clusters(rows_, model_->sums(), cluster.data(), static_cast<int>(times.shape(0)));
         CaseRefits r = multilevel::refit_cases(*model_, clusters, times.data(), static_cast<int>(times.shape(1)),
-                                               n_obs.data(), start, reml, {tolerance, max_evaluations}, memory_limit_);
+                                               n_obs.data(), starts, reml, {tolerance, max_evaluations}, memory_limit_);
         return std::make_tuple(std::move(r.fits.theta), std::move(r.fits.beta), std::move(r.fits.criterion),
                                std::move(r.fits.pwrss), std::move(r.fits.evaluations), std::move(r.fits.converged),
                                std::move(r.fits.rank), std::move(r.fixed_factor));
@@ -377,7 +377,7 @@ NB_MODULE(_core, m) {
              "start"_a.noconvert(), "n_obs"_a.noconvert(), "theta"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("leverages", &GaussianModel::leverages, "theta"_a)
         .def("refit_cases", &GaussianModel::refit_cases, "cluster"_a.noconvert(), "times"_a.noconvert(), "n_obs"_a,
-             "start"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
+             "starts"_a, "reml"_a, "tolerance"_a, "max_evaluations"_a)
         .def("profile_start", &GaussianModel::profile_start, "held"_a, "term"_a, "directions"_a, "theta"_a,
              "log_sigma"_a)
         .def("profile_point", &GaussianModel::profile_point, "held"_a, "term"_a, "directions"_a, "coordinate"_a,

@@ -1,4 +1,4 @@
-"""Bootstraps: reproducible, the same on any number of threads, consistent with theory, and honest where they fail."""
+"""Bootstraps: reproducible, the same on any number of threads, consistent with theory, honest in trouble."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def test_parametric_replicates_are_refits_of_simulated_responses() -> None:
     np.testing.assert_allclose(found[:, -1], refits.sigma, rtol=1e-12)
     one = fit.refit(fit.simulate(30, seed=5)[:, 7])
     expected = [*one.record.terms[0].sd, one.record.terms[0].correlation[1, 0]]
-    np.testing.assert_allclose(found[7, 2:5], expected, rtol=1e-4)  # two searches, each to 1e-10 of a flat optimum
+    np.testing.assert_allclose(
+        found[7, 2:5], expected, rtol=1e-4
+    )  # two searches, each to 1e-10 of a flat optimum
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_parametric_replicates_are_refits_of_simulated_responses() -> None:
     ],
 )
 def test_cases_in_the_core_are_fits_to_the_rows_drawn(formula: str, data: pd.DataFrame) -> None:
-    """Cross-products put together from clusters, against designs built from the rows, estimated from scratch."""
+    """Cross-products put together from clusters, against designs built from the rows and fitted anew."""
     fit = ml.lmm(formula, data, reml=False)
     quick = fit.bootstrap(12, "case", seed=2)
     slow = fit.bootstrap(
@@ -129,7 +131,7 @@ def test_a_refit_of_the_fit_leaves_its_bootstrap_alone() -> None:
 
 
 def test_parametric_standard_errors_are_those_of_the_model() -> None:
-    """SE of a standard deviation from B replicates is about SE / sqrt(2 B): 2.2% here, so 8% is beyond 3 of them."""
+    """A standard deviation of B replicates has relative SE 1 / sqrt(2 B), about: 2.2%, so 8% is ample."""
     np.testing.assert_allclose(boot().se[:2], slopes().se, rtol=0.08)
 
 
@@ -139,9 +141,12 @@ def test_reflated_effects_have_the_variance_that_the_model_estimates() -> None:
 
 
 def test_clusters_drawn_estimate_the_sandwich_variance() -> None:
-    """The case bootstrap of the balanced study has the between-subject variance: with 18 subjects, (J - 1) / J of it."""
+    """In the balanced study the slope is a mean over subjects, whose bootstrap variance has the divisor J."""
     per_subject = np.array(
-        [np.polyfit(group["Days"], group["Reaction"], 1)[0] for _, group in ml.datasets.sleepstudy().groupby("Subject")]
+        [
+            np.polyfit(group["Days"], group["Reaction"], 1)[0]
+            for _, group in ml.datasets.sleepstudy().groupby("Subject")
+        ]
     )
     expected = per_subject.std() / np.sqrt(len(per_subject))
     assert boot("case").se[1] == pytest.approx(expected, rel=0.08)
@@ -248,7 +253,9 @@ def test_a_statistic_of_the_refitted_fits() -> None:
     fit = slopes()
     by_name = fit.bootstrap(40, seed=5, statistic=lambda refit: {"ratio": refit.fixef[1] / refit.fixef[0]})
     plain = fit.bootstrap(40, seed=5)
-    np.testing.assert_allclose(by_name.replicates[:, 0], plain.replicates[:, 1] / plain.replicates[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(
+        by_name.replicates[:, 0], plain.replicates[:, 1] / plain.replicates[:, 0], rtol=1e-6
+    )
     assert by_name.parameters == ("ratio",)
     assert list(by_name.confint(level=0.9).columns) == ["term", "estimate", "conf_low", "conf_high"]
     number = fit.bootstrap(3, seed=5, statistic=lambda refit: refit.sigma)
@@ -276,7 +283,14 @@ def test_a_model_without_residual_has_a_bootstrap_of_statistics_only() -> None:
 
 def test_what_is_printed_and_the_frame() -> None:
     text = str(boot())
-    for part in ("Parametric bootstrap", "Replicates: 1000, seed 11", "Bias", "Std. Error", "2.5%", "singular"):
+    for part in (
+        "Parametric bootstrap",
+        "Replicates: 1000, seed 11",
+        "Bias",
+        "Std. Error",
+        "2.5%",
+        "singular",
+    ):
         assert part in text
     frame = boot().frame()
     assert list(frame.columns) == [*boot().parameters, "converged", "singular"]

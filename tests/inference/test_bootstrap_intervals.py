@@ -50,9 +50,7 @@ def test_bca_without_bias_and_skewness_is_the_percentile_interval():
 def test_bca_follows_efron():
     """z0 and a by hand: 39.5 of 99 replicates below, acceleration 0.05."""
     z0, a = ndtri(39.5 / 99.0), 0.05
-    expected = [
-        100.0 * ndtr(z0 + (z0 + z) / (1.0 - a * (z0 + z))) for z in (ndtri(0.05), ndtri(0.95))
-    ]
+    expected = [100.0 * ndtr(z0 + (z0 + z) / (1.0 - a * (z0 + z))) for z in (ndtri(0.05), ndtri(0.95))]
     assert pair(bca(0.9, np.array([a])), estimate=40.0) == pytest.approx(expected)
 
 
@@ -78,19 +76,17 @@ def test_acceleration_is_a_sixth_of_the_skewness_of_the_influence():
 
 
 def test_limits_stay_in_the_range_of_their_parameter():
-    limits = every_interval(
-        np.array([10.0]), VALUES[:, None], 0.9, basic(0.9), np.array([[0.0, np.inf]])
-    )
+    limits = every_interval(np.array([10.0]), VALUES[:, None], 19, basic(0.9), np.array([[0.0, np.inf]]))
     assert limits.low[0] == 0.0
 
 
 def test_missing_replicates_are_left_out_and_missing_estimates_said():
     some = np.concatenate([VALUES, [np.nan] * 10])[:, None]
-    assert every_interval(np.array([50.0]), some, 0.9, percentile(0.9), FREE).low[0] == pytest.approx(5.0)
-    unknown = every_interval(np.array([np.nan]), some, 0.9, percentile(0.9), FREE)
+    assert every_interval(np.array([50.0]), some, 19, percentile(0.9), FREE).low[0] == pytest.approx(5.0)
+    unknown = every_interval(np.array([np.nan]), some, 19, percentile(0.9), FREE)
     assert np.isnan(unknown.low[0])
     assert "no estimate" in unknown.reasons[0]
-    few = every_interval(np.array([50.0]), some[95:], 0.9, percentile(0.9), FREE)
+    few = every_interval(np.array([50.0]), some[95:], 19, percentile(0.9), FREE)
     assert "too few" in few.reasons[0]
 
 

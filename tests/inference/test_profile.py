@@ -1,4 +1,4 @@
-"""Likelihood profiles: R's limits, an independent likelihood, exact slopes, algebra, and the ends of ranges."""
+"""Likelihood profiles: R's limits, an independent likelihood, exact slopes, algebra, the ends of ranges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import multilevel as ml
 from multilevel.design.design import Design
 from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.inference.parameters import Parameter
-from multilevel.inference.profile_points import held_parameter
+from multilevel.inference.profile_points import held_parameter, values_at
 from multilevel.results import profile as profile_module
 from multilevel.results.lmm import LMMFit
 from multilevel.results.profile import Profile
@@ -26,8 +26,8 @@ from reference_cases import case_data, case_names, load_case, name_key, to_formu
 Z = float(ndtri(0.975))
 CASES = [name for name in case_names("lmm_") if "ci_profile" in load_case(name)]
 
-# R's profile of sigma breaks off in this case (its upper limit is null, its lower one has zeta = 0.91); that ours is
-# right is checked below against a likelihood written out by hand.
+# R's profile of sigma breaks off in this case (its upper limit is null, its lower one has zeta = 0.91).
+# That ours is right is checked below against a likelihood written out by hand.
 R_BREAKS_OFF = {("lmm_orthodont_reml", "sigma")}
 
 
@@ -101,12 +101,10 @@ def test_limits_are_those_of_r(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_zeta_at_a_limit_is_the_quantile(name: str) -> None:
-    """Each limit inside its range is the exact root, searched for afresh from its neighbours and the estimate."""
+    """Each limit inside its range is the exact root, searched afresh from its neighbours and the estimate."""
     profile = profile_case(name)
     limits = profile.interval_columns(0.95)
-    for parameter, low, high in zip(
-        profile.parameters, limits["conf_low"], limits["conf_high"], strict=True
-    ):
+    for parameter, low, high in zip(profile.parameters, limits["conf_low"], limits["conf_high"], strict=True):
         ends = {"sd": (0.0,), "cor": (-1.0, 1.0)}.get(parameter.split("_")[0], ())
         for limit, sign in ((low, -1.0), (high, 1.0)):
             if limit in ends:
@@ -118,8 +116,10 @@ def test_zeta_at_a_limit_is_the_quantile(name: str) -> None:
 # ---- an independent likelihood ----
 
 
-def deviance(design: Design, root: np.ndarray, sigma: float, drop: int | None = None, at: float = 0.0) -> float:
-    """-2 log-likelihood of a model with one term, group by group, coefficients profiled out (all or all but one)."""
+def deviance(
+    design: Design, root: np.ndarray, sigma: float, drop: int | None = None, at: float = 0.0
+) -> float:
+    """-2 log-likelihood of a model with one term, coefficients profiled out (all of them, or all but one)."""
     X, y = design.X, design.y
     if drop is not None:
         y, X = y - at * X[:, drop], np.delete(X, drop, axis=1)
@@ -151,11 +151,9 @@ def two_by_two(a: float, b: float, rho: float) -> np.ndarray:
 def independent_zeta(profile: Profile, parameter: str, value: float) -> float:
     """|zeta| by simplex searches over the likelihood above."""
     design = profile.design
-    a, b, rho, sigma = profile.record.terms[0].sd.tolist() + [
-        float(profile.record.terms[0].correlation[1, 0]),
-        profile.record.sigma,
-    ]
-    angle, s = float(np.arctanh(rho)), float(np.log(sigma))
+    term = profile.record.terms[0]
+    a, b = term.sd.tolist()
+    angle, s = float(np.arctanh(term.correlation[1, 0])), float(np.log(profile.record.sigma))
     if parameter == "sigma":
         found = least(
             lambda t: deviance(design, two_by_two(np.exp(t[0]), np.exp(t[1]), np.tanh(t[2])), value),
@@ -204,11 +202,15 @@ def test_a_correlation_is_not_trapped_in_the_valley_it_came_from() -> None:
     """With rho held far off, leaving the slopes out altogether fits better than large, correlated effects."""
     profile = profile_case("lmm_orthodont_reml")
     parameter = "cor__(Intercept).age|Subject"
-    without = ml.lmm("distance ~ age * Sex + (1 | Subject)", case_data(load_case("lmm_orthodont_reml")), reml=False)
+    without = ml.lmm(
+        "distance ~ age * Sex + (1 | Subject)", case_data(load_case("lmm_orthodont_reml")), reml=False
+    )
     plateau = np.sqrt(without.criterion - profile.record.criterion)
     for rho in (-0.99, -0.95, 0.95, 1.0):
         assert abs(profile.zeta(parameter, rho)) <= plateau + 1e-6
-    assert profile.zeta(parameter, -0.95) == pytest.approx(-independent_zeta(profile, parameter, -0.95), abs=1e-4)
+    assert profile.zeta(parameter, -0.95) == pytest.approx(
+        -independent_zeta(profile, parameter, -0.95), abs=1e-4
+    )
 
 
 # ---- points ----
@@ -256,7 +258,7 @@ def test_points_hold_their_parameter_and_know_their_slope(model: str) -> None:
         h = 1e-3 * held.step
         above, below = held.point(at + h, point), held.point(at - h, point)
         assert point.converged
-        assert point.values[k] == pytest.approx(held.value(at), rel=1e-8)
+        assert values_at(profiled, point)[k] == pytest.approx(held.value(at), rel=1e-8)
         difference = (above.deviance - below.deviance) / (2.0 * h)
         # minima are found to 1e-10, and the difference divides their rounding by the step
         assert point.slope == pytest.approx(difference, rel=1e-4, abs=1e-6 / held.step)
@@ -267,9 +269,7 @@ def test_limits_are_exact_roots_under_every_structure(model: str) -> None:
     profile = profile_of(model)
     limits = profile.interval_columns(0.9)
     z = float(ndtri(0.95))
-    for parameter, low, high in zip(
-        profile.parameters, limits["conf_low"], limits["conf_high"], strict=True
-    ):
+    for parameter, low, high in zip(profile.parameters, limits["conf_low"], limits["conf_high"], strict=True):
         assert low < high
         for limit in (low, high):
             at_end = limit in (0.0, 1.0, -1.0, -0.5)
@@ -496,7 +496,9 @@ def test_values_outside_the_range_of_a_parameter_are_refused() -> None:
 
 
 def test_a_model_without_residual_is_refused() -> None:
-    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, 6.0, 5.5, 2.5, 3.0], "t": list("abab" * 2), "g": list("11223344")})
+    data = pd.DataFrame(
+        {"y": [1.0, 2.0, 4.0, 3.0, 6.0, 5.5, 2.5, 3.0], "t": list("abab" * 2), "g": list("11223344")}
+    )
     fit = ml.lmm("y ~ 1 + ar1(0 + t | g)", data, residual="none")
     with pytest.raises(ModelError, match="residual term"):
         fit.profile()

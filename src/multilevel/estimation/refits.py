@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
-from multilevel.estimation.lmm import MAX_EVALUATIONS, TOLERANCE, WorkingModel
+from multilevel.estimation.lmm import MAX_EVALUATIONS, TOLERANCE, WorkingModel, starts
 from multilevel.estimation.optimum import Optimum
 from multilevel.estimation.working import effective_weights, working_response
 from multilevel.kernels.gaussian import SearchOutcomes, StructureCode
@@ -103,10 +103,32 @@ def response_blocks(n_rows: int, count: int) -> Iterator[slice]:
 
 def fit_block(design: Design, model: WorkingModel, optimum: Optimum, Y: Array, reml: bool) -> ResponseFits:
     """Fit some responses (n, b) in the core."""
+    return fit_block_from(design, model, warm_start(model, optimum), Y, reml)
+
+
+def refit_starts(model: WorkingModel, optimum: Optimum) -> list[Array]:
+    """The optimum, and the other places that a search for the fit itself would begin from."""
+    return [warm_start(model, optimum), *starts(model)[1:]]
+
+
+def best_of(several: Sequence[ResponseFits]) -> ResponseFits:
+    """Of fits to the same responses from several starts, for each response the one of least criterion."""
+    criteria = np.array([np.where(np.isnan(fits.criterion), np.inf, fits.criterion) for fits in several])
+    best = criteria.argmin(axis=0)
+    rows = np.arange(len(best))
+    columns = {
+        field.name: np.array([getattr(fits, field.name) for fits in several])[best, rows]
+        for field in fields(ResponseFits)
+    }
+    return ResponseFits(**columns)
+
+
+def fit_block_from(design: Design, model: WorkingModel, start: Array, Y: Array, reml: bool) -> ResponseFits:
+    """Fit some responses (n, b) in the core, all from one start."""
     effective = Y if design.offset is None else Y - design.offset[:, None]
     found = model.kernel.refit_many(
         effective,
-        warm_start(model, optimum),
+        start,
         reml=reml,
         tolerance=TOLERANCE,
         max_evaluations=MAX_EVALUATIONS,
@@ -118,7 +140,7 @@ def fit_block(design: Design, model: WorkingModel, optimum: Optimum, Y: Array, r
 def fit_cases(
     design: Design,
     model: WorkingModel,
-    start: Array,
+    starting: Sequence[Array],
     cluster: Codes,
     times: Codes,
     n_obs: Array,
@@ -126,6 +148,7 @@ def fit_cases(
 ) -> tuple[ResponseFits, Array]:
     """Fit samples of whole clusters, the columns of `times` (K, B); with standard errors (B, p).
 
+    Each sample is searched from every start, and its best fit is kept.
     `cluster` (n,) is the cluster of each row, `n_obs` (K,) the observations in each. The criterion, which
     takes precision weights as those of the whole data, is of no use across samples.
     """
@@ -133,7 +156,7 @@ def fit_cases(
         cluster,
         times,
         n_obs @ times,
-        start,
+        np.column_stack(starting),
         reml=reml,
         tolerance=TOLERANCE,
         max_evaluations=MAX_EVALUATIONS,

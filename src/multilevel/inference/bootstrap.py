@@ -21,7 +21,14 @@ from multilevel.design.design import Design
 from multilevel.errors import DataTypeError
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
-from multilevel.estimation.refits import ResponseFits, fit_block, fit_cases, fixed_std_errors, warm_start
+from multilevel.estimation.refits import (
+    ResponseFits,
+    best_of,
+    fit_block_from,
+    fit_cases,
+    fixed_std_errors,
+    refit_starts,
+)
 from multilevel.fitted.assemble import user_roots
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.inference.parameters import Parameter, parameter_values
@@ -131,11 +138,14 @@ def replicate_fits(fitted: Bootstrapped, kind: BootstrapKind) -> FitReplicates:
         clusters = independent_clusters(fitted.design)
         return lambda streams: case_replicates(fitted, clusters, draw_clusters(clusters.count, streams))
     draw = response_draws(fitted, kind)
-    return lambda streams: as_replicates(
-        fitted,
-        fit_block(fitted.design, fitted.model, fitted.optimum, draw(streams), fitted.record.reml),
-        None,
-    )
+    starting = refit_starts(fitted.model, fitted.optimum)
+
+    def fit(streams: Streams) -> Replicates:
+        Y, reml = draw(streams), fitted.record.reml
+        several = [fit_block_from(fitted.design, fitted.model, start, Y, reml) for start in starting]
+        return as_replicates(fitted, several[0] if len(several) == 1 else best_of(several), None)
+
+    return fit
 
 
 def response_draws(fitted: Bootstrapped, kind: BootstrapKind) -> Callable[[Streams], Array]:
@@ -151,9 +161,9 @@ def case_replicates(
     fitted: Bootstrapped, clusters: IndependentClusters, times: npt.NDArray[np.int32]
 ) -> Replicates:
     """Fits to samples of clusters, the columns of `times` (clusters, B)."""
-    start = warm_start(fitted.model, fitted.optimum)
+    starting = refit_starts(fitted.model, fitted.optimum)
     fits, errors = fit_cases(
-        fitted.design, fitted.model, start, clusters.codes, times, clusters.n_obs, fitted.record.reml
+        fitted.design, fitted.model, starting, clusters.codes, times, clusters.n_obs, fitted.record.reml
     )
     return as_replicates(fitted, fits, errors)
 

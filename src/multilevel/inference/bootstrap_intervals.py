@@ -41,18 +41,18 @@ class Limits:
     reasons: tuple[str | None, ...]  # (K,)
 
 
-def least_replicates(level: float) -> int:
-    """How many replicates show the outer percentiles of a level.
+def least_replicates(level: float, method: LimitMethod = "percentile") -> int:
+    """How many replicates show the outer percentiles of a level; normal limits need two.
 
     >>> least_replicates(0.95), least_replicates(0.99)
     (39, 199)
     """
-    return ceil(round(2.0 / (1.0 - level), 9)) - 1
+    return 2 if method == "normal" else ceil(round(2.0 / (1.0 - level), 9)) - 1
 
 
 def refuse_few(count: int, level: float, method: LimitMethod) -> None:
     """Quantiles beyond the outermost replicates cannot be known."""
-    least = 2 if method == "normal" else least_replicates(level)
+    least = least_replicates(level, method)
     if count < least:
         others = "" if method == "normal" else ', a lower level, or "normal" limits'
         raise DataError(
@@ -87,16 +87,16 @@ OneInterval = Callable[[Sampled], tuple[Array, str | None]]  # both limits, and 
 
 
 def every_interval(
-    estimates: Array, replicates: Array, level: float, interval: OneInterval, bounds: Array
+    estimates: Array, replicates: Array, least: int, interval: OneInterval, bounds: Array
 ) -> Limits:
-    """Limits of each parameter from its replicates (B, K), kept within the parameter's range (K, 2)."""
+    """Limits of each parameter from `least` or more of its replicates (B, K), within its range (K, 2)."""
     pairs, reasons = [], []
     for k, (estimate, column) in enumerate(zip(estimates, replicates.T, strict=True)):
         known = column[np.isfinite(column)]
         reason: str | None
         if np.isnan(estimate):
             pair, reason = np.full(2, np.nan), NO_ESTIMATE
-        elif len(known) < least_replicates(level):
+        elif len(known) < least:
             pair, reason = np.full(2, np.nan), TOO_FEW
         else:
             pair, reason = interval(Sampled(k, float(estimate), known))

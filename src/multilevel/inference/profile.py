@@ -18,7 +18,13 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.inference.parameters import Parameter
-from multilevel.inference.profile_points import HeldParameter, Point, ProfiledModel, held_parameter
+from multilevel.inference.profile_points import (
+    HeldParameter,
+    Point,
+    ProfiledModel,
+    held_parameter,
+    values_at,
+)
 
 SPACING = 0.5  # of zeta, between the points of a profile
 SOLVED = 1e-8  # distance of zeta from its quantile at a limit
@@ -222,11 +228,11 @@ def curve_of(profiled: ProfiledModel, trace: Trace) -> Curve:
     """The points of a trace in one row, the estimate between its sides."""
     held = held_parameter(profiled, trace.parameter)
     below = [
-        (held.value(p.coordinate), -z, p.values)
+        (held.value(p.coordinate), -z, values_at(profiled, p))
         for p, z in zip(trace.below.points, trace.below.zeta[1:], strict=True)
     ]
     above = [
-        (held.value(p.coordinate), z, p.values)
+        (held.value(p.coordinate), z, values_at(profiled, p))
         for p, z in zip(trace.above.points, trace.above.zeta[1:], strict=True)
     ]
     rows: Sequence[tuple[float, float, Array]] = [

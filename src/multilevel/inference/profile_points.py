@@ -37,7 +37,9 @@ class Point:
     coordinate: float
     deviance: float
     slope: float  # of the deviance in the coordinate
-    values: Array  # (K,) all parameters, the one held among them
+    beta: Array  # (p,) in working coordinates
+    factors: Sequence[Array]  # T of each term (q, q)
+    log_sigma: float  # in working units
     converged: bool
     state: object  # where a search for a neighbouring point begins
 
@@ -170,12 +172,9 @@ class HeldCoefficient:
             coordinate=coordinate,
             deviance=fit.criterion,
             slope=float(2.0 * profiled.design.n_obs * apart / (variance * fit.pwrss)),
-            values=values_at(
-                profiled,
-                along + rest @ fit.beta,
-                model.kernel.term_factors(fit.theta),
-                0.5 * float(np.log(fit.pwrss / profiled.design.n_obs)),
-            ),
+            beta=along + rest @ fit.beta,
+            factors=model.kernel.term_factors(fit.theta),
+            log_sigma=0.5 * float(np.log(fit.pwrss / profiled.design.n_obs)),
             converged=fit.converged,
             state=fit.theta,
         )
@@ -215,28 +214,28 @@ def covariance_point(
     return kernel.profile_point(constraint, coordinate, starts, state.inverse_hessian)
 
 
-def as_point(
-    profiled: ProfiledModel, coordinate: float, found: ConstrainedMinimum, orientation: float = 1.0
-) -> Point:
-    """The core's answer in the user's units."""
+def as_point(coordinate: float, found: ConstrainedMinimum, orientation: float = 1.0) -> Point:
+    """The core's answer as a point."""
     return Point(
         coordinate=coordinate,
         deviance=found.deviance,
         slope=orientation * found.slope,
-        values=values_at(profiled, found.beta, found.factors, found.log_sigma),
+        beta=found.beta,
+        factors=found.factors,
+        log_sigma=found.log_sigma,
         converged=found.converged,
         state=found,
     )
 
 
-def values_at(profiled: ProfiledModel, beta: Array, factors: Sequence[Array], log_sigma: float) -> Array:
-    """All parameters (K,) from working coefficients, factors of the terms, and sigma."""
+def values_at(profiled: ProfiledModel, point: Point) -> Array:
+    """All parameters (K,) at a point, the one held among them, in the user's units."""
     model = profiled.model
     return parameter_values(
         profiled.parameters,
-        model.fixed.coefficients(beta, model.response),
-        user_roots(model, factors),
-        np.exp(log_sigma) / model.response.scale,
+        model.fixed.coefficients(point.beta, model.response),
+        user_roots(model, point.factors),
+        np.exp(point.log_sigma) / model.response.scale,
     )
 
 
@@ -267,9 +266,7 @@ class HeldSigma:
 
     def point(self, coordinate: float, near: Point | None) -> Point:
         """Search over the covariances of the random effects."""
-        return as_point(
-            self.profiled, coordinate, covariance_point(self.profiled, self.constraint, coordinate, near)
-        )
+        return as_point(coordinate, covariance_point(self.profiled, self.constraint, coordinate, near))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +300,7 @@ class HeldDeviation:
 
     def point(self, coordinate: float, near: Point | None) -> Point:
         """Search over sigma and what is left of the covariances."""
-        return as_point(
-            self.profiled, coordinate, covariance_point(self.profiled, self.constraint, coordinate, near)
-        )
+        return as_point(coordinate, covariance_point(self.profiled, self.constraint, coordinate, near))
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,4 +341,4 @@ class HeldCorrelation:
     def point(self, coordinate: float, near: Point | None) -> Point:
         """Search over all other parameters of the covariances; sigma is profiled out."""
         found = covariance_point(self.profiled, self.constraint, -coordinate, near)
-        return as_point(self.profiled, coordinate, found, orientation=-1.0)
+        return as_point(coordinate, found, orientation=-1.0)

@@ -62,7 +62,7 @@ class GaussianModel:
         cluster: Codes,
         times: Codes,
         n_obs: Array,
-        start: Array,
+        starts: Array,
         reml: bool,
         tolerance: float,
         max_evaluations: int,

@@ -272,7 +272,7 @@ class GaussianKernel:
         cluster: Codes,
         times: Codes,
         n_obs: Array,
-        start: Array,
+        starts: Array,
         *,
         reml: bool,
         tolerance: float,
@@ -280,11 +280,12 @@ class GaussianKernel:
     ) -> CaseOutcomes:
         """Search for samples that hold cluster c of the rows (n,) `times[c, b]` times, n_obs (B,) in each.
 
-        Every level of every factor must lie within one cluster.
+        Every level of every factor must lie within one cluster. Of the searches from the columns of `starts`
+        the best is kept.
         """
         counts = np.asfortranarray(times, dtype=np.int32)
         with one_blas_thread(self.tail_size):
-            found = self._native.refit_cases(cluster, counts, n_obs, start, reml, tolerance, max_evaluations)
+            found = self._native.refit_cases(cluster, counts, n_obs, starts, reml, tolerance, max_evaluations)
         p, factors = self.n_fixed, found[-1]
         return CaseOutcomes(search_outcomes(found[:-1]), factors.T.reshape(-1, p, p).transpose(0, 2, 1))
 

@@ -36,6 +36,7 @@ from multilevel.inference.bootstrap_intervals import (
     basic,
     bca,
     every_interval,
+    least_replicates,
     normal,
     percentile,
     refuse_few,
@@ -198,7 +199,8 @@ class Bootstrap:
         k = list(range(len(self._parameters)) if chosen is None else chosen)
         interval = self._interval(method, level, k)
         bounds = np.array([range_of(self._parameters[j]) for j in k]).reshape(-1, 2)
-        return every_interval(self.estimates[k], self.replicates[:, k], level, interval, bounds)
+        least = least_replicates(level, method)
+        return every_interval(self.estimates[k], self.replicates[:, k], least, interval, bounds)
 
     def _interval(self, method: LimitMethod, level: float, chosen: list[int]) -> OneInterval:
         if method == "bca":
@@ -243,7 +245,7 @@ class Bootstrap:
         """Estimates, bias, standard errors and percentile limits on a page, with what deserves notice."""
         columns = {"Estimate": self.estimates, "Bias": self.bias, "Std. Error": self.se}
         notes = self._notes()
-        if self.n >= 2.0 / (1.0 - level) - 1.0:
+        if self.n >= least_replicates(level):
             limits = self.limits("percentile", level)
             columns |= {"conf_low": limits.low, "conf_high": limits.high}
             reasons = list(zip(self.parameters, limits.reasons, strict=True))
