@@ -133,3 +133,12 @@ def test_singular_fits_are_certified(columns, balanced, reml):
         assert fit.optimum.certificate.null_eigenvalue >= 0.0 or not fit.singular
         singular += fit.singular
     assert singular > 0
+
+
+def test_refits_after_a_refit_are_on_their_own_scale():
+    """A refit leaves its response in the core, with a scale that is not the fit's."""
+    fit = FITS["slopes"]()
+    Y = fit.simulate(5, seed=1)
+    before = fit.refit_many(Y)
+    fit.refit(100.0 * fit.design.y + 7.0)
+    np.testing.assert_allclose(fit.refit_many(Y).sigma, before.sigma, rtol=1e-12)

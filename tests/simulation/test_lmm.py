@@ -53,3 +53,16 @@ def test_weights_scale_the_residual(sleepstudy):
 def test_other_effects_are_refused(slopes):
     with pytest.raises(DataError, match="'keep'"):
         slopes.simulate(1, re="old")
+
+
+def test_a_model_without_residual_draws_its_effects():
+    data = {"t": np.tile(list("abc"), 40), "g": np.repeat(np.arange(40), 3)}
+    data["y"] = (
+        10.0 + np.random.default_rng(1).standard_normal(40)[data["g"]] + np.tile([0.3, -0.1, -0.2], 40)
+    )
+    data["y"] = data["y"] + 0.5 * np.random.default_rng(2).standard_normal(120)
+    fit = ml.lmm("y ~ 1 + ar1(0 + t | g)", data, residual="none")
+    draws = fit.simulate(2000, seed=1)
+    V = fit.marginal_cov("0")
+    spread = np.sqrt((np.outer(np.diag(V), np.diag(V)) + V**2) / 2000)
+    assert (np.abs(np.cov(draws[:3]) - V) / spread).max() < 5
