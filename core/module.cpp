@@ -212,6 +212,10 @@ class GaussianModel {
                        const MatrixXd& inverse_hessian) {
         const Constraint held_at = constraint(held, term, directions);
         require(starts.cols() > 0, "a search needs a start");
+        require(starts.rows() == n_free_parameters(*model_, held_at), "an entry of a start a parameter that is free");
+        require(inverse_hessian.size() == 0 ||
+                    (inverse_hessian.rows() == starts.rows() && inverse_hessian.cols() == starts.rows()),
+                "the inverse Hessian is square");
         nb::gil_scoped_release release;
         const ProfilePoint p =
             constrained_minimum(*model_, held_at, coordinate, starts, inverse_hessian, Interrupts());

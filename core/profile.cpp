@@ -98,10 +98,9 @@ class HeldTerm {
             free[at++] = std::sqrt(pair.row(0).norm());
             free[at++] = std::sqrt(pair.row(1).norm());
         }
+        const auto leading = static_cast<int>(directions_.cols());
         for (int c = 0; c < term_.width; ++c)
-            for (int r = c; r < term_.width; ++r)
-                if (r >= directions_.cols()) free[at++] = lower(r, c);
-                else if (held_ == Held::deviation && r > 0) free[at++] = lower(r, c);
+            for (int r = std::max(c, leading); r < term_.width; ++r) free[at++] = lower(r, c);
     }
 
   private:
@@ -424,9 +423,11 @@ class Descent {
 
 }  // namespace
 
-VectorXd free_parameters(const Model& model, const Constraint& constraint, const VectorXd& theta, double log_sigma) {
-    return Constrained(const_cast<Model&>(model), constraint, 0.0).free_parameters(theta, log_sigma);
+VectorXd free_parameters(Model& model, const Constraint& constraint, const VectorXd& theta, double log_sigma) {
+    return Constrained(model, constraint, 0.0).free_parameters(theta, log_sigma);
 }
+
+int n_free_parameters(Model& model, const Constraint& constraint) { return Constrained(model, constraint, 0.0).n_free(); }
 
 ProfilePoint constrained_minimum(Model& model, const Constraint& constraint, double coordinate, const MatrixXd& starts,
                                  const MatrixXd& inverse_hessian, const Heartbeat& heartbeat) {

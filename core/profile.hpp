@@ -32,8 +32,11 @@ struct ProfilePoint {
 };
 
 // The free parameters of a point (theta, log sigma) at which the constraint holds with its own value there.
-Eigen::VectorXd free_parameters(const Model& model, const Constraint& constraint, const Eigen::VectorXd& theta,
+Eigen::VectorXd free_parameters(Model& model, const Constraint& constraint, const Eigen::VectorXd& theta,
                                 double log_sigma);
+
+// How many parameters stay free beside what is held.
+int n_free_parameters(Model& model, const Constraint& constraint);
 
 // Searches from the first column of `starts`; from the others too if it ends at a nearly singular covariance, where
 // a search may be stuck; and where a correlation is held also from small deviations. `inverse_hessian` may be empty.

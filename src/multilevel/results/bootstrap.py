@@ -258,13 +258,14 @@ class Bootstrap:
     def _notes(self) -> list[str]:
         notes = [] if self.clusters is None else [f"Clusters drawn with replacement: {self.clusters}."]
         if self.n_singular:
-            notes.append(
-                f"{self.n_singular} replicates are singular (a variance of zero or a correlation of one)."
-            )
+            said = counted(self.n_singular, "replicate is", "replicates are")
+            notes.append(f"{said} singular (a variance of zero or a correlation of one).")
         if self.n_not_converged:
-            notes.append(f"{self.n_not_converged} replicates did not converge; they are kept.")
+            notes.append(
+                f"{counted(self.n_not_converged, 'replicate', 'replicates')} did not converge; kept."
+            )
         if self.n_failed:
-            notes.append(f"{self.n_failed} samples could not be fitted; they are left out.")
+            notes.append(f"{counted(self.n_failed, 'sample', 'samples')} could not be fitted; left out.")
         return notes
 
     def __str__(self) -> str:
@@ -275,6 +276,11 @@ class Bootstrap:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """A count with its noun."""
+    return f"{count} {one if count == 1 else several}"
 
 
 def columnwise(function: Callable[[Array], Any], replicates: Array) -> Array:

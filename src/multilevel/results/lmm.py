@@ -408,9 +408,8 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
         if self.residual == "none":
             raise ModelError('refit_many needs a residual term; loop over refit(y) for residual="none".')
         responses = checked_responses(Y, self.design)
-        model = with_response(
-            self.design, self._working_model(), self.design.y
-        )  # refit() may have left its own
+        # refit() leaves its own response in the core
+        model = with_response(self.design, self._working_model(), self.design.y)
         return fit_all_responses(self.design, model, self.optimum, responses, self.reml, progress)
 
     def _working_model(self) -> WorkingModel:

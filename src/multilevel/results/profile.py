@@ -89,7 +89,7 @@ class Profile:
         >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy(frame="polars"))
         >>> limits = fit.profile().confint(level=0.9)
         >>> limits["conf_low"].round(2).to_list(), limits["conf_high"].round(2).to_list()
-        ([236.07, 9.14, 27.65, 28.33], [266.74, 11.79, 49.65, 33.79])
+        ([235.32, 9.14, 27.32, 28.27], [267.49, 11.79, 49.5, 33.95])
         """
         return to_frame(self.interval_columns(level), self.design.frame_kind)
 
