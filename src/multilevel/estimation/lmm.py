@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,15 +84,15 @@ def working_model(design: Design) -> WorkingModel:
     return WorkingModel(compiled, fixed, response, terms, layouts, groupings, log_weights(design))
 
 
-def minimise(model: WorkingModel, *, reml: bool, start: Array | None = None) -> Optimum:
-    """Search for the optimum, from a moment estimate unless told where to start."""
+def minimise(model: WorkingModel, *, reml: bool, begin: Sequence[Array] | None = None) -> Optimum:
+    """Search for the optimum, from a moment estimate unless told where to begin."""
     kernel = model.kernel
     tolerance = LARGE_TOLERANCE if kernel.tail_size >= LARGE_TAIL else TOLERANCE
 
     def search(theta: Array) -> SearchOutcome:
         return kernel.search(theta, reml=reml, tolerance=tolerance, max_evaluations=MAX_EVALUATIONS)
 
-    outcomes = [search(theta) for theta in (starts(model) if start is None else [start])]
+    outcomes = [search(theta) for theta in (starts(model) if begin is None else begin)]
     outcome = min(outcomes, key=lambda found: found.criterion)
     refuse_perfect_fit(kernel, outcome)
     certificate = Certificate(outcome.stationarity, outcome.null_eigenvalue, outcome.converged)

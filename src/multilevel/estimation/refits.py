@@ -102,8 +102,9 @@ def response_blocks(n_rows: int, count: int) -> Iterator[slice]:
 
 
 def fit_block(design: Design, model: WorkingModel, optimum: Optimum, Y: Array, reml: bool) -> ResponseFits:
-    """Fit some responses (n, b) in the core."""
-    return fit_block_from(design, model, warm_start(model, optimum), Y, reml)
+    """Fit some responses (n, b) in the core: from every start, keeping the best."""
+    several = [fit_block_from(design, model, start, Y, reml) for start in refit_starts(model, optimum)]
+    return several[0] if len(several) == 1 else best_of(several)
 
 
 def refit_starts(model: WorkingModel, optimum: Optimum) -> list[Array]:

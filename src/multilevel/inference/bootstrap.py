@@ -23,8 +23,7 @@ from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
 from multilevel.estimation.refits import (
     ResponseFits,
-    best_of,
-    fit_block_from,
+    fit_block,
     fit_cases,
     fixed_std_errors,
     refit_starts,
@@ -138,12 +137,10 @@ def replicate_fits(fitted: Bootstrapped, kind: BootstrapKind) -> FitReplicates:
         clusters = independent_clusters(fitted.design)
         return lambda streams: case_replicates(fitted, clusters, draw_clusters(clusters.count, streams))
     draw = response_draws(fitted, kind)
-    starting = refit_starts(fitted.model, fitted.optimum)
 
     def fit(streams: Streams) -> Replicates:
-        Y, reml = draw(streams), fitted.record.reml
-        several = [fit_block_from(fitted.design, fitted.model, start, Y, reml) for start in starting]
-        return as_replicates(fitted, several[0] if len(several) == 1 else best_of(several), None)
+        model, optimum, reml = fitted.model, fitted.optimum, fitted.record.reml
+        return as_replicates(fitted, fit_block(fitted.design, model, optimum, draw(streams), reml), None)
 
     return fit
 

@@ -20,7 +20,7 @@ from multilevel.design.design import Design
 from multilevel.errors import FormulaError, ModelError, MultilevelWarning
 from multilevel.estimation.lmm import WorkingModel, minimise, working_model
 from multilevel.estimation.optimum import Optimum
-from multilevel.estimation.refits import ResponseFits, fit_all_responses, warm_start, with_response
+from multilevel.estimation.refits import ResponseFits, fit_all_responses, refit_starts, with_response
 from multilevel.fitted.assemble import assemble_lmm
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.residual_free import fit_without_residual
@@ -145,10 +145,10 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
 
     # For refits: made when first asked for, never pickled.
     _model: WorkingModel | None = None  # cross-products
-    _start: Array | None = None  # where searches begin
+    _starts: list[Array] | None = None  # where searches begin
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_model", "_start")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_model", "_starts")}
 
     # Stored numbers ----------------------------------------------------------------------------------
 
@@ -383,9 +383,9 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
             return super().refit(y)
         design = replace(self.design, y=checked_response(y, self.design))
         model = with_response(design, self._working_model(), design.y)
-        if self._start is None:
-            self._start = warm_start(model, self.optimum)
-        optimum = minimise(model, reml=self.reml, start=self._start)
+        if self._starts is None:
+            self._starts = refit_starts(model, self.optimum)
+        optimum = minimise(model, reml=self.reml, begin=self._starts)
         return type(self)(design, assemble_lmm(design, model, optimum, reml=self.reml), self.call)
 
     def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> ResponseFits:
