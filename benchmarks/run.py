@@ -55,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lines", nargs="+", choices=[line.name for line in LINES])
     parser.add_argument("--engines", nargs="+", choices=[engine.name for engine in ENGINES])
     parser.add_argument("--quick", action="store_true", help="stop every worker after one minute, not ten")
+    parser.add_argument("--seconds", type=float, help="stop every worker after so many")
     parser.add_argument("--name", default="latest", help="of the files in benchmarks/results")
     return parser.parse_args()
 
@@ -62,7 +63,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure what the command line asks for."""
     asked = arguments()
-    limits = Limits(seconds=60.0 if asked.quick else 600.0, megabytes=0.75 * memory_of_machine())
+    seconds = asked.seconds or (60.0 if asked.quick else 600.0)
+    limits = Limits(seconds=seconds, megabytes=0.75 * memory_of_machine())
     target = HERE / "results" / asked.name
     measure_all(chosen(LINES, asked.lines), chosen(ENGINES, asked.engines), limits, target)
     print(target.with_suffix(".md").relative_to(HERE.parent))
