@@ -746,6 +746,11 @@ InverseBlock Factorisation::inverse_block(int order, int other) const {
     return order < other ? InverseBlock{block, 1, q} : InverseBlock{block, q, 1};
 }
 
+Eigen::MatrixXd Factorisation::tail_block() const {
+    const Eigen::Map<const Eigen::MatrixXd> inverse(tail_inverse_.data(), plan_.tail_size, plan_.tail_size);
+    return inverse.topLeftCorner(plan_.tail_random, plan_.tail_random);
+}
+
 // ---- the gradient: d/dT_k = 2 sum_a sum_b C_ab T_b S_ba over the levels a of factor k ----
 
 void Factorisation::add_node_gradient(const HeadNode& node, FactorSums& sums) const {

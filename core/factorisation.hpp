@@ -64,6 +64,7 @@ class Factorisation {
     // Per factor: levels x (width x p) blocks against beta, row-major.
     const std::vector<std::vector<double>>& fixed_blocks() const { return against_fixed_; }
     Eigen::MatrixXd fixed_block() const;  // (p, p)
+    Eigen::MatrixXd tail_block() const;   // of the random effects in the dense tail, in the plan's order
     // Between levels of two factors that share rows, by their places in the order of all nodes.
     InverseBlock inverse_block(int order, int other) const;
     std::vector<std::vector<int>> node_orders() const;  // per factor: each level's place in that order

@@ -275,8 +275,9 @@ class GaussianModel {
     }
 
     // Blocks of the inverse of A without y: per factor the levels' own blocks (levels * width x width) and
-    // those against beta (levels * width x p), and the block of beta. With `fixed` false, beta is held.
-    auto inverse_blocks(const VectorXd& theta, bool fixed) {
+    // those against beta (levels * width x p), and the block of beta; with `tail` also the block between all random
+    // effects of the dense tail. With `fixed` false, beta is held.
+    auto inverse_blocks(const VectorXd& theta, bool fixed, bool tail) {
         check(theta);
         factorise(theta);
         model_->factorisation().invert_selected({fixed ? 1.0 : 0.0, 0.0});
@@ -285,7 +286,15 @@ class GaussianModel {
             own.push_back(stacked(model_->factorisation().diagonal_blocks()[k], model_->sums().factors[k].width));
             against.push_back(stacked(model_->factorisation().fixed_blocks()[k], model_->n_fixed()));
         }
-        return std::make_tuple(own, against, model_->factorisation().fixed_block());
+        return std::make_tuple(own, against, model_->factorisation().fixed_block(),
+                               tail ? model_->factorisation().tail_block() : MatrixXd());
+    }
+
+    // Factor and level of each node of the dense tail, in the order of its columns.
+    std::vector<std::tuple<int, int>> tail_nodes() const {
+        std::vector<std::tuple<int, int>> out;
+        for (const TailNode& node : model_->plan().tail) out.emplace_back(node.factor, node.level);
+        return out;
     }
 
     // Columns of R^-1 b, b given over all random effects (factor by factor) and then beta.
@@ -389,7 +398,8 @@ NB_MODULE(_core, m) {
         .def("fit_with_tail", &GaussianModel::fit_with_tail, "map"_a, "start"_a, "tolerance"_a, "max_evaluations"_a)
         .def("factors", &GaussianModel::factors, "theta"_a)
         .def("solution", &GaussianModel::solution, "theta"_a)
-        .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a)
+        .def("inverse_blocks", &GaussianModel::inverse_blocks, "theta"_a, "fixed"_a, "tail"_a)
+        .def("tail_nodes", &GaussianModel::tail_nodes)
         .def("forward_solve", &GaussianModel::forward_solve, "theta"_a, "b"_a)
         .def("linear_predictors", &GaussianModel::linear_predictors, "beta"_a, "b"_a)
         .def("fixed_crossproduct", &GaussianModel::fixed_crossproduct)

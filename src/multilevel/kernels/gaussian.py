@@ -192,6 +192,7 @@ class InverseBlocks:
     own: tuple[Array, ...]  # per factor: (J, Q, Q)
     against_fixed: tuple[Array, ...]  # per factor: (J, Q, p)
     fixed: Array  # (p, p)
+    tail: Array | None  # all of it over the dense remainder's random effects, where asked for
 
 
 class GaussianKernel:
@@ -210,11 +211,13 @@ class GaussianKernel:
         """Form the cross-products. Factors come in order of decreasing number of levels."""
         self.factors = tuple(factors)
         self.n_fixed = fixed.values.shape[1]
+        self.n_random = sum(f.n_levels * f.columns.values.shape[1] for f in self.factors)
+        self.response = np.ascontiguousarray(response.values[:, 0])
         self._native = _core.GaussianModel(
             fixed.values,
             fixed.shift,
             fixed.scale,
-            np.ascontiguousarray(response.values[:, 0]),
+            self.response,
             float(response.shift[0]),
             float(response.scale[0]),
             weights,
@@ -227,11 +230,13 @@ class GaussianKernel:
             [(t.factor, t.first, t.width, int(t.structure), t.hom) for t in terms],
             memory_limit,
         )
-        self.tail_size = self._native.elimination()[1]  # columns of the dense remainder, X and y
+        _, self.tail_size, blocks = self._native.elimination()  # tail: the dense remainder, X and y
+        self.n_numbers = blocks + self.tail_size**2  # in a factorisation
 
     def set_response(self, y: Array, shift: float, scale: float) -> None:
         """Put another response in the place of the one the model was made with."""
         self._native.set_response(y, shift, scale)
+        self.response = y
 
     @property
     def n_parameters(self) -> int:
@@ -346,16 +351,21 @@ class GaussianKernel:
             beta, u, pwrss, log_det_random, log_det_fixed, fixed_factor = self._native.solution(theta)
         return Solution(beta, tuple(u), pwrss, log_det_random, log_det_fixed, fixed_factor)
 
-    def inverse_blocks(self, theta: Array, *, hold_fixed: bool) -> InverseBlocks:
+    def inverse_blocks(self, theta: Array, *, hold_fixed: bool, tail: bool = False) -> InverseBlocks:
         """Blocks of the inverse; with `hold_fixed` those given beta, otherwise joint with beta."""
         with one_blas_thread(self.tail_size):
-            own, against, fixed = self._native.inverse_blocks(theta, not hold_fixed)
+            own, against, fixed, remainder = self._native.inverse_blocks(theta, not hold_fixed, tail)
         shapes = [(f.n_levels, f.columns.values.shape[1]) for f in self.factors]
         return InverseBlocks(
             tuple(block.reshape(J, Q, Q) for block, (J, Q) in zip(own, shapes, strict=True)),
             tuple(block.reshape(J, Q, self.n_fixed) for block, (J, Q) in zip(against, shapes, strict=True)),
             fixed,
+            remainder if tail else None,
         )
+
+    def tail_levels(self) -> list[tuple[int, int]]:
+        """Factor and level of each block of columns of the dense remainder, in their order."""
+        return self._native.tail_nodes()
 
     def forward_solve(self, theta: Array, b: Array) -> Array:
         """R^-1 b without the y row; b has a row for each random effect, factor by factor, then for beta."""
