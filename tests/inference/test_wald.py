@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from multilevel.errors import DataError
-from multilevel.inference.wald import critical_value, untested_table, wald_limits, wald_table
+from multilevel.inference.wald import critical_value, wald_limits, wald_table
 
 ESTIMATE, SE = np.array([251.405, -10.467]), np.array([6.825, 1.546])
 
@@ -20,12 +20,6 @@ def test_t_is_used_with_degrees_of_freedom():
     low, high = wald_limits(table, 0.9)
     np.testing.assert_allclose(high - low, 2 * stats.t.ppf(0.95, df) * SE, rtol=1e-12)
     np.testing.assert_allclose((low + high) / 2, ESTIMATE, rtol=1e-12)
-
-
-def test_an_untested_table_has_limits_but_no_p():
-    table = untested_table(("a", "b"), ESTIMATE, SE)
-    assert table.p_value is None
-    np.testing.assert_allclose(wald_limits(table, 0.95)[0], ESTIMATE - 1.959963984540054 * SE)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, -1, float("nan")])

@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from multilevel._options import checked_share
 from multilevel._typing import Array
+from multilevel.inference.coefficients import CoefficientInference
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,12 @@ def wald_table(
     return CoefficientTable(term, estimate, std_error, statistic, df, two_sided_p(statistic, df))
 
 
-def untested_table(term: tuple[str, ...], estimate: Array, std_error: Array) -> CoefficientTable:
-    """Coefficients, standard errors and their ratio, without a test."""
-    return CoefficientTable(term, estimate, std_error, estimate / std_error, None, None)
+def inferred_table(term: tuple[str, ...], inference: CoefficientInference) -> CoefficientTable:
+    """Test each coefficient against zero, by what one method believes of it."""
+    each = np.eye(len(inference.beta))
+    df = inference.df(each)
+    std_error = np.sqrt(np.diag(inference.covariance(each)))
+    return wald_table(term, inference.beta, std_error, None if len(df) and np.isinf(df).all() else df)
 
 
 def two_sided_p(statistic: Array, df: Array | None) -> Array:
