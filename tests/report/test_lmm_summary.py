@@ -30,10 +30,10 @@ Random effects
             Days          35.07     5.922  0.07
   Residual               654.94    25.592
 
-Fixed effects
-             Estimate  Std. Error  t value
-  Intercept   251.405       6.825   36.838
-  Days         10.467       1.546    6.771
+Fixed effects (degrees of freedom: Satterthwaite)
+             Estimate  Std. Error    df  t value         p
+  Intercept   251.405       6.825  17.0   36.838    <2e-16
+  Days         10.467       1.546  17.0    6.771  3.26e-06
 
 Correlation of fixed effects
         Intercept
@@ -57,9 +57,9 @@ Random effects
   Batch     Intercept      1388     37.26
   Residual                 2451     49.51
 
-Fixed effects
-             Estimate  Std. Error  t value
-  Intercept    1527.5       17.69   86.326"""
+Fixed effects (degrees of freedom: Satterthwaite)
+             Estimate  Std. Error   df  t value         p
+  Intercept    1527.5       17.69  6.0   86.326  1.63e-10"""
 
 
 @pytest.fixture(scope="module")

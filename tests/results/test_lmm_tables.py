@@ -26,7 +26,7 @@ def by_level(case, group):
 
 
 def test_tidy_has_the_columns_of_broom(slopes):
-    assert list(slopes.tidy()) == ["term", "estimate", "std_error", "statistic"]
+    assert list(slopes.tidy()) == ["term", "estimate", "std_error", "statistic", "df", "p_value"]
     assert list(slopes.tidy(conf_int=True))[-2:] == ["conf_low", "conf_high"]
 
 

@@ -9,13 +9,21 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
-from multilevel.inference.wald import CoefficientTable
+from multilevel.inference.coefficients import CoefficientInference
+from multilevel.inference.wald import inferred_table
 from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
 from multilevel.report.lmm_tables import RESIDUAL
 from multilevel.report.numbers import format_column, format_fixed
 from multilevel.report.structures import STRUCTURE_NAMES, correlation_words, is_structured
 from multilevel.report.summary import Block, Summary
 
+DF_WORDS = {  # the heading of the fixed effects, by method
+    "Satterthwaite": " (degrees of freedom: Satterthwaite)",
+    "Kenward-Roger": " (standard errors and degrees of freedom: Kenward-Roger)",
+    "residual": " (degrees of freedom: residual)",
+    "containment": " (degrees of freedom: containment)",
+    "between-within": " (degrees of freedom: between-within)",
+}
 ZERO_VARIANCE = 1e-4  # share of the residual SD below which a standard deviation is called zero (lme4's)
 
 
@@ -32,23 +40,33 @@ class RandomRow:
 def lmm_summary(
     design: Design,
     record: LMMRecord,
-    coefficients: CoefficientTable,
+    inference: CoefficientInference,
+    df: str | None,
     scaled_residuals: Array,
     criteria: Block | None,
 ) -> Summary:
-    """Put the summary of a fit together from its record and its scaled residuals (n,)."""
+    """Put the summary of a fit together from its record and its scaled residuals (n,).
+
+    `df` is the method that was asked for, `inference` what it says of the coefficients.
+    """
+    table = inferred_table(record.coef_names, inference)
     blocks = (
         criteria,
         residual_block("Scaled residuals", scaled_residuals, design.freq_weights),
         random_block(record),
-        coefficient_block(coefficients),
-        *correlation_blocks(record.coef_names, record.vcov),
+        coefficient_block(table, f"Fixed effects{DF_WORDS.get(inference.method, '')}"),
+        *correlation_blocks(record.coef_names, inference.covariance(np.eye(len(record.beta)))),
     )
     return Summary(
         title=f"Linear mixed model fit by {'REML' if record.reml else 'maximum likelihood'}",
         facts=summary_facts(design, record),
         blocks=tuple(block for block in blocks if block is not None),
-        notes=(*dropped_notes(design.dropped), *singular_notes(record), *convergence_notes(record)),
+        notes=(
+            *dropped_notes(design.dropped),
+            *singular_notes(record),
+            *df_notes(record, inference.method, df),
+            *convergence_notes(record),
+        ),
     )
 
 
@@ -133,6 +151,20 @@ def singular_note(term: TermCovariance, sigma: float) -> str:
         f"{start}the random effects are perfectly correlated: the data support fewer than"
         f" {len(term.names)} dimensions. Consider uncorrelated effects (||) or fewer columns."
     )
+
+
+def df_notes(record: LMMRecord, method: str, df: str | None) -> list[str]:
+    """What was done about degrees of freedom that a reader would not expect."""
+    if df is None and method == "normal":
+        return [
+            "The tests use the normal distribution: with so many crossed levels, degrees of freedom would"
+            ' take longer than the fit. summary(df="satterthwaite") finds them.'
+        ]
+    if method == "Satterthwaite" and record.singular:
+        return [
+            "Degrees of freedom: variances (and dimensions) estimated as zero are taken as known to be zero."
+        ]
+    return []
 
 
 def convergence_notes(record: LMMRecord) -> list[str]:

@@ -7,7 +7,7 @@ everything public in this file then works. Its record offers at least the attrib
 
     class OLSFit(Fit[OLSRecord]):
         def summary(self) -> Summary: ...                        # what print(fit) shows
-        def _coefficients(self) -> CoefficientTable: ...         # inference/wald.py: estimates, SE, df, p
+        def _coefficients(self, df) -> CoefficientTable: ...     # inference/wald.py: estimates, SE, df, p
         def _glance(self) -> dict[str, object]: ...              # one row: name -> number
         def _augmented(self) -> dict[str, Array]: ...            # name -> (n,) columns beside the data
         def _estimate(self, design: Design) -> OLSRecord: ...    # the same settings on another design
@@ -89,8 +89,8 @@ class Fit(ABC, Generic[RecordT]):
         """The fit on one page."""
 
     @abstractmethod
-    def _coefficients(self) -> CoefficientTable:
-        """Estimates, standard errors and tests of the coefficients."""
+    def _coefficients(self, df: str | None = None) -> CoefficientTable:
+        """Estimates, standard errors and tests of the coefficients; `df` as for `_inference`."""
 
     @abstractmethod
     def _inference(
@@ -192,15 +192,22 @@ class Fit(ABC, Generic[RecordT]):
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def tidy(self, *, conf_int: bool = False, conf_level: float = 0.95, exponentiate: bool = False) -> Frame:
+    def tidy(
+        self,
+        *,
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+        df: Any = None,  # the methods that a class has for degrees of freedom are its own
+    ) -> Frame:
         """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request."""
-        columns = fixed_columns(self._coefficients(), conf_level if conf_int else None, exponentiate)
+        columns = fixed_columns(self._coefficients(df), conf_level if conf_int else None, exponentiate)
         return self._frame(columns)
 
-    def confint(self, method: Literal["wald"] = "wald", *, level: float = 0.95) -> Frame:
+    def confint(self, method: Literal["wald"] = "wald", *, level: float = 0.95, df: Any = None) -> Frame:
         """Confidence limits of the coefficients: term, estimate, conf_low, conf_high."""
         checked_choice("method", method, ("wald",))
-        return self._frame(confint_columns(self._coefficients(), level))
+        return self._frame(confint_columns(self._coefficients(df), level))
 
     def glance(self) -> Frame:
         """One row that describes the whole fit."""

@@ -13,6 +13,7 @@ from multilevel.inference.bootstrap import BootstrapKind
 from multilevel.inference.bootstrap_intervals import LimitMethod
 from multilevel.results.base import Fit
 from multilevel.results.bootstrap import Bootstrap, make_bootstrap
+from multilevel.results.degrees import DfMethod
 from multilevel.results.profile import Profile, make_profile
 
 Effects = Literal["all", "fixed", "ran_pars"]
@@ -111,6 +112,7 @@ class Intervals(Fit[LMMRecord]):
         method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
         level: float = 0.95,
+        df: DfMethod | None = None,
         effects: Effects = "all",
         limits: LimitMethod = "percentile",
         **options: Any,
@@ -121,6 +123,8 @@ class Intervals(Fit[LMMRecord]):
             method: "wald" for the coefficients, quick and symmetric; "profile" and "bootstrap" for standard
                 deviations and correlations too, with the columns effect and group before the others.
             level: of the intervals.
+            df: of "wald": the method for the degrees of freedom of t, as in `summary`, by default
+                Satterthwaite's; "kenward-roger" has its own standard errors.
             effects: "all" that the method can give, the "fixed" ones, or "ran_pars".
             limits: of a bootstrap: "percentile", "basic", "normal", "bca" or "studentized".
             options: those of `profile()` or `bootstrap()`, for example n=2000, kind="case", seed=1.
@@ -128,18 +132,22 @@ class Intervals(Fit[LMMRecord]):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy(frame="polars"))
+            >>> fit.confint()["conf_high"].round(2).to_list()
+            [271.58, 12.06]
             >>> fit.confint("profile", effects="ran_pars")["conf_high"].round(2).to_list()
             [52.94, 34.59]
         """
         checked_choice("method", method, ("wald", "profile", "bootstrap"))
         checked_choice("effects", effects, ("all", "fixed", "ran_pars"))
+        if df is not None and method != "wald":
+            raise ModelError(f'df= belongs to confint("wald"); confint("{method}") has no use for it.')
         if method == "profile":
             which = options.pop("which", effects)
             return self.profile(which, level=level, **options).confint(level)
         if method == "bootstrap":
             return self.bootstrap(**options).confint(limits, level, effects=effects)
         refuse_wald_ran_pars(effects)
-        return super().confint(level=level, **options)
+        return super().confint(level=level, df=df, **options)
 
 
 def refuse_bootstrap_without_residual(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Literal, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from multilevel._options import Seed, checked_choice, checked_switch
@@ -26,14 +25,9 @@ from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.residual_free import fit_without_residual
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
-from multilevel.inference.clustering import Clustering
-from multilevel.inference.coefficients import CoefficientInference, KnownDf
 from multilevel.inference.lmm_residuals import ResidualKind, lmm_residuals
 from multilevel.inference.matrices import ModelMatrices, marginal_covariance, model_matrices
 from multilevel.inference.prediction import IncludedEffects, Request, checked, predict_rows, rows_to_predict
-from multilevel.inference.robust_inference import lmm_inference
-from multilevel.inference.variance import symmetric_root
-from multilevel.inference.wald import CoefficientTable, untested_table
 from multilevel.report.equation import equation_sections
 from multilevel.report.lmm_summary import criteria_block, lmm_summary
 from multilevel.report.lmm_tables import (
@@ -46,13 +40,14 @@ from multilevel.report.lmm_tables import (
 )
 from multilevel.report.notation import write_page
 from multilevel.report.summary import Summary
-from multilevel.results.base import Call, Fit
+from multilevel.results.base import Call
 from multilevel.results.checks import (
     checked_response,
     checked_responses,
     refuse_wald_limits,
     rows_of_level,
 )
+from multilevel.results.degrees import Degrees, DfMethod
 from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.explained import Explained
 from multilevel.results.intervals import Intervals
@@ -113,22 +108,34 @@ def lmm(
     reml = checked_switch("reml", reml)
     design = build_design(terms, data, **data_options)
     call = Call(lmm, data, {"reml": reml, "residual": residual, **data_options})
-    return LMMFit(design, estimate(design, reml, residual), call)
+    record, model = solve(design, reml, residual)
+    fit = LMMFit(design, record, call)
+    fit._keep(model)
+    return fit
+
+
+def solve(
+    design: Design, reml: bool, residual: Literal["none"] | None
+) -> tuple[LMMRecord, WorkingModel | None]:
+    """From design to record: cross-products, search, and what was found; with the cross-products."""
+    record, model = (
+        (fit_without_residual(design, reml=reml), None) if residual == "none" else fit_design(design, reml)
+    )
+    if not record.optimum.converged:
+        warnings.warn(f"The search {record.optimum.message}.", MultilevelWarning, stacklevel=3)
+    return record, model
 
 
 def estimate(design: Design, reml: bool, residual: Literal["none"] | None = None) -> LMMRecord:
-    """From design to record: cross-products, search, and what was found."""
-    record = fit_without_residual(design, reml=reml) if residual == "none" else fit_design(design, reml)
-    if not record.optimum.converged:
-        warnings.warn(f"The search {record.optimum.message}.", MultilevelWarning, stacklevel=3)
-    return record
+    """From design to record."""
+    return solve(design, reml, residual)[0]
 
 
-def fit_design(design: Design, reml: bool) -> LMMRecord:
+def fit_design(design: Design, reml: bool) -> tuple[LMMRecord, WorkingModel]:
     """Estimate a model with independent residuals."""
     refuse_saturated_terms(design)
     model = working_model(design)
-    return assemble_lmm(design, model, minimise(model, reml=reml), reml=reml)
+    return assemble_lmm(design, model, minimise(model, reml=reml), reml=reml), model
 
 
 def require_bars(formula: Formula) -> None:
@@ -140,15 +147,10 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
+class LMMFit(Intervals, Degrees, Diagnostics, Explained):
     """A fitted linear mixed model."""
 
-    # For refits: made when first asked for, never pickled.
-    _model: WorkingModel | None = None  # cross-products
-    _starts: list[Array] | None = None  # where searches begin
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_model", "_starts")}
+    _starts: list[Array] | None = None  # where searches of refits begin
 
     # Stored numbers ----------------------------------------------------------------------------------
 
@@ -194,10 +196,30 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self) -> Summary:
-        """The fit on one page: criterion, random effects, coefficients, and what deserves notice."""
+    def summary(self, df: DfMethod | None = None) -> Summary:
+        """The fit on one page: criterion, random effects, coefficients, and what deserves notice.
+
+        `df` says how the degrees of freedom of the t tests are found: "satterthwaite" (the default),
+        "kenward-roger" (with its standard errors, for REML fits), "z" (none: the normal distribution),
+        "residual", "containment" (as nlme counts) or "between-within" (as SAS does).
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
+            >>> print(fit.summary(df="kenward-roger").blocks[-2])
+            Fixed effects (standard errors and degrees of freedom: Kenward-Roger)
+                         Estimate  Std. Error     df  t value       p
+              Intercept   251.405      9.7467   22.8   25.794  <2e-16
+              Days         10.467      0.8042  161.0   13.015  <2e-16
+
+        References:
+            Satterthwaite, F. E. (1946). Biometrics Bulletin 2, 110-114. Kenward, M. G. & Roger, J. H. (1997).
+            Biometrics 53, 983-997.
+        """
         criteria = None if self.reml else criteria_block(self.aic, self.bic, self.loglik, self.df_residual)
-        return lmm_summary(self.design, self.record, self._coefficients(), self.residuals("scaled"), criteria)
+        return lmm_summary(
+            self.design, self.record, self._inference(df), df, self.residuals("scaled"), criteria
+        )
 
     def tidy(
         self,
@@ -206,15 +228,19 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
         conf_int: bool = False,
         conf_level: float = 0.95,
         exponentiate: bool = False,
+        df: DfMethod | None = None,
     ) -> Frame:
-        """Estimates under broom's names: coefficients, SDs and correlations, or random effects."""
+        """Estimates under broom's names: coefficients, SDs and correlations, or random effects.
+
+        `df` is the method for the degrees of freedom of the coefficients, as in `summary`.
+        """
         checked_choice("effects", effects, ("fixed", "ran_pars", "ran_vals"))
         if effects == "ran_pars":
             refuse_wald_limits(conf_int)
             return self._frame(ran_pars_columns(self.record))
         if effects == "ran_vals":
             return self._frame(ran_vals_columns(self._shrinkage(), conf_level if conf_int else None))
-        return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate)
+        return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate, df=df)
 
     def ranef(
         self, *, ranks: bool | None = None, level: float = 0.95, n: int = 1000, seed: Seed = None
@@ -277,31 +303,6 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
         return write_page(equation_sections(self.design, self.record), style)
 
     # Inference ---------------------------------------------------------------------------------------
-
-    def vcov(self, *, kind: str | None = None, cluster: Clustering | None = None) -> Array:
-        """Covariance (p, p) of the coefficients: by the model, or robust to clustering.
-
-        The model's is right if its covariance of the response is. A cluster-robust one asks only that
-        clusters be independent, and uses the model's covariance as a working model.
-
-        Args:
-            kind: "model", "CR0", "CR1", "CR1p", "CR1S", "CR2" or "CR3", as for `ml.ols`; if not given, the
-                model's, or "CR1" with `cluster`. With few clusters use "CR2".
-            cluster: column of the data of the fit, or labels (n,) for its rows, that hold whole levels of all
-                grouping factors; if not given, the grouping factor that holds all others.
-
-        Example:
-            >>> import multilevel as ml
-            >>> fit = ml.lmm("Reaction ~ Days + (1 | Subject)", ml.datasets.sleepstudy())
-            >>> fit.vcov().diagonal().round(2), fit.vcov(kind="CR2").diagonal().round(2)
-            (array([95.  ,  0.65]), array([46.57,  2.39]))
-
-        References:
-            Pustejovsky, J. E. & Tipton, E. (2018). Journal of Business & Economic Statistics 36, 672-683.
-        """
-        if kind in (None, "model") and cluster is None:
-            return self.record.vcov
-        return self._inference(vcov=kind, cluster=cluster).covariance(np.eye(len(self.fixef)))
 
     def matrices(self) -> ModelMatrices:
         """X, and sparse Z, Lambda and Sigma: y = X beta + Z b + e with Var(b) = Sigma."""
@@ -412,23 +413,7 @@ class LMMFit(Diagnostics, Explained, Intervals, Fit[LMMRecord]):
         model = with_response(self.design, self._working_model(), self.design.y)
         return fit_all_responses(self.design, model, self.optimum, responses, self.reml, progress)
 
-    def _working_model(self) -> WorkingModel:
-        if self._model is None:
-            self._model = working_model(self.design)
-        return self._model
-
     # What the shared face asks for -------------------------------------------------------------------
-
-    def _coefficients(self) -> CoefficientTable:
-        return untested_table(self.coef_names, self.fixef, np.sqrt(np.diag(self.record.vcov)))
-
-    def _inference(
-        self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
-    ) -> CoefficientInference:
-        if vcov not in (None, "model") or cluster is not None:
-            return lmm_inference(self.design, self.record, self.call.data, df, vcov, cluster)
-        checked_choice("df", df, (None, "z"))
-        return KnownDf("normal", self.fixef, symmetric_root(self.record.vcov), np.inf)
 
     def _glance(self) -> dict[str, object]:
         return {
