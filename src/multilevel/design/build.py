@@ -24,7 +24,7 @@ from multilevel.design.expressions import Columns
 from multilevel.design.model_terms import columns_of_all, columns_of_sides, formula_sides
 from multilevel.design.offsets import total_offset
 from multilevel.design.random_terms import code_random_part, row_labels
-from multilevel.design.rank import independent_columns, take_columns
+from multilevel.design.rank import dropped_as_kept, independent_columns, take_columns
 from multilevel.design.response import evaluate_response, refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
 from multilevel.design.scale import refuse_extreme_columns
@@ -89,7 +89,7 @@ def build_design(
             rows=rows.mask,
         ),
         rows=rows.as_mask(),
-        dropped=_dropped(rows, fixed, kept),
+        dropped=_dropped(rows, fixed, kept, learned.intercept_of(0)),
         encoder=Encoder(
             formula=formula,
             levels={name: known_levels(value) for name, value in columns.items()},
@@ -134,9 +134,10 @@ def _response(formula: Formula, columns: Columns, learned: LearnedSides, rows: U
     return y
 
 
-def _dropped(rows: UsedRows, fixed: Matrix, kept: Sequence[int]) -> Dropped:
+def _dropped(rows: UsedRows, fixed: Matrix, kept: tuple[int, ...], intercept: int | None) -> Dropped:
     dependent = tuple(name for j, name in enumerate(fixed.names) if j not in kept)
-    return Dropped(rows.n_total, rows.n_missing, rows.missing_by_column, dependent)
+    combinations = dropped_as_kept(fixed.values, kept, intercept)
+    return Dropped(rows.n_total, rows.n_missing, rows.missing_by_column, dependent, combinations)
 
 
 def _where_given(given: RowNumbers | None) -> str | bool:

@@ -96,6 +96,12 @@ def make_columns(coded: Coded, full: bool) -> tuple[Column, ...]:
     return tuple(Column(name, table[:, j], coded.codes) for j, name in enumerate(names))
 
 
+def contrast_table(coding: Coding) -> Array:
+    """What each of L levels puts into the k columns of its contrasts: (L, k)."""
+    matrix = coding.contrasts.get_coding_matrix(list(coding.levels), reduced_rank=True)
+    return np.asarray(matrix, dtype=np.float64)
+
+
 def _code_labels(expression: str, factor: Factor, codings: Codings) -> Labels:
     if expression not in codings:
         codings[expression] = _learn(expression, factor)
@@ -131,7 +137,7 @@ def _contrasts(labels: Labels) -> tuple[list[str], Array]:
     shape = contrasts.get_factor_format(levels, reduced_rank=True)
     names = [shape.format(name=plain_name(labels.expression), field=label_text(field)) for field in fields]
     try:
-        return names, np.asarray(contrasts.get_coding_matrix(levels, reduced_rank=True), dtype=np.float64)
+        return names, contrast_table(labels.coding)
     except (ValueError, IndexError) as error:
         raise _misfit(labels) from error
 

@@ -52,6 +52,7 @@ class Dropped:
     n_missing: int  # rows dropped for a missing value
     missing_by_column: dict[str, int]  # column -> rows in which it is missing
     columns: tuple[str, ...]  # columns of X dropped because X was rank deficient
+    combinations: Array | None = None  # (p, k) these columns as combinations of the p kept; None if k = 0
 
 
 @dataclass(frozen=True, slots=True)

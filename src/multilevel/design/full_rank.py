@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import chain, combinations
 from typing import TypeAlias
 
 from multilevel.design.model_terms import Term
@@ -24,14 +24,20 @@ Block: TypeAlias = tuple[tuple[str, bool], ...]  # factors of a product of colum
 @lru_cache(maxsize=512)
 def code_terms(terms: tuple[Term, ...], labelled: frozenset[str]) -> tuple[Block, ...]:
     """The blocks of columns that the terms need, in order; `labelled` are the categorical factors."""
+    return tuple(chain.from_iterable(code_each_term(terms, labelled)))
+
+
+@lru_cache(maxsize=512)
+def code_each_term(terms: tuple[Term, ...], labelled: frozenset[str]) -> tuple[tuple[Block, ...], ...]:
+    """The blocks of columns that each term adds to those before it."""
     spanned: set[tuple[frozenset[str], frozenset[str]]] = set()  # (numeric factors, categorical subset)
-    blocks: list[Block] = []
+    blocks: list[tuple[Block, ...]] = []
     for term in terms:
         categorical = [factor for factor in term if factor in labelled]
         numeric = frozenset(term).difference(categorical)
         subsets = [subset for subset in _subsets(categorical) if (numeric, frozenset(subset)) not in spanned]
         spanned.update((numeric, frozenset(subset)) for subset in subsets)
-        blocks += [_block(term, categorical, coding) for coding in _put_together(subsets)]
+        blocks.append(tuple(_block(term, categorical, coding) for coding in _put_together(subsets)))
     return tuple(blocks)
 
 

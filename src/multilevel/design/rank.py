@@ -20,6 +20,7 @@ TOLERANCE = 1e-7  # R's: relative length of what is left of a column
 _CONSTANT_TOLERANCE = 1e-11  # indicators add up to 1 to rounding; 1e8 + noise only nearly does
 _CLOSE = 1e-4  # below this relative length cross-products, with their squared errors, are not trusted
 _ROUNDING = 64 * np.finfo(np.float64).eps
+_NO_CONSTANT = 1e-10  # beside the means that it is a difference of: what rounding makes of zero
 _ROWS_SAMPLED = 10_000
 _ROWS_AT_ONCE = 4096  # few enough to stay in cache
 
@@ -53,6 +54,38 @@ def dependent_columns(X: Array, intercept: int | None) -> tuple[int, ...]:
     varying = moderated(varying)
     dependent = _dependent(varying, about_mean) if about_mean else _dependent_without_intercept(varying)
     return tuple(others[j] for j in dependent)
+
+
+def dropped_as_kept(X: Array, kept: tuple[int, ...], intercept: int | None) -> Array | None:
+    """The columns of X (n, p + k) not among the p kept, as combinations (p, k) of these; None if k = 0.
+
+    >>> x = np.arange(5.0)
+    >>> dropped_as_kept(np.column_stack([np.ones(5), x, 3 * x + 1]), (0, 1), intercept=0).round(9)
+    array([[1.],
+           [3.]])
+    """
+    dropped = [j for j in range(X.shape[1]) if j not in kept]
+    if not dropped:
+        return None
+    varying = [j for j in kept if j != intercept]
+    columns = X[:, [*varying, *dropped]]
+    mean = columns.mean(axis=0) if intercept is not None else np.zeros(columns.shape[1])
+    spread = np.abs(columns - mean).max(axis=0)
+    size = np.where(spread > 0, spread, 1.0)
+    triangle = _triangle(columns / size, mean / size)
+    q = len(varying)
+    slopes = np.asarray(np.linalg.lstsq(triangle[:, :q], triangle[:, q:], rcond=None)[0], dtype=np.float64)
+    slopes[np.abs(slopes) < TOLERANCE] = 0.0  # dependence is not known any better
+    slopes *= size[q:] / size[:q, None]
+    return slopes if intercept is None else _with_constant(slopes, mean, kept.index(intercept))
+
+
+def _with_constant(slopes: Array, mean: Array, at: int) -> Array:
+    """Combinations of the centred columns (q, k) as those of the columns and the constant: (q + 1, k)."""
+    q = len(slopes)
+    constant = mean[q:] - mean[:q] @ slopes
+    rounding = _NO_CONSTANT * (np.abs(mean[q:]) + np.abs(mean[:q]) @ np.abs(slopes))
+    return np.insert(slopes, at, np.where(np.abs(constant) <= rounding, 0.0, constant), axis=0)
 
 
 def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:

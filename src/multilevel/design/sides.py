@@ -38,6 +38,7 @@ class LearnedSides:
     blocks: tuple[tuple[Block, ...], ...]  # for each side, the products of columns it is made of
     memory: Memory
     codings: Codings
+    widths: dict[str, int]  # numeric factor of a term -> its number of columns
 
     def intercept_of(self, side: int) -> int | None:
         """Which column of a side is the intercept: the first, if there is one."""
@@ -59,7 +60,8 @@ def learn_sides(sides: Sequence[str], columns: Columns, n: int) -> tuple[list[Ma
     matrices: list[Matrix] = []
     for side in blocks:
         matrices.append(_shared(side, blocks, matrices, coded) or _build(side, coded, n))
-    return matrices, LearnedSides(blocks, memory, codings)
+    widths = {factor: count_columns(coded[factor], full=False) for factor in factors - labelled}
+    return matrices, LearnedSides(blocks, memory, codings, widths)
 
 
 def own_columns(sides: Sequence[Matrix]) -> list[Matrix]:

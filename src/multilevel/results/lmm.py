@@ -53,6 +53,7 @@ from multilevel.results.explained import Explained
 from multilevel.results.intervals import Intervals
 from multilevel.results.labels import own_levels
 from multilevel.results.ranks import ranked_columns
+from multilevel.results.testing import Testing
 from multilevel.simulation.lmm import simulate_responses
 
 
@@ -147,7 +148,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Intervals, Degrees, Diagnostics, Explained):
+class LMMFit(Intervals, Degrees, Diagnostics, Explained, Testing[LMMRecord]):
     """A fitted linear mixed model."""
 
     _starts: list[Array] | None = None  # where searches of refits begin

@@ -14,7 +14,7 @@ from multilevel._typing import Array, Frame
 from multilevel.design.build import build_design
 from multilevel.design.design import Design
 from multilevel.errors import FormulaError
-from multilevel.estimation.ols import fit_ols
+from multilevel.estimation.ols import fit_ols, total_weights
 from multilevel.fitted.ols import OLSRecord, assemble_ols
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
@@ -54,9 +54,10 @@ from multilevel.report.ols_equation import linear_sections
 from multilevel.report.ols_summary import ols_summary
 from multilevel.report.summary import Summary
 from multilevel.report.tables import confint_columns, fixed_columns
-from multilevel.results.base import Call, Fit
+from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.diagnostics import LinearDiagnostics
+from multilevel.results.testing import Testing
 from multilevel.simulation.ols import simulate_linear
 
 DfMethod = Literal["residual", "satterthwaite", "z"]
@@ -136,7 +137,7 @@ def refuse_bars(formula: Formula) -> None:
         )
 
 
-class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
+class OLSFit(LinearDiagnostics, Testing[OLSRecord]):
     """A linear model fitted by least squares, with the variance of its coefficients that was asked for."""
 
     def __init__(self, design: Design, record: OLSRecord, call: Call, choice: VarianceChoice) -> None:
@@ -271,6 +272,12 @@ class OLSFit(LinearDiagnostics, Fit[OLSRecord]):
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
         return linear_matrices(self.design, self.sigma)
+
+    def _own_vcov(self) -> str:
+        return self.choice.kind
+
+    def _row_counts(self) -> Array | None:
+        return total_weights(self.design)
 
     def _variance_with(
         self, df: str | None, kind: str | None = None, cluster: Clustering | None = None
