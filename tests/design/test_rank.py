@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from design_data import design, mixed_data
-from multilevel.design.rank import dependent_columns, independent_columns, take_columns
+from multilevel.design.rank import (
+    dependent_columns,
+    dropped_as_kept,
+    independent_columns,
+    take_columns,
+)
 
 RNG = np.random.default_rng(3)
 N = 200
@@ -105,3 +110,23 @@ def test_dropped_columns_are_named() -> None:
     assert made.X.shape == (48, 3)
     assert made.X.flags.f_contiguous
     np.testing.assert_array_equal(made.encoder.encode(data).X, made.X)
+
+
+def test_dropped_columns_are_combinations_of_those_kept() -> None:
+    X = np.column_stack([A, ONES, 1e6 * B, 2 * A - 3e6 * B + 7, 0 * A, C + 1e5, C])
+    kept = independent_columns(X, 1)
+    found = dropped_as_kept(X, kept, 1)
+    assert kept == (0, 1, 2, 5)
+    assert found is not None
+    np.testing.assert_allclose(found[:, 0], [2.0, 7.0, -3.0, 0.0], atol=1e-9)
+    assert not found[:, 1].any()
+    np.testing.assert_allclose(X[:, kept] @ found, X[:, [3, 4, 6]], atol=1e-6)
+    assert dropped_as_kept(X[:, kept], (0, 1, 2, 3), 1) is None
+
+
+def test_combinations_without_an_intercept() -> None:
+    X = np.column_stack([A, B, A - B, INDICATORS.T, ONES])
+    kept = independent_columns(X, None)
+    found = dropped_as_kept(X, kept, None)
+    assert found is not None
+    np.testing.assert_allclose(found, [[1, 0], [-1, 0], [0, 1], [0, 1], [0, 1], [0, 1]], atol=1e-12)

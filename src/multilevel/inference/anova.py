@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel._options import checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.fixed_terms import fixed_terms, term_cells
-from multilevel.errors import ModelError
+from multilevel.errors import DataError, ModelError
 from multilevel.inference.coefficients import CoefficientInference, FTest, difference
 from multilevel.inference.hypotheses import Hypotheses
 from multilevel.inference.term_contrasts import Type, metric_of_fit, metric_of_rows, term_hypotheses
@@ -57,7 +56,9 @@ class HypothesisTests:
 def checked_type(kind: object) -> Type:
     """A type of hypothesis as it is called here."""
     if isinstance(kind, bool) or not isinstance(kind, int | str) or kind not in TYPES:
-        checked_choice("type", str(kind), ("1", "2", "3", "I", "II", "III", "sequential"))
+        raise DataError(
+            f"type={kind!r} does not exist; choose 1, 2 or 3 (I, II or III), or 'sequential'."
+        )
     return TYPES[kind]
 
 

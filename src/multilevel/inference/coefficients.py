@@ -81,10 +81,12 @@ def difference(beta: Array, L: Array, at: Array | None) -> Array:
 
 def wald_test(estimate: Array, covariance: Array, df_den: float) -> FTest:
     """F test that `estimate` (k,), of covariance (k, k) and maybe of lower rank, is zero."""
-    values, vectors = np.linalg.eigh(covariance)
+    sd = np.sqrt(covariance.diagonal())
+    unit = np.where(sd > 0.0, sd, 1.0)  # which functions repeat others must not depend on their units
+    values, vectors = np.linalg.eigh(covariance / np.outer(unit, unit))
     kept = values > 1e-10 * max(values.max(initial=0.0), 0.0)  # rounding of a rank that is lower
     rank = float(np.count_nonzero(kept))
-    statistic = float(((vectors[:, kept].T @ estimate) ** 2 / values[kept]).sum() / rank)
+    statistic = float(((vectors[:, kept].T @ (estimate / unit)) ** 2 / values[kept]).sum() / rank)
     return f_result(statistic, rank, df_den)
 
 
