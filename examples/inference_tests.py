@@ -12,15 +12,15 @@ print("\nThe classical analysis of a split plot: varieties are compared between 
 print(fit.anova(strata=True).round(4).to_string(index=False, na_rep=""))
 
 additive = ml.lmm("Y ~ V + N + (1 | B/V)", oats)
-print("\nDoes the last dose still add something? Does each dose add the same?")
+print("\nDoes the third step of nitrogen still add something? Does each step add the same?")
 steps = {
-    "third dose": "N[T.0.6cwt] - N[T.0.4cwt] = 0",
-    "second dose less first": "N[T.0.4cwt] - 2 * N[T.0.2cwt] = 0",
-    "third dose less second": "N[T.0.6cwt] - 2 * N[T.0.4cwt] + N[T.0.2cwt] = 0",
+    "third step": "N[T.0.6cwt] - N[T.0.4cwt] = 0",
+    "second step less first": "N[T.0.4cwt] - 2 * N[T.0.2cwt] = 0",
+    "third step less second": "N[T.0.6cwt] - 2 * N[T.0.4cwt] + N[T.0.2cwt] = 0",
 }
 columns = ["term", "estimate", "std_error", "df", "p_value"]
 print(additive.test(steps)[columns].round(4).to_string(index=False))
 
 print("\nThe last two together: is the response to nitrogen a straight line?")
-straight = {name: steps[name] for name in ("second dose less first", "third dose less second")}
+straight = {name: steps[name] for name in ("second step less first", "third step less second")}
 print(additive.test(straight, joint=True).round(4).to_string(index=False))

@@ -24,22 +24,61 @@ def statistics(table):
 
 # Unbalanced mixed models: F values of lmerTest 3.1.3 in the formula's order; its optimum is good to 1e-7.
 LMERTEST = [
-    (INTERACTION, UNBALANCED, 1, [1.840577778736, 20.815554625190, 0.232651251966]),
-    (INTERACTION, UNBALANCED, 2, [2.641959840727, 20.815554625190, 0.232651251966]),
-    (INTERACTION, UNBALANCED, 3, [2.668221681474, 20.776556321575, 0.232651251966]),
-    ("Y ~ V * x + (1 | B)", UNBALANCED, 1, [0.918839487250, 0.763473072003, 2.969634958364]),
-    ("Y ~ V * x + (1 | B)", UNBALANCED, 2, [0.872558076037, 0.763473072003, 2.969634958364]),
-    ("Y ~ V * x + (1 | B)", UNBALANCED, 3, [0.872558076037, 0.152108024321, 2.969634958364]),
-    (INTERACTION, EMPTY, 1, [10.3684770613340, 11.5537448741524, 0.0437423502153]),
-    (INTERACTION, EMPTY, 2, [2.9369932916473, 11.5537448741524, 0.0437423502153]),
-    (INTERACTION, EMPTY, 3, [2.8707555959534, 11.4898957579002, 0.0437423502153]),
+    (
+        (INTERACTION, UNBALANCED, 1),
+        [1.840577778736, 20.815554625190, 0.232651251966],
+        [40.0147578654, 40.0690122073, 40.2336773246],
+    ),
+    (
+        (INTERACTION, UNBALANCED, 2),
+        [2.641959840727, 20.815554625190, 0.232651251966],
+        [40.0134820870, 40.0690122073, 40.2334064329],
+    ),
+    (
+        (INTERACTION, UNBALANCED, 3),
+        [2.668221681474, 20.776556321575, 0.232651251966],
+        [40.0110897213, 40.0745945117, 40.2334064329],
+    ),
+    (
+        ("Y ~ V * x + (1 | B)", UNBALANCED, 1),
+        [0.918839487250, 0.763473072003, 2.969634958364],
+        [46.0184350094, 46.8420678802, 47.1547492108],
+    ),
+    (
+        ("Y ~ V * x + (1 | B)", UNBALANCED, 2),
+        [0.872558076037, 0.763473072003, 2.969634958364],
+        [46.0410649051, 46.8420678802, 47.1719764438],
+    ),
+    (
+        ("Y ~ V * x + (1 | B)", UNBALANCED, 3),
+        [0.872558076037, 0.152108024321, 2.969634958364],
+        [46.0410649051, 46.8041076171, 47.1719764438],
+    ),
+    (
+        (INTERACTION, EMPTY, 1),
+        [10.3684770613340, 11.5537448741524, 0.0437423502153],
+        [31.9781938416, 32.0866512156, 32.3096044724],
+    ),
+    (
+        (INTERACTION, EMPTY, 2),
+        [2.9369932916473, 11.5537448741524, 0.0437423502153],
+        [32.0338204243, 32.0866512156, 32.3098715093],
+    ),
+    (
+        (INTERACTION, EMPTY, 3),
+        [2.8707555959534, 11.4898957579002, 0.0437423502153],
+        [32.0359661422, 32.1001331745, 32.3098715093],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("formula", "data", "kind", "expected"), LMERTEST)
-def test_unbalanced_data_and_empty_cells(formula, data, kind, expected):
+@pytest.mark.parametrize(("asked", "statistic", "df"), LMERTEST)
+def test_unbalanced_data_and_empty_cells(asked, statistic, df):
+    """Degrees of freedom differ by the basis of a hypothesis, in the digits shown here."""
+    formula, data, kind = asked
     table = ml.lmm(formula, data).anova(kind)
-    np.testing.assert_allclose(table["statistic"], expected, rtol=1e-6)
+    np.testing.assert_allclose(table["statistic"], statistic, rtol=1e-6)
+    np.testing.assert_allclose(table["df_den"], df, rtol=1e-7)
 
 
 def test_three_way_interactions_with_empty_cells():
@@ -239,6 +278,17 @@ def test_types_that_do_not_exist(kind):
     fit = ml.ols("Y ~ V", OATS)
     with pytest.raises(DataError, match="does not exist; choose 1, 2 or 3"):
         fit.anova(kind)
+
+
+def test_methods_that_do_not_fit():
+    fit = ml.lmm(INTERACTION, OATS, reml=False)
+    for call in (fit.anova, lambda **options: fit.test("N[T.0.2cwt]", **options)):
+        with pytest.raises(ModelError, match="made for REML"):
+            call(df="kenward-roger")
+        with pytest.raises(DataError, match="df='kenward'"):
+            call(df="kenward")
+        with pytest.raises(DataError, match="vcov='best'"):
+            call(vcov="best")
 
 
 def test_a_mean_alone_has_no_terms():

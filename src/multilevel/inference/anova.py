@@ -10,7 +10,7 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.fixed_terms import fixed_terms, term_cells
 from multilevel.errors import DataError, ModelError
-from multilevel.inference.coefficients import CoefficientInference, FTest, difference
+from multilevel.inference.coefficients import CoefficientInference, FTest, difference, wald_test
 from multilevel.inference.hypotheses import Hypotheses
 from multilevel.inference.term_contrasts import Type, metric_of_fit, metric_of_rows, term_hypotheses
 from multilevel.inference.wald import critical_value, two_sided_p
@@ -32,10 +32,11 @@ UNTESTED = FTest(np.nan, 0.0, np.nan, np.nan)  # of a term of which all columns 
 
 @dataclass(frozen=True, slots=True)
 class TermTests:
-    """An F test for each term but the constant."""
+    """An F test for each term but the constant, and Wald's statistic, which Kenward and Roger scale to F."""
 
     term: tuple[str, ...]  # (m,)
     tests: tuple[FTest, ...]  # (m,)
+    wald: Array  # (m,) per degree of freedom; times the residual variance it is a mean square
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class HypothesisTests:
 def checked_type(kind: object) -> Type:
     """A type of hypothesis as it is called here."""
     if isinstance(kind, bool) or not isinstance(kind, int | str) or kind not in TYPES:
-        raise DataError(
-            f"type={kind!r} does not exist; choose 1, 2 or 3 (I, II or III), or 'sequential'."
-        )
+        raise DataError(f"type={kind!r} does not exist; choose 1, 2 or 3 (I, II or III), or 'sequential'.")
     return TYPES[kind]
 
 
@@ -72,12 +71,19 @@ def tests_of_terms(
     sequential = kind == "sequential"
     metric = metric_of_fit(design.X, inference) if sequential else metric_of_rows(design.X, counts)
     hypotheses = term_hypotheses(terms, term_cells(design), metric, kind)
-    tested = [
-        (term.name, inference.f_test(L) if len(L) else UNTESTED)
-        for term, L in zip(terms, hypotheses, strict=True)
-        if not term.is_constant
-    ]
-    return TermTests(tuple(name for name, _ in tested), tuple(test for _, test in tested))
+    tested = {term.name: L for term, L in zip(terms, hypotheses, strict=True) if not term.is_constant}
+    return TermTests(
+        term=tuple(tested),
+        tests=tuple(inference.f_test(L) if len(L) else UNTESTED for L in tested.values()),
+        wald=np.array([wald_statistic(inference, L) for L in tested.values()]),
+    )
+
+
+def wald_statistic(inference: CoefficientInference, L: Array) -> float:
+    """The size of L beta-hat by its covariance, per row of L (k, p) that says something new."""
+    if len(L) == 0:
+        return np.nan
+    return wald_test(L @ inference.beta, inference.covariance(L), np.inf).statistic
 
 
 def tests_of_hypotheses(

@@ -18,10 +18,8 @@ def anova_columns(tests: TermTests, residual_variance: float | None) -> Columns:
     df_num = np.array([test.df_num for test in tests.tests])
     squares: Columns = {}
     if residual_variance is not None:
-        squares = {
-            "sum_sq": statistic * df_num * residual_variance,
-            "mean_sq": statistic * residual_variance,
-        }
+        mean_sq = tests.wald * residual_variance
+        squares = {"sum_sq": df_num * mean_sq, "mean_sq": mean_sq}
     return {
         "term": list(tests.term),
         **squares,
