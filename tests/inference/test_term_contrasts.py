@@ -21,7 +21,7 @@ def hypotheses(formula, data, kind, counts=None, **options):
     """Coefficient names, and L by term."""
     design = build_design(parse_formula(formula), data, **options)
     terms = fixed_terms(design)
-    found = term_hypotheses(terms, term_cells(design), metric_of_rows(design.X, counts), kind)
+    found = term_hypotheses(terms, term_cells(design), lambda: metric_of_rows(design.X, counts), kind)
     return design.coef_names, {term.name: L for term, L in zip(terms, found, strict=True)}
 
 

@@ -157,6 +157,22 @@ def test_a_term_of_one_column_is_its_coefficient():
     assert fit.test("Days", joint=True)["statistic"][0] == pytest.approx(t**2, rel=1e-12)
 
 
+def test_sequential_hypotheses_are_the_models_whatever_variance_tests_them():
+    fit = ml.ols("Y ~ V * N", UNBALANCED)
+    robust = {kind: fit.anova(kind, vcov="HC3")["statistic"] for kind in (1, "sequential")}
+    np.testing.assert_allclose(robust["sequential"], robust[1], rtol=1e-8)
+
+
+def test_clusters_too_few_for_a_joint_test():
+    fit = ml.ols("Y ~ V * N", UNBALANCED)
+    for call in (fit.anova, lambda **options: fit.test(np.eye(12)[6:], joint=True, **options)):
+        with (
+            pytest.warns(ml.errors.MultilevelWarning, match="6 clusters"),
+            pytest.raises(ModelError, match="says 6 things at once, and a variance by CR1 knows 5"),
+        ):
+            call(vcov="CR1", cluster="B")
+
+
 def test_sequential_tests_add_up_to_the_whole():
     fit = ml.lmm("Y ~ V * N + x + (1 | B)", UNBALANCED)
     table = fit.anova("sequential", df="z")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from math import prod
 from typing import TypeAlias
 
@@ -27,7 +27,10 @@ from multilevel.design.model_terms import Term, expand_terms
 from multilevel.design.sides import LearnedSides
 from multilevel.errors import ModelError
 
+Indices: TypeAlias = npt.NDArray[np.intp]
 Part: TypeAlias = tuple[frozenset[str], frozenset[str]]  # numeric factors, and those coded by contrasts
+
+SINGULAR = 1e10  # condition of the constant and contrasts beyond which they tell too few levels apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +63,17 @@ class Cells:
 
 def fixed_terms(design: Design) -> tuple[FixedTerm, ...]:
     """The terms of the fixed part in their order, the intercept included."""
-    sides, position = design.encoder.sides, {j: k for k, j in enumerate(design.encoder.kept)}
-    numeric = numeric_factors(design)
+    axes, position = find_axes(design), {j: k for k, j in enumerate(design.encoder.kept)}
+    numeric = frozenset(name for name, axis in axes.items() if axis.is_numeric)
     found, first = [], 0
     for term, blocks in zip(*terms_and_blocks(design), strict=True):
-        width = sum(prod(axis_width(sides, axis) for axis in block) for block in blocks)
-        columns = tuple(position[j] for j in range(first, first + width) if j in position)
+        width = sum(prod(axes[name].n_columns(full) for name, full in block) for block in blocks)
         found.append(
             FixedTerm(
                 name=":".join(map(plain_name, term)) or "Intercept",
                 categorical=frozenset(term) - numeric,
                 numeric=frozenset(term) & numeric,
-                columns=columns,
+                columns=tuple(position[j] for j in range(first, first + width) if j in position),
             )
         )
         first += width
@@ -80,17 +82,15 @@ def fixed_terms(design: Design) -> tuple[FixedTerm, ...]:
 
 def term_cells(design: Design) -> Cells:
     """The cells of all terms, as combinations of the columns of X."""
-    parts = coded_parts(design)
-    terms, _ = terms_and_blocks(design)
-    each = [cells_of(term, parts, design) for term in terms]
+    axes, n_coded = find_axes(design), len(design.encoder.kept) + len(design.dropped.columns)
+    terms, blocks = terms_and_blocks(design)
+    parts = coded_parts([block for each in blocks for block in each], axes)
+    each = [cells_of([axes[name] for name in term], parts, n_coded) for term in terms]
     return Cells(
-        combinations=kept_from_all(design) @ np.hstack(each),
+        combinations=in_kept_columns(np.hstack(each), design),
         term=np.repeat(np.arange(len(terms), dtype=np.int32), [cells.shape[1] for cells in each]),
-        n_first=np.concatenate([first_levels(term, design) for term in terms]),
+        n_first=np.concatenate([first_levels([axes[name] for name in term]) for term in terms]),
     )
-
-
-# ---- what the formula says ----
 
 
 def terms_and_blocks(design: Design) -> tuple[tuple[Term, ...], tuple[tuple[Block, ...], ...]]:
@@ -99,127 +99,124 @@ def terms_and_blocks(design: Design) -> tuple[tuple[Term, ...], tuple[tuple[Bloc
     return terms, code_each_term(terms, frozenset(design.encoder.sides.codings))
 
 
-def numeric_factors(design: Design) -> frozenset[str]:
-    """Factors of terms that are numbers; so is one whose contrasts tell fewer than all its levels apart."""
-    sides, (_, blocks) = design.encoder.sides, terms_and_blocks(design)
-    axes = {axis for block in blocks for each in block for axis in each}
-    partly = {name for name, _ in axes if name in sides.codings and not tells_all_levels(sides, name)}
-    for name in sorted(partly):
-        if (name, True) in axes:
-            raise ModelError(
-                f"the contrasts of '{plain_name(name)}' do not tell all its levels apart, and other terms "
-                "code all of them, so its tests would depend on the coding; give it a contrast for each "
-                "level but one."
-            )
-    return frozenset({name for name, _ in axes if name not in sides.codings} | partly)
+def in_kept_columns(combinations: Array, design: Design) -> Array:
+    """Combinations of all columns coded (all, C) as those of the p that were kept: (p, C)."""
+    kept, dropped = design.encoder.kept, design.dropped.combinations
+    if dropped is None:
+        return combinations
+    others = [j for j in range(len(combinations)) if j not in kept]
+    return np.asarray(combinations[list(kept)] + dropped @ combinations[others])
 
 
-def tells_all_levels(sides: LearnedSides, name: str) -> bool:
-    """Whether the constant and the contrasts of a factor make its level indicators, in one way only."""
-    basis = with_constant(contrast_table(sides.codings[name]))
-    return bool(basis.shape[0] == basis.shape[1] == np.linalg.matrix_rank(basis))
+# ---- the factors of terms ----
 
 
-def axis_width(sides: LearnedSides, axis: tuple[str, bool]) -> int:
-    """How many columns a factor contributes to a product."""
-    name, full = axis
-    if name not in sides.codings:
-        return sides.widths[name]
-    return len(sides.codings[name].levels) if full else contrast_table(sides.codings[name]).shape[1]
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A factor of a term: numbers (maybe several columns), or labels that are coded by contrasts."""
+
+    name: str
+    width: int  # columns of numbers, or levels L
+    contrasts: Array | None  # (L, L - 1); None for numbers
+    indicators: Array | None  # (L, L) indicators of the levels as combinations of 1 and the contrasts
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it is numbers."""
+        return self.contrasts is None
+
+    def n_columns(self, full: bool) -> int:
+        """How many columns it contributes to a product, where `full` codes all its levels."""
+        return self.width if full or self.contrasts is None else self.contrasts.shape[1]
+
+    def from_block(self, full: bool, without: bool) -> Array:
+        """Its contrasts, or the constant in place of them, from its columns in a product: (out, in)."""
+        if not full or self.contrasts is None:
+            return np.eye(self.n_columns(full))
+        return np.ones((1, self.width)) if without else self.contrasts.T
+
+    def to_cells(self, present: bool) -> Array:
+        """The part of its level indicators that the contrasts make, or else the constant: (in, L)."""
+        if self.indicators is None:
+            return np.eye(self.width)
+        return self.indicators[1:] if present else self.indicators[:1]
 
 
-def with_constant(contrasts: Array) -> Array:
-    """A column of ones before the contrasts: (L, k + 1)."""
-    return np.column_stack([np.ones(len(contrasts)), contrasts])
-
-
-def n_coded(design: Design) -> int:
-    """How many columns were coded, those dropped included."""
-    return len(design.encoder.kept) + len(design.dropped.columns)
-
-
-def kept_from_all(design: Design) -> Array:
-    """Every column coded, those dropped too, as combinations of the p kept: (p, all)."""
-    kept, dropped, n_all = design.encoder.kept, design.dropped, n_coded(design)
-    combinations = np.zeros((len(kept), n_all))
-    combinations[np.arange(len(kept)), list(kept)] = 1.0
-    if dropped.combinations is not None:
-        combinations[:, [j for j in range(n_all) if j not in kept]] = dropped.combinations
-    return combinations
-
-
-# ---- algebra of codings: axes stand in the order of their factors' names ----
-
-
-def coded_parts(design: Design) -> dict[Part, Array]:
-    """Each product of contrasts and numbers (k,), made from all columns coded: (k, all).
-
-    A block that codes all levels of a factor holds both the constant (their sum) and its contrasts.
-    """
-    sides, numeric = design.encoder.sides, numeric_factors(design)
+def find_axes(design: Design) -> dict[str, Axis]:
+    """The factors of the terms; one whose contrasts do not tell all its levels apart is as numbers are."""
     blocks = [block for each in terms_and_blocks(design)[1] for block in each]
-    n_all = n_coded(design)
-    parts: dict[Part, Array] = {}
+    is_full: dict[str, bool] = {}
+    for name, full in chain.from_iterable(blocks):
+        is_full[name] = full or is_full.get(name, False)
+    return {name: find_axis(name, full, design.encoder.sides) for name, full in is_full.items()}
+
+
+def find_axis(name: str, is_full: bool, sides: LearnedSides) -> Axis:
+    """One factor; `is_full` says whether some product codes all its levels."""
+    if name not in sides.codings:
+        return Axis(name, sides.widths[name], None, None)
+    contrasts = contrast_table(sides.codings[name])
+    levels, k = contrasts.shape
+    basis = np.column_stack([np.ones(levels), contrasts])
+    if levels == k + 1 and np.linalg.cond(basis / np.abs(basis).max(axis=0), 1) < SINGULAR:
+        return Axis(name, levels, contrasts, np.asarray(np.linalg.inv(basis), dtype=np.float64))
+    if is_full:
+        raise ModelError(
+            f"the contrasts of '{plain_name(name)}' do not tell all its levels apart, and other terms code "
+            "all of them, so its tests would depend on the coding; give it a contrast for each level but one."
+        )
+    return Axis(name, k, None, None)
+
+
+# ---- algebra of codings: products are over factors in order of name, the last varying fastest ----
+
+
+def coded_parts(blocks: Sequence[Block], axes: Mapping[str, Axis]) -> dict[Part, tuple[Indices, Array]]:
+    """Each product of contrasts and numbers (k,), from which columns it is made, and how: (w,), (k, w).
+
+    A product that codes all levels of a factor holds both the constant (their sum) and its contrasts.
+    """
+    parts: dict[Part, tuple[Indices, Array]] = {}
     first = 0
     for block in blocks:
-        axes, widths = sorted(block), [axis_width(sides, axis) for axis in block]
+        coded = [(axes[name], full) for name, full in sorted(block)]
+        widths = [axes[name].n_columns(full) for name, full in block]
         columns = first + by_name([name for name, _ in block], widths)
         first += len(columns)
-        for without in product(*((False, True) if full else (False,) for _, full in axes)):
-            made = kronecker(block_map(sides, *each) for each in zip(axes, without, strict=True))
-            left = {name for (name, _), gone in zip(axes, without, strict=True) if not gone}
-            part = np.zeros((len(made), n_all))
-            part[:, columns] = made
-            parts[frozenset(left & numeric), frozenset(left - numeric)] = part
+        for without in product(*((False, True) if full else (False,) for _, full in coded)):
+            each = list(zip(coded, without, strict=True))
+            made = kronecker(axis.from_block(full, gone) for (axis, full), gone in each)
+            left = [axis for (axis, _), gone in each if not gone]
+            parts[part_of(left)] = columns, made
     return parts
 
 
-def block_map(sides: LearnedSides, axis: tuple[str, bool], without: bool) -> Array:
-    """A factor's contrasts, or the constant, as combinations of its columns in a block: (out, in)."""
-    name, full = axis
-    if not full:
-        return np.eye(axis_width(sides, axis))
-    table = contrast_table(sides.codings[name])
-    return np.ones((1, len(table))) if without else table.T
+def part_of(axes: Sequence[Axis]) -> Part:
+    """What a product of numbers and contrasts is called."""
+    numeric = frozenset(axis.name for axis in axes if axis.is_numeric)
+    return numeric, frozenset(axis.name for axis in axes) - numeric
 
 
-def cells_of(term: Term, parts: Mapping[Part, Array], design: Design) -> Array:
-    """The cells of a term as combinations of all columns coded: (all, cells), its first factor fastest."""
-    sides, numeric = design.encoder.sides, numeric_factors(design)
-    axes = sorted(term)
-    numbers, factors = frozenset(term) & numeric, [name for name in axes if name not in numeric]
-    widths = cell_widths(term, design)
-    total = np.zeros((n_coded(design), prod(widths)))
-    for here in product((False, True), repeat=len(factors)):
-        present = frozenset(name for name, is_in in zip(factors, here, strict=True) if is_in)
-        made = kronecker(cell_map(sides, name, numeric, name in present) for name in axes)
-        total += parts[numbers, present].T @ made
-    return total[:, np.argsort(by_name(term, widths))]
+def cells_of(term: Sequence[Axis], parts: Mapping[Part, tuple[Indices, Array]], n_coded: int) -> Array:
+    """The cells of a term from all columns coded: (all, cells), the levels of its first factor fastest."""
+    axes, widths = sorted(term, key=lambda axis: axis.name), [axis.width for axis in term]
+    total = np.zeros((n_coded, prod(widths)))
+    for present in product(*((True,) if axis.is_numeric else (False, True) for axis in axes)):
+        here = list(zip(axes, present, strict=True))
+        columns, made = parts[part_of([axis for axis, is_in in here if is_in])]
+        total[columns] += made.T @ kronecker(axis.to_cells(is_in) for axis, is_in in here)
+    return total[:, np.argsort(by_name([axis.name for axis in term], widths))]
 
 
-def cell_map(sides: LearnedSides, name: str, numeric: frozenset[str], present: bool) -> Array:
-    """The part of a factor's level indicators that its contrasts make, or that the constant makes."""
-    if name in numeric:
-        return np.eye(axis_width(sides, (name, False)))
-    inverse = np.linalg.inv(with_constant(contrast_table(sides.codings[name])))  # indicators from both
-    return np.asarray(inverse[1:] if present else inverse[:1])
-
-
-def cell_widths(term: Term, design: Design) -> list[int]:
-    """How many levels, or columns of numbers, each factor of a term has."""
-    sides, numeric = design.encoder.sides, numeric_factors(design)
-    return [axis_width(sides, (name, name not in numeric)) for name in term]
-
-
-def first_levels(term: Term, design: Design) -> Codes:
+def first_levels(term: Sequence[Axis]) -> Codes:
     """How many factors of each cell of a term have their first level: (cells,)."""
-    numeric, widths = numeric_factors(design), cell_widths(term, design)
-    index = np.indices(widths[::-1]).reshape(len(widths), -1)[::-1] if widths else np.zeros((0, 1))
-    is_factor = np.array([name not in numeric for name in term], dtype=bool)
+    widths = [axis.width for axis in term]
+    index = np.indices(widths[::-1]).reshape(len(widths), prod(widths))[::-1]
+    is_factor = np.array([not axis.is_numeric for axis in term], dtype=bool)
     return np.asarray((index[is_factor] == 0).sum(axis=0), dtype=np.int32)
 
 
-def by_name(names: Sequence[str], widths: Sequence[int]) -> npt.NDArray[np.intp]:
+def by_name(names: Sequence[str], widths: Sequence[int]) -> Indices:
     """Positions of products whose first factor varies fastest, taken with the factors in order of name."""
     index = np.arange(prod(widths)).reshape(tuple(widths)[::-1]).transpose()
     return index.transpose(np.argsort(np.array(names, dtype=object), kind="stable")).ravel()

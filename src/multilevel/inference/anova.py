@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,10 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.fixed_terms import fixed_terms, term_cells
 from multilevel.errors import DataError, ModelError
-from multilevel.inference.coefficients import CoefficientInference, FTest, difference, wald_test
+from multilevel.inference.coefficients import CoefficientInference, FTest, difference
 from multilevel.inference.hypotheses import Hypotheses
-from multilevel.inference.term_contrasts import Type, metric_of_fit, metric_of_rows, term_hypotheses
+from multilevel.inference.overall import quadratic_form
+from multilevel.inference.term_contrasts import Metric, Type, term_hypotheses
 from multilevel.inference.wald import critical_value, two_sided_p
 
 TYPES: dict[object, Type] = {
@@ -32,11 +34,11 @@ UNTESTED = FTest(np.nan, 0.0, np.nan, np.nan)  # of a term of which all columns 
 
 @dataclass(frozen=True, slots=True)
 class TermTests:
-    """An F test for each term but the constant, and Wald's statistic, which Kenward and Roger scale to F."""
+    """An F test for each of m terms, and its size on the scale of the response."""
 
     term: tuple[str, ...]  # (m,)
     tests: tuple[FTest, ...]  # (m,)
-    wald: Array  # (m,) per degree of freedom; times the residual variance it is a mean square
+    mean_sq: Array | None  # (m,) before Kenward and Roger scale it to F; None without a residual variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +64,45 @@ def checked_type(kind: object) -> Type:
 
 
 def tests_of_terms(
-    design: Design, inference: CoefficientInference, kind: Type, counts: Array | None
+    design: Design,
+    inference: CoefficientInference,
+    kind: Type,
+    metric: Callable[[], Metric],
+    residual_variance: float | None,
 ) -> TermTests:
-    """Test each term; types 1 and 2 take each row as often as `counts` (n,) says, once if not given."""
+    """Test each term; `metric` is how rows count in types 1, 2 and sequential."""
     terms = fixed_terms(design)
     if all(term.is_constant for term in terms):
         raise ModelError("the fixed part has no terms beside the intercept, so there is nothing to test.")
-    sequential = kind == "sequential"
-    metric = metric_of_fit(design.X, inference) if sequential else metric_of_rows(design.X, counts)
     hypotheses = term_hypotheses(terms, term_cells(design), metric, kind)
     tested = {term.name: L for term, L in zip(terms, hypotheses, strict=True) if not term.is_constant}
     return TermTests(
         term=tuple(tested),
-        tests=tuple(inference.f_test(L) if len(L) else UNTESTED for L in tested.values()),
-        wald=np.array([wald_statistic(inference, L) for L in tested.values()]),
+        tests=tuple(joint_test(name, L, len(L), inference) for name, L in tested.items()),
+        mean_sq=None
+        if residual_variance is None
+        else residual_variance * np.array([wald_statistic(inference, L) for L in tested.values()]),
     )
 
 
+def joint_test(
+    what: str, L: Array, rank: int, inference: CoefficientInference, at: Array | None = None
+) -> FTest:
+    """Test L beta = at (k,) at once, for L (k, p) of known rank; refused if the variance is of lower rank."""
+    if rank == 0:
+        return UNTESTED
+    test = inference.f_test(L, at)
+    if round(test.df_num) < rank:
+        raise ModelError(
+            f"{what} says {rank} things at once, and a variance by {inference.method} knows {test.df_num:g} "
+            'directions here (no more than it has clusters); use vcov="model", or test() fewer hypotheses.'
+        )
+    return test
+
+
 def wald_statistic(inference: CoefficientInference, L: Array) -> float:
-    """The size of L beta-hat by its covariance, per row of L (k, p) that says something new."""
-    if len(L) == 0:
-        return np.nan
-    return wald_test(L @ inference.beta, inference.covariance(L), np.inf).statistic
+    """The squared size of L beta-hat by its covariance, per row of L (k, p)."""
+    return quadratic_form(inference.covariance(L), L @ inference.beta) / len(L) if len(L) else np.nan
 
 
 def tests_of_hypotheses(

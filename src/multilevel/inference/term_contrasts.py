@@ -20,7 +20,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -52,12 +52,6 @@ class Metric:
             return self.root
         return self.root + np.outer(self.root @ one, self.centring.shift)
 
-    @property
-    def constant(self) -> Array:
-        """The column of ones in the same coordinates, if X makes it: (p, 1), else (p, 0)."""
-        one = self.centring.one
-        return self.root[:, :0] if one is None else (self.root @ one)[:, None]
-
 
 def metric_of_rows(X: Array, counts: Array | None) -> Metric:
     """Each row of X (n, p) counts once, or as often as `counts` (n,) says."""
@@ -77,10 +71,13 @@ def metric_of_fit(X: Array, inference: CoefficientInference) -> Metric:
     return Metric(np.asarray(np.linalg.solve(factor, np.diag(1.0 / sd))), centring)
 
 
-def term_hypotheses(terms: Sequence[FixedTerm], cells: Cells, metric: Metric, kind: Type) -> list[Array]:
+def term_hypotheses(
+    terms: Sequence[FixedTerm], cells: Cells, metric: Callable[[], Metric], kind: Type
+) -> list[Array]:
     """For each term L (k, p) with `L beta = 0` to be tested; k = 0 where the data say nothing of a term.
 
-    With one term all types are one hypothesis, which is then stated alike.
+    With one term all types are one hypothesis, which is then stated alike. The `metric`, for which the rows
+    are read, is asked for when a type needs it.
     """
     tested = [number for number, term in enumerate(terms) if term.columns and not term.is_constant]
     present = [number for number, term in enumerate(terms) if term.columns]
@@ -88,7 +85,8 @@ def term_hypotheses(terms: Sequence[FixedTerm], cells: Cells, metric: Metric, ki
         found = marginal_hypotheses(terms, cells, present)
     else:
         sequential = kind in (1, "sequential") or len(tested) == 1
-        found = {n: added_hypotheses(terms, n, present, cells, metric, sequential) for n in tested}
+        rows = metric()
+        found = {n: added_hypotheses(terms, n, present, cells, rows, sequential) for n in tested}
     nothing = np.zeros((0, cells.combinations.shape[0]))
     return [found.get(number, nothing) for number in range(len(terms))]
 
@@ -111,13 +109,20 @@ def added_hypotheses(
         others = [n for n in present if n < number]
     else:
         others = [n for n in present if n != number and n not in containing]
-    about_mean = any(not terms[n].numeric for n in others)
-    columns = metric.columns(about_mean)
-    known = columns @ cells.combinations[:, np.isin(cells.term, others)]
-    if about_mean:
-        known = np.hstack([metric.constant, known])
+    columns = metric.columns(about_mean=any(not terms[n].numeric for n in others))
+    known = columns @ spanning([terms[n] for n in others], cells.combinations[:, np.isin(cells.term, others)])
     L = doolittle_rows(columns, known, term.columns)
     return L if sequential or containing else echelon(L)
+
+
+def spanning(terms: Sequence[FixedTerm], cells: Array) -> Array:
+    """Combinations of the columns of X (p, r) with the span of the terms' cells (p, C): few, if they can be.
+
+    The terms' own columns suffice unless a cell has a part in others, as without an intercept.
+    """
+    own = [j for term in terms for j in term.columns]
+    outside = np.abs(np.delete(cells, own, axis=0)).max(axis=0, initial=0.0) > 0.0
+    return np.hstack([np.eye(len(cells))[:, own], cells[:, outside]])
 
 
 def doolittle_rows(columns: Array, known: Array, own: Sequence[int]) -> Array:
@@ -146,6 +151,10 @@ def orthonormal(
     `size` (m,), by default its length, is left beside those before it.
     """
     size = lengths(columns) if size is None else size
+    if columns.shape[1] <= columns.shape[0]:
+        Q, R = np.linalg.qr(columns)
+        if (np.abs(R.diagonal()) > tolerance * size).all():  # none is left out
+            return np.asarray(Q, dtype=np.float64), list(range(columns.shape[1]))
     basis = np.empty((len(columns), min(columns.shape)), order="F")
     taken: list[int] = []
     for j, column in enumerate(columns.T):
@@ -176,9 +185,10 @@ def marginal_hypotheses(terms: Sequence[FixedTerm], cells: Cells, present: Seque
     other terms than these, and are orthogonal to all that say something of the containing terms alone.
     """
     form = general_form(cells, present)
-    rows = {n: functions_of(form, [n, *containing(terms, n, present)]) for n in present}
+    tested = [n for n in present if not terms[n].is_constant]
+    rows = {n: functions_of(form, [n, *containing(terms, n, present)]) for n in tested}
     found = {}
-    for n in present:
+    for n in tested:
         above = [rows[other] for other in containing(terms, n, present)]
         own = rows[n] if not above else orthogonal_part(rows[n], np.vstack(above), form.rows)
         found[n] = clean(np.asarray(np.linalg.solve(form.basis.T, echelon(own).T).T, dtype=np.float64))
@@ -207,8 +217,10 @@ def general_form(cells: Cells, present: Sequence[int]) -> GeneralForm:
     """Choose p cells, of each term first those without first levels, and write all others by them."""
     here = np.flatnonzero(np.isin(cells.term, present))
     combinations, term, n_first = cells.combinations[:, here], cells.term[here], cells.n_first[here]
-    order = np.lexsort((n_first, term))  # stable: the first factor's levels go on varying fastest
-    chosen = np.sort(order[orthonormal(combinations[:, order])[1]])
+    chosen = np.flatnonzero(n_first == 0)  # all there are to choose in a model without odd terms
+    if len(chosen) != len(combinations) or len(orthonormal(combinations[:, chosen])[1]) < len(chosen):
+        order = np.lexsort((n_first, term))  # stable: the first factor's levels go on varying fastest
+        chosen = np.sort(order[orthonormal(combinations[:, order])[1]])
     basis = combinations[:, chosen]
     rows = np.asarray(np.linalg.solve(basis, combinations), dtype=np.float64)
     return GeneralForm(clean(rows), term, term[chosen], basis)
@@ -245,6 +257,9 @@ def null_space(matrix: Array) -> Array:
 
 def echelon(rows: Array) -> Array:
     """Rows (k, p) with the same span and an identity in the first columns that can have it (Gauss-Jordan)."""
+    leading = (rows != 0.0).argmax(axis=1)
+    if (np.diff(leading) > 0).all() and rows[np.arange(len(rows)), leading].all():  # nearly done
+        return clean(np.asarray(np.linalg.solve(rows[:, leading], rows), dtype=np.float64))
     rows, done = rows.copy(), 0
     size = np.abs(rows).max(axis=0, initial=0.0)
     for column in range(rows.shape[1]):

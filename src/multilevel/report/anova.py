@@ -12,20 +12,16 @@ from multilevel.inference.strata import StratumRow
 from multilevel.report.tables import Columns
 
 
-def anova_columns(tests: TermTests, residual_variance: float | None) -> Columns:
-    """One row a term; sums of squares on the scale of the residual variance, where there is one."""
-    statistic = np.array([test.statistic for test in tests.tests])
+def anova_columns(tests: TermTests) -> Columns:
+    """One row a term; sums of squares where there is a residual variance to compare them with."""
     df_num = np.array([test.df_num for test in tests.tests])
-    squares: Columns = {}
-    if residual_variance is not None:
-        mean_sq = tests.wald * residual_variance
-        squares = {"sum_sq": df_num * mean_sq, "mean_sq": mean_sq}
+    mean_sq = tests.mean_sq
     return {
         "term": list(tests.term),
-        **squares,
+        **({} if mean_sq is None else {"sum_sq": df_num * mean_sq, "mean_sq": mean_sq}),
         "df_num": df_num.astype(int),
         "df_den": np.array([test.df_den for test in tests.tests]),
-        "statistic": statistic,
+        "statistic": np.array([test.statistic for test in tests.tests]),
         "p_value": np.array([test.p_value for test in tests.tests]),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy.typing as npt
@@ -9,11 +11,12 @@ import numpy.typing as npt
 from multilevel._options import checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.errors import DataError, ModelError
-from multilevel.inference.anova import checked_type, tests_of_hypotheses, tests_of_terms
+from multilevel.inference.anova import checked_type, joint_test, tests_of_hypotheses, tests_of_terms
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.hypotheses import Asked, read_hypotheses, refuse_contradiction
 from multilevel.inference.hypothesis_text import Coefficients
 from multilevel.inference.strata import strata_tests
+from multilevel.inference.term_contrasts import Metric, Type, metric_of_fit, metric_of_rows
 from multilevel.report.anova import anova_columns, hypothesis_columns, joint_columns, strata_columns
 from multilevel.results.base import Fit, RecordT
 
@@ -70,9 +73,10 @@ class Testing(Fit[RecordT]):
             refuse_with_strata(kind, df, vcov, cluster)
             return self._frame(strata_columns(strata_tests(self.design)))
         inference = self._inference(df, vcov, cluster)
-        tests = tests_of_terms(self.design, inference, kind, self._row_counts())
         model_based = (vcov or self._own_vcov()) == "model" and cluster is None and self.sigma > 0.0
-        return self._frame(anova_columns(tests, self.sigma**2 if model_based else None))
+        scale = self.sigma**2 if model_based else None
+        tests = tests_of_terms(self.design, inference, kind, self._metric(kind), scale)
+        return self._frame(anova_columns(tests))
 
     def test(
         self,
@@ -113,12 +117,20 @@ class Testing(Fit[RecordT]):
         inference = self._inference(df, vcov, cluster)
         if checked_switch("joint", joint):
             refuse_contradiction(asked)
-            return self._frame(joint_columns(asked.labels, inference.f_test(asked.L, asked.rhs)))
+            rank = round(self._inference("z", "model").f_test(asked.L).df_num)
+            test = joint_test("the joint hypothesis", asked.L, rank, inference, asked.rhs)
+            return self._frame(joint_columns(asked.labels, test))
         return self._frame(hypothesis_columns(tests_of_hypotheses(asked, inference, level)))
 
     def _own_vcov(self) -> str:
         """The kind of variance that the fit has by itself."""
         return "model"
+
+    def _metric(self, kind: Type) -> Callable[[], Metric]:
+        """How rows count in hypotheses of a type."""
+        if kind == "sequential":
+            return partial(metric_of_fit, self.design.X, self._inference("z", "model"))
+        return partial(metric_of_rows, self.design.X, self._row_counts())
 
     def _row_counts(self) -> Array | None:
         """How much each row (n,) counts in hypotheses of types 1 and 2; None for once each."""
