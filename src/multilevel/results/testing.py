@@ -56,11 +56,11 @@ class Testing(Fit[RecordT]):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Y ~ V * N + (1 | B/V)", ml.datasets.oats())
-            >>> fit.anova()[["term", "df_num", "statistic"]].round(3)
-              term  df_num  statistic
-            0    V     2.0      1.485
-            1    N     3.0     37.686
-            2  V:N     6.0      0.303
+            >>> fit.anova()[["term", "df_num", "df_den", "statistic", "p_value"]].round(3)
+              term  df_num  df_den  statistic  p_value
+            0    V       2    10.0      1.485    0.272
+            1    N       3    45.0     37.686    0.000
+            2  V:N       6    45.0      0.303    0.932
 
         References:
             Goodnight, J. H. (1980). Tests of hypotheses in fixed effects linear models. Communications in
@@ -108,9 +108,9 @@ class Testing(Fit[RecordT]):
         Example:
             >>> import multilevel as ml
             >>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", ml.datasets.sleepstudy())
-            >>> fit.test("Intercept + 9 * Days = 300")[["null_value", "estimate", "statistic"]].round(3)
-               null_value  estimate  statistic
-            0       300.0   345.611      3.093
+            >>> fit.test("Intercept + 9 * Days = 300")[["estimate", "statistic", "df", "p_value"]].round(3)
+               estimate  statistic    df  p_value
+            0   345.611      3.118  17.0    0.006
         """
         coefficients = Coefficients(self.coef_names, self.dropped.columns)
         asked = read_hypotheses(hypotheses, rhs, coefficients)
