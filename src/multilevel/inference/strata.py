@@ -26,6 +26,7 @@ from multilevel._typing import Array, Codes
 from multilevel.design.design import Design, Grouping
 from multilevel.design.fixed_terms import FixedTerm, fixed_terms
 from multilevel.errors import ModelError
+from multilevel.estimation.ols import triangularise
 from multilevel.inference.nesting import same_groups
 from multilevel.inference.term_contrasts import lengths, orthonormal
 
@@ -63,7 +64,7 @@ def strata_tests(design: Design) -> list[StratumRow]:
     require_orthogonal(factors, counts)
     y = design.y if design.offset is None else design.y - design.offset
     values = np.column_stack([design.X, y])
-    values = values - np.average(values, axis=0, weights=counts)
+    values = values - counts @ values / counts.sum()
     size = lengths(np.sqrt(counts)[:, None] * values)
     return [row for stratum in split(values, factors, counts) for row in tests_in(stratum, terms, size)]
 
@@ -176,13 +177,11 @@ def tests_in(stratum: Stratum, terms: Sequence[FixedTerm], size: Array) -> list[
     """Terms in turn, each by what it adds to those before it, then what is left; `size` of all columns."""
     if stratum.df == 0:
         return []
-    tested = [(term, j) for term in terms if not term.is_constant for j in term.columns]
+    varying = lengths(stratum.values) > IN_STRATUM * np.append(size[:-1], 0.0)
+    tested = [(term, j) for term in terms if not term.is_constant for j in term.columns if varying[j]]
     columns = [j for _, j in tested]
-    y = stratum.values[:, -1]
-    basis, taken = orthonormal(stratum.values[:, columns], size[columns], IN_STRATUM)
-    gains = (basis.T @ y) ** 2
+    gains, taken, rest = sequential_gains(stratum.values[:, columns], stratum.values[:, -1], size[columns])
     names = [tested[k][0].name for k in taken]
-    rest = y - basis @ (basis.T @ y)
     df, left = stratum.df - len(taken), float(rest @ rest)
     error = left / df if df > 0 else np.nan
     rows = []
@@ -191,6 +190,17 @@ def tests_in(stratum: Stratum, terms: Sequence[FixedTerm], size: Array) -> list[
         rows.append(term_row(stratum.name, name, int(mine.sum()), float(gains[mine].sum()), error, df))
     residuals = StratumRow(stratum.name, "Residuals", df, left, np.nan, np.nan)
     return [*rows, residuals] if df > 0 else rows
+
+
+def sequential_gains(X: Array, y: Array, size: Array) -> tuple[Array, list[int], Array]:
+    """What each column of X (r, m) adds to the fit of y (r,), which columns do add, and what is left of y."""
+    if 0 < X.shape[1] <= X.shape[0]:
+        triangle = triangularise(X, y)
+        if (np.abs(triangle.R.diagonal()) > IN_STRATUM * size).all():
+            return triangle.z**2, list(range(X.shape[1])), y - X @ np.linalg.solve(triangle.R, triangle.z)
+    basis, taken = orthonormal(X, size, IN_STRATUM)
+    gains = basis.T @ y
+    return gains**2, taken, y - basis @ gains
 
 
 def term_row(stratum: str, term: str, df: int, sum_sq: float, error: float, df_error: int) -> StratumRow:

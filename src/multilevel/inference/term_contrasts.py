@@ -172,7 +172,7 @@ def orthonormal(
 
 def lengths(columns: Array) -> Array:
     """Euclidean length of each column."""
-    return np.asarray(np.sqrt((columns * columns).sum(axis=0)))
+    return np.asarray(np.sqrt(np.einsum("ij,ij->j", columns, columns)))
 
 
 # ---- type 3: averages over cells ----

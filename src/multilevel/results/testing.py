@@ -45,7 +45,8 @@ class Testing(Fit[RecordT]):
                 2, each term beside all that do not contain it; 1, each term beside those before it. Types 1
                 and 2 average over cells as the rows do. "sequential" is type 1 in the model's own weighting
                 of rows, which R's lme4 and nlme print.
-            df: method for the denominator degrees of freedom, the fit's own if not given.
+            df: method for the denominator degrees of freedom, of a mixed model "satterthwaite",
+                "kenward-roger" or another of those of `summary`; the fit's own if not given.
             vcov: kind of variance; with one that is robust there are no sums of squares.
             cluster: clusters of that variance, a column or labels (n,).
             strata: instead, the classical analysis of a balanced experiment with random intercepts: each term
@@ -73,7 +74,9 @@ class Testing(Fit[RecordT]):
             refuse_with_strata(kind, df, vcov, cluster)
             return self._frame(strata_columns(strata_tests(self.design)))
         inference = self._inference(df, vcov, cluster)
-        model_based = (vcov or self._own_vcov()) == "model" and cluster is None and self.sigma > 0.0
+        model_based = (
+            (vcov or self._own_vcov()).casefold() == "model" and cluster is None and self.sigma > 0.0
+        )
         scale = self.sigma**2 if model_based else None
         tests = tests_of_terms(self.design, inference, kind, self._metric(kind), scale)
         return self._frame(anova_columns(tests))
@@ -99,7 +102,7 @@ class Testing(Fit[RecordT]):
                 equal sign is to be zero; `(a + b) / 2 = c` works), a list of such texts, a mapping from
                 labels to texts, to vectors (p,) or to weights by name, or a matrix (k, p).
             rhs: values (k,) of hypotheses given as numbers; zero if not given.
-            df: method for the degrees of freedom, the fit's own if not given.
+            df: method for the degrees of freedom, as for `anova`.
             vcov: kind of variance.
             cluster: clusters of that variance, a column or labels (n,).
             joint: one test that all hold.
