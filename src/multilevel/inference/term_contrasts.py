@@ -34,7 +34,7 @@ from multilevel.inference.coefficients import CoefficientInference
 
 Type: TypeAlias = Literal[1, 2, 3, "sequential"]
 
-ROUNDING = 1e-12
+ROUNDING = 1e-12  # of the largest number in a row: what is left in place of a zero
 RANK_TOLERANCE = 1e-9  # of a column's length, below which what is left of it is rounding
 
 
