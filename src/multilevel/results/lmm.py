@@ -52,6 +52,7 @@ from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.explained import Explained
 from multilevel.results.intervals import Intervals
 from multilevel.results.labels import own_levels
+from multilevel.results.means import Means
 from multilevel.results.ranks import ranked_columns
 from multilevel.results.testing import Testing
 from multilevel.simulation.lmm import simulate_responses
@@ -148,7 +149,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Intervals, Degrees, Diagnostics, Explained, Testing[LMMRecord]):
+class LMMFit(Intervals, Degrees, Diagnostics, Explained, Means[LMMRecord], Testing[LMMRecord]):
     """A fitted linear mixed model."""
 
     _starts: list[Array] | None = None  # where searches of refits begin

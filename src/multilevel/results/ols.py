@@ -57,6 +57,7 @@ from multilevel.report.tables import confint_columns, fixed_columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.diagnostics import LinearDiagnostics
+from multilevel.results.means import Means
 from multilevel.results.testing import Testing
 from multilevel.simulation.ols import simulate_linear
 
@@ -137,7 +138,7 @@ def refuse_bars(formula: Formula) -> None:
         )
 
 
-class OLSFit(LinearDiagnostics, Testing[OLSRecord]):
+class OLSFit(LinearDiagnostics, Means[OLSRecord], Testing[OLSRecord]):
     """A linear model fitted by least squares, with the variance of its coefficients that was asked for."""
 
     def __init__(self, design: Design, record: OLSRecord, call: Call, choice: VarianceChoice) -> None:
