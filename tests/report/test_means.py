@@ -12,9 +12,9 @@ ADDITIVE = ml.ols("Y ~ V + N", ml.datasets.oats())
 
 def test_a_page_of_means() -> None:
     page = str(ADDITIVE.emmeans("N"))
-    assert page.startswith("Marginal means: Y\nAveraged over: V (all levels count alike)\n")
+    assert page.startswith("Marginal means of Y\nAveraged over: V (all levels count alike)\n")
     assert "95% limits" in page
-    assert "  0.6cwt   123.389" in page
+    assert "  0.6cwt    123.39        5.04  113.33  133.45  66.0" in page
     assert "interaction" not in page
     assert "99% limits" in str(ADDITIVE.emmeans("N", level=0.99))
 
@@ -57,3 +57,19 @@ def test_a_notebook_shows_tables() -> None:
     html = FIT.contrasts("N | V")._repr_html_()
     assert html.count("<table>") == 3
     assert "<caption>V = Victory</caption>" in html
+
+
+def test_slopes_name_the_covariates_value_only_where_it_matters() -> None:
+    straight = ml.ols("distance ~ age * Sex", ml.datasets.orthodont())
+    curved = ml.ols("distance ~ poly(age, 2) * Sex", ml.datasets.orthodont())
+    assert str(straight.emtrends("Sex", "age")).startswith("Slopes of distance along age\nUncertainty")
+    assert "Held at: age = 11" in str(curved.emtrends("Sex", "age"))
+    for fit in (straight, curved):
+        assert "may act differently" not in str(fit.emtrends("Sex", "age"))
+
+
+def test_numbers_of_any_size_are_readable() -> None:
+    data = ml.datasets.oats()
+    for scale in (1e-9, 1e12):
+        page = str(ml.ols("Y ~ N", data.assign(Y=scale * data["Y"])).emmeans("N"))
+        assert max(map(len, page.splitlines())) < 88

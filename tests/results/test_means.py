@@ -290,7 +290,7 @@ def test_trends_of_a_linear_covariate_are_coefficients() -> None:
     np.testing.assert_allclose(trends["estimate"], [b["z"], b["z"] + b["sex[T.m]:z"]], rtol=1e-12)
     difference = trends.contrasts("revpairwise", adjust="none")
     assert difference["std_error"][0] == pytest.approx(fit.se[fit.coef_names.index("sex[T.m]:z")])
-    assert "slope of y along z" in str(difference)
+    assert "slopes of y along z" in str(difference)
 
 
 # Joint tests -----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -15,14 +15,12 @@ from multilevel._options import checked_choice
 from multilevel.errors import DataError
 from multilevel.frames.labels import label_text
 from multilevel.inference.contrast_sets import Levels, listed
+from multilevel.inference.grid_averages import WEIGHTS, averaged, cell_counts
 from multilevel.inference.linear_functions import Functions
 from multilevel.inference.reference_grid import (
-    WEIGHTS,
     Axis,
     Population,
     ReferenceGrid,
-    averaged,
-    cell_counts,
     checked_variable,
     grid_axes,
     reference_grid,
@@ -87,7 +85,33 @@ def marginal_trends(
     checked_variable(var, source, "var")
     if source.variables[var].is_factor:
         raise DataError(f"var='{var}' is a factor, which has no slope; compare its means with emmeans().")
-    return averaged_means(source, trend_grid(source, axes, var), asked, weights)
+    trends = averaged_means(source, trend_grid(source, axes, var), asked, weights)
+    held = dict(trends.averaging.held)
+    if var in held and is_straight(source, axes, asked, weights, var):
+        del held[var]
+    beside = tuple(name for name in trends.averaging.interacting if name != var)
+    return replace(trends, averaging=replace(trends.averaging, held=held, interacting=beside))
+
+
+def is_straight(source: Population, axes: tuple[Axis, ...], asked: Specs, weights: str, var: str) -> bool:
+    """Whether slopes along a covariate are the same at its least and its largest value."""
+    values = source.variables[var].values
+    assert values is not None
+    least, most = [
+        averaged_means(
+            source,
+            trend_grid(source, [at_value(axis, end) if axis.name == var else axis for axis in axes], var),
+            asked,
+            weights,
+        ).functions.L
+        for end in (float(values.min()), float(values.max()))
+    ]
+    return bool(np.allclose(least, most, rtol=1e-6, atol=1e-9))
+
+
+def at_value(axis: Axis, value: float) -> Axis:
+    """A covariate held at another value."""
+    return replace(axis, values=np.array([value]), observed=None)
 
 
 def checked_request(

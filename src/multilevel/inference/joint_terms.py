@@ -17,12 +17,11 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.inference.coefficients import FTest
 from multilevel.inference.contrast_sets import products
+from multilevel.inference.grid_averages import averaged, cell_counts
 from multilevel.inference.linear_functions import Basis, Functions, joint_test, transformed
 from multilevel.inference.reference_grid import (
     Axis,
     Population,
-    averaged,
-    cell_counts,
     grid_axes,
     reference_grid,
 )

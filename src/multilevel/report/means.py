@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,14 @@ from multilevel.inference.emmeans import Averaging, value_text
 from multilevel.inference.linear_functions import Estimated
 from multilevel.inference.multiplicity import WITHOUT_LIMITS
 from multilevel.inference.wald import critical_value, two_sided_p
-from multilevel.report.numbers import format_column, format_fixed, format_p
+from multilevel.report.numbers import (
+    LARGEST_FIXED,
+    SMALLEST_FIXED,
+    decimals,
+    format_column,
+    format_fixed,
+    format_p,
+)
 from multilevel.report.summary import Block
 
 Columns = dict[str, Any]  # name -> column, ready for frames.output.to_frame
@@ -126,16 +133,26 @@ def group_headings(columns: Columns, by: Sequence[str], title: str) -> list[str]
 
 def number_cells(columns: Columns) -> dict[str, list[str]]:
     """Formatted columns of numbers, those that are there."""
+    places = common_decimals(columns)
     written: dict[str, tuple[str, Any]] = {
-        "estimate": ("Estimate", lambda x: format_column(x, 5)),
-        "std_error": ("Std. Error", lambda x: format_column(x, 4)),
-        "conf_low": ("Lower", lambda x: format_column(x, 5)),
-        "conf_high": ("Upper", lambda x: format_column(x, 5)),
+        "estimate": ("Estimate", places),
+        "std_error": ("Std. Error", places),
+        "conf_low": ("Lower", places),
+        "conf_high": ("Upper", places),
         "df": ("df", lambda x: format_fixed(x, 1)),
         "statistic": (statistic_name(columns["df"]), lambda x: format_fixed(x, 3)),
         "p_value": ("p", format_p),
     }
     return {title: write(columns[name]) for name, (title, write) in written.items() if name in columns}
+
+
+def common_decimals(columns: Columns) -> Callable[[Array], list[str]]:
+    """One count of decimals for estimates, errors and limits: three digits of the least standard error."""
+    sizes = sorted(columns["std_error"][columns["std_error"] > 0.0].tolist())
+    largest = np.nanmax(np.abs(columns["estimate"]), initial=0.0)
+    if not sizes or sizes[0] < SMALLEST_FIXED or largest >= LARGEST_FIXED:
+        return lambda values: format_column(values, 5)
+    return lambda values: format_fixed(values, decimals(sizes, 3))
 
 
 def statistic_name(df: Array) -> str:

@@ -36,8 +36,16 @@ class Holder:
 
     basis: Basis
     kind: FrameKind
-    what: str  # what the means are means of: "Reaction", or "slope of Reaction along Days"
+    response: str
+    var: str | None  # the covariate whose slopes they are; None for means
     dropped: tuple[str, ...]  # columns that the fit dropped
+
+    @property
+    def what(self) -> str:
+        """What the rows are."""
+        if self.var is None:
+            return f"marginal means of {self.response}"
+        return f"slopes of {self.response} along {self.var}"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -65,9 +73,9 @@ class MarginalMeans(PrintedTable):
         cells, averaging = self.means.cells, self.means.averaging
         columns = self.columns()
         return Summary(
-            title=f"Marginal means: {self.holder.what}",
+            title=capitalised(self.holder.what),
             facts=averaging_facts(averaging, self.holder.basis.inference.method, self.level),
-            blocks=group_blocks(columns, cells.specs.by, "Means"),
+            blocks=group_blocks(columns, cells.specs.by, "Means" if self.holder.var is None else "Slopes"),
             notes=(
                 *interaction_notes(averaging, cells.specs.names),
                 *unknown_notes(columns["std_error"], averaging, self.holder.dropped),
@@ -170,6 +178,11 @@ class ContrastTable(PrintedTable):
         k = len(chosen.matrix)
         labels = {name: values[::k] for name, values in chosen.groups.items()}
         return joint_frame(self.holder, labels, chosen.functions, chosen.n_groups)
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital in front, and no other changed."""
+    return text[0].upper() + text[1:]
 
 
 def joint_frame(

@@ -82,8 +82,7 @@ class Means(Fit[RecordT]):
         """
         source = self._population()
         means = marginal_means(source, specs, by, at, weights)
-        holder = self._holder(source, self.design.response_name, df, vcov, cluster)
-        return MarginalMeans(means, holder, checked_level(level))
+        return MarginalMeans(means, self._holder(source, None, df, vcov, cluster), checked_level(level))
 
     def contrasts(
         self,
@@ -147,8 +146,7 @@ class Means(Fit[RecordT]):
         """
         source = self._population()
         trends = marginal_trends(source, specs, var, by, at, weights)
-        what = f"slope of {self.design.response_name} along {var}"
-        return MarginalMeans(trends, self._holder(source, what, df, vcov, cluster), checked_level(level))
+        return MarginalMeans(trends, self._holder(source, var, df, vcov, cluster), checked_level(level))
 
     def joint_tests(
         self,
@@ -227,7 +225,12 @@ class Means(Fit[RecordT]):
         return Basis(source.columns, self._inference(df, vcov, cluster))
 
     def _holder(
-        self, source: Population, what: str, df: str | None, vcov: str | None, cluster: Clustering | None
+        self,
+        source: Population,
+        var: str | None,
+        df: str | None,
+        vcov: str | None,
+        cluster: Clustering | None,
     ) -> Holder:
         basis = self._basis(source, df, vcov, cluster)
-        return Holder(basis, self.design.frame_kind, what, self.dropped.columns)
+        return Holder(basis, self.design.frame_kind, self.design.response_name, var, self.dropped.columns)
