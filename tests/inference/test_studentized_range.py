@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import studentized_range
+from scipy.stats import t as student
 
 from multilevel.inference.studentized_range import range_p_values, range_quantile, upper_tail
 
@@ -32,6 +33,24 @@ def test_each_value_has_its_own_df() -> None:
     q, df = np.array([3.0, 3.0, 4.0]), np.array([5.0, np.inf, 5.0])
     ours = range_p_values(q, 4, df)
     np.testing.assert_allclose(ours, [upper_tail(q[i : i + 1], 4, df[i])[0] for i in range(3)], rtol=1e-14)
+
+
+@pytest.mark.parametrize("df", [3.0, 40.0, np.inf])
+def test_small_tails_keep_their_digits(df: float) -> None:
+    """The range of two is a difference, and that of many is at most all differences and nearly that many."""
+    q = np.array([6.0, 9.0, 12.0, 20.0])
+    two = 2.0 * student.sf(q / np.sqrt(2.0), df)
+    kept = two > 1e-27
+    np.testing.assert_allclose(upper_tail(q, 2, df)[kept], two[kept], rtol=1e-7)
+    many = upper_tail(q, 5, df)
+    assert (many <= 10.0 * two).all()
+    assert (many[two < 1e-6] > 9.0 * two[two < 1e-6]).all() or df < np.inf
+
+
+def test_adaptive_quadrature_of_the_double_integral() -> None:
+    """SciPy's quad, asked for nine digits, at two ranges of which R's ptukey says 6.09000e-7 and 8.23186e-8."""
+    q = np.array([13.921204874828396, 16.509731476747273])
+    np.testing.assert_allclose(upper_tail(q, 3, 13.0), [6.0889829154e-07, 8.2218694821e-08], rtol=1e-9)
 
 
 def test_beyond_every_table_nothing_is_left() -> None:

@@ -73,7 +73,7 @@ def by_range(k: int, statistic: Array, df: Array, level: float) -> tuple[Array, 
     """Tukey's p-values and critical values (m,), with Kramer's extension to unequal variances."""
     alone = two_sided_p(statistic, df)
     p = range_p_values(np.abs(statistic) * np.sqrt(2.0), k, df)
-    p = np.clip(p, alone, np.minimum(0.5 * k * (k - 1) * alone, 1.0))  # where rounding is larger than p
+    p = np.maximum(p, alone)  # beyond the range's table
     return p, np.array([range_quantile(level, k, float(each)) for each in df]) / np.sqrt(2.0)
 
 

@@ -2,11 +2,11 @@
 
 The studentized range Q of k independent standard normals over an independent s = chi_df / sqrt(df) has
 
-    P(Q <= q) = E[ H(q s) ],     H(w) = k int phi(z) (Phi(z) - Phi(z - w))^(k - 1) dz.
+    P(Q >= q) = E[ T(q s) ],     T(w) = k int phi(z) [ Phi(z)^(k - 1) - (Phi(z) - Phi(z - w))^(k - 1) ] dz.
 
-H is tabulated once for each k and the expectation taken by the trapezoidal rule in log s, where the integrand
-is smooth and dies out at both ends, so that the rule converges faster than any power of its step. A whole
-family of p-values costs little more than one.
+Written so, no digits of a small T cancel. T is tabulated once for each k and the expectation taken by the
+trapezoidal rule in log s, where the integrand is smooth and dies out at both ends, so that the rule converges
+faster than any power of its step. A whole family of p-values costs little more than one.
 
 References:
     Tukey (1953), The problem of multiple comparisons; Kramer (1956), Biometrics 12, for unequal variances.
@@ -20,13 +20,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
-from scipy.special import gammainccinv, gammaincinv, gammaln, ndtr, ndtri
+from scipy.special import gammainccinv, gammaincinv, gammaln, log_ndtr
 
 from multilevel._typing import Array
 
-TABLE = 2001  # widths at which H is tabulated
-NORMALS = np.linspace(-8.5, 8.5, 171)  # trapezoidal nodes of a standard normal
-TAIL = 1e-16  # probability left out at either end
+WIDEST = 30.0  # of two normals, one in 10^98 pairs is farther apart
+WIDTHS = np.linspace(0.0, WIDEST, 2401)  # where T is tabulated
+NORMALS = np.arange(-8.5, 0.5 * WIDEST + 8.5, 0.1)  # trapezoidal nodes of z
+TAIL = 1e-30  # probability of s left out at either end
 SCALES = 121  # nodes in log s, at least
 STEP = 0.06  # between them, at most: few df spread s over many powers of ten
 
@@ -58,24 +59,20 @@ def range_quantile(share: float, k: int, df: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def range_table(k: int) -> CubicSpline:
-    """1 - H as a function of the width w."""
-    width = np.linspace(0.0, widest(k), TABLE)
-    between = ndtr(NORMALS) - ndtr(NORMALS - width[:, None])
-    density = np.exp(-0.5 * NORMALS**2) / np.sqrt(2.0 * np.pi) * (NORMALS[1] - NORMALS[0])
-    return CubicSpline(width, 1.0 - k * between ** (k - 1) @ density)
-
-
-def widest(k: int) -> float:
-    """A width that the range of k standard normals exceeds with a probability below rounding."""
-    return float(2.0 * -ndtri(TAIL / k))
+def log_tail(k: int) -> CubicSpline:
+    """Log T as a function of the width w."""
+    below = log_ndtr(NORMALS)
+    missed = np.exp(log_ndtr(NORMALS - WIDTHS[:, None]) - below)  # share of Phi(z) that lies below z - w
+    with np.errstate(divide="ignore"):  # all of it where w is zero
+        lost = -np.expm1((k - 1) * np.log1p(-np.minimum(missed, 1.0)))
+    density = np.exp((k - 1) * below - 0.5 * NORMALS**2) * (NORMALS[1] - NORMALS[0]) / np.sqrt(2.0 * np.pi)
+    return CubicSpline(WIDTHS, np.log(k * lost @ density))
 
 
 def beyond(width: Array, k: int) -> Array:
-    """1 - H(w): zero beyond the table."""
-    table = range_table(k)
-    inside = np.clip(table(np.minimum(width, table.x[-1])), 0.0, 1.0)
-    return np.where(width >= table.x[-1], 0.0, inside)
+    """T(w): zero beyond the table."""
+    inside = np.exp(np.minimum(log_tail(k)(np.minimum(width, WIDEST)), 0.0))
+    return np.where(width > WIDEST, 0.0, inside)
 
 
 @lru_cache(maxsize=1024)
