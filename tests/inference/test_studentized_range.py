@@ -48,7 +48,7 @@ def test_small_tails_keep_their_digits(df: float) -> None:
 
 
 def test_adaptive_quadrature_of_the_double_integral() -> None:
-    """SciPy's quad, asked for nine digits, at two ranges of which R's ptukey says 6.09000e-7 and 8.23186e-8."""
+    """SciPy's quad, asked for nine digits, where R's ptukey says 6.09000e-7 and 8.23186e-8."""
     q = np.array([13.921204874828396, 16.509731476747273])
     np.testing.assert_allclose(upper_tail(q, 3, 13.0), [6.0889829154e-07, 8.2218694821e-08], rtol=1e-9)
 

@@ -27,7 +27,7 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class TestedContrasts:
+class AdjustedContrasts:
     """Contrasts with tests and limits; NaN where the data say nothing."""
 
     estimated: Estimated  # k * G
@@ -36,7 +36,9 @@ class TestedContrasts:
     half_width: Array  # (k * G,)
 
 
-def tested_contrasts(contrasts: Contrasts, basis: Basis, chosen: Adjustment, null: float) -> TestedContrasts:
+def tested_contrasts(
+    contrasts: Contrasts, basis: Basis, chosen: Adjustment, null: float
+) -> AdjustedContrasts:
     """Test each contrast against `null`."""
     checked_level(chosen.level)
     found = estimated(contrasts.functions, basis)
@@ -47,7 +49,7 @@ def tested_contrasts(contrasts: Contrasts, basis: Basis, chosen: Adjustment, nul
         result = adjust(family(contrasts, found, basis, rows, chosen.seed), null, chosen.method, chosen.level)
         p_value[rows], half_width[rows] = result.p_value, result.half_width
     error = np.where(found.std_error > 0.0, found.std_error, np.nan)
-    return TestedContrasts(found, (found.estimate - null) / error, p_value, half_width)
+    return AdjustedContrasts(found, (found.estimate - null) / error, p_value, half_width)
 
 
 def family(

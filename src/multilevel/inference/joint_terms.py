@@ -65,7 +65,7 @@ def differences(source: Population, axes: Sequence[Axis], term: tuple[str, ...],
     counts = None if weights == "equal" else cell_counts(source, spread)
     L, constant = averaged(grid, term, weights, counts)
     sizes = [next(axis.size for axis in spread if axis.name == name) for name in term]
-    return transformed(products([steps(size) for size in sizes]), Functions(L, constant))
+    return transformed(products([from_first(size) for size in sizes]), Functions(L, constant))
 
 
 def with_slope(axis: Axis) -> Axis:
@@ -76,6 +76,6 @@ def with_slope(axis: Axis) -> Axis:
     return replace(axis, values=axis.values[0] + np.array([-step, step]), observed=None)
 
 
-def steps(size: int) -> Array:
-    """Differences of neighbours (size - 1, size)."""
-    return np.diff(np.eye(size), axis=0)
+def from_first(size: int) -> Array:
+    """Differences to the first (size - 1, size)."""
+    return np.column_stack([-np.ones(size - 1), np.eye(size - 1)])

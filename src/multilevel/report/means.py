@@ -9,7 +9,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.inference.coefficients import FTest
-from multilevel.inference.contrast_tests import Adjustment, TestedContrasts
+from multilevel.inference.contrast_tests import AdjustedContrasts, Adjustment
 from multilevel.inference.contrasts import Contrasts
 from multilevel.inference.emmeans import Averaging, value_text
 from multilevel.inference.linear_functions import Estimated
@@ -73,7 +73,7 @@ def effect_columns(labels: Mapping[str, Sequence[object]], found: Estimated, lev
     return {**tests, "conf_low": limits["conf_low"], "conf_high": limits["conf_high"]}
 
 
-def contrast_columns(contrasts: Contrasts, tested: TestedContrasts, limits: bool = True) -> Columns:
+def contrast_columns(contrasts: Contrasts, tested: AdjustedContrasts, limits: bool = True) -> Columns:
     """Contrasts with adjusted tests and, unless left out, adjusted limits."""
     found = tested.estimated
     columns: Columns = {

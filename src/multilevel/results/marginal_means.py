@@ -9,7 +9,7 @@ from multilevel._options import Seed, checked_seed
 from multilevel._typing import Frame
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
-from multilevel.inference.contrast_tests import Adjustment, TestedContrasts, tested_contrasts
+from multilevel.inference.contrast_tests import AdjustedContrasts, Adjustment, tested_contrasts
 from multilevel.inference.contrasts import Contrasts, checked_adjustment, compare_means
 from multilevel.inference.emmeans import Means, group_columns, label_columns, regrouped
 from multilevel.inference.linear_functions import Basis, Functions, estimated, joint_test
@@ -136,7 +136,7 @@ class ContrastTable(PrintedTable):
     """Contrasts between marginal means with adjusted tests and limits."""
 
     contrasts: Contrasts
-    tested: TestedContrasts
+    tested: AdjustedContrasts
     means: Means
     holder: Holder
     adjustment: Adjustment
