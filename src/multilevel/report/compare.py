@@ -12,7 +12,7 @@ from multilevel.report.summary import Block, Summary
 
 BOUNDARY_NOTE = (
     "p (boundary): a variance cannot be negative, so the naive p-value of a variance is too large;"
-    " this one is by the mixture of chi-squares (Stram and Lee 1994)."
+    " this one is by the mixture of chi-squares (Self and Liang 1987; Stram and Lee 1994)."
 )
 
 
@@ -33,6 +33,8 @@ def comparison_page(columns: Mapping[str, Any], notes: Sequence[str]) -> Summary
     }
     if boundary:
         cells["p (boundary)"] = blank_missing(columns["p_boundary"], format_p(columns["p_boundary"]))
+    if "p_bootstrap" in columns:
+        cells["p (bootstrap)"] = blank_missing(columns["p_bootstrap"], format_p(columns["p_bootstrap"]))
     return Summary(
         title="Comparison of models (maximum likelihood)",
         facts=tuple(zip(models, columns["formula"], strict=True)),

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
 from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
-from multilevel.inference.compare import Candidate, LikelihoodRatios, likelihood_ratios
+from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
+from multilevel.inference.compare import LikelihoodRatios, likelihood_ratios
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
+from multilevel.inference.simulated_p import SimulatedP
+from multilevel.inference.smaller_models import FittedModel
 from multilevel.report.compare import comparison_page
+from multilevel.report.simulated_p import simulated_columns, simulation_notes
 from multilevel.results.base import Fit
 
 AnyFit = Fit[Any]
@@ -37,10 +42,14 @@ class Comparison:
     tests: LikelihoodRatios
     notes: tuple[str, ...]
     kind: FrameKind
+    bootstrap: tuple[SimulatedP | None, ...] | None = None  # (K,) where asked for
 
     @property
     def frame(self) -> Frame:
-        """One row a model: npar, aic, bic, loglik, deviance, chisq, df, p_value, p_boundary."""
+        """One row a model: npar, aic, bic, loglik, deviance, chisq, df, p_value, p_boundary.
+
+        With `method="bootstrap"` also p_bootstrap, and p_error, its Monte-Carlo error.
+        """
         return to_frame(self.columns(), self.kind)
 
     def columns(self) -> dict[str, Any]:
@@ -57,6 +66,7 @@ class Comparison:
             "df": self.tests.df,
             "p_value": self.tests.p_value,
             "p_boundary": self.tests.p_boundary,
+            **simulated_columns("p_bootstrap", self.bootstrap),
         }
 
     def __getitem__(self, column: str) -> Any:
@@ -72,24 +82,46 @@ class Comparison:
         return comparison_page(self.columns(), self.notes)._repr_html_()
 
 
-def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None) -> Comparison:
+def compare(
+    *fits: AnyFit | Sequence[AnyFit],
+    names: Sequence[str] | None = None,
+    method: Literal["chi-square", "bootstrap"] = "chi-square",
+    n: int = 1000,
+    seed: Seed = None,
+    progress: bool | None = None,
+) -> Comparison:
     """Compare fits to the same data: AIC, BIC, log-likelihood and likelihood-ratio tests.
 
     Models are sorted by their number of parameters, and each is tested against the one before it if that one
     is nested in it (otherwise compare AIC or BIC). Fits by REML are refitted by maximum likelihood.
-    `p_value` takes the chi-square as it is; where one variance is tested, `p_boundary` uses the mixture of
-    chi-squares that holds on the boundary (the naive p-value is then too large).
+    `p_value` takes the chi-square as it is; where variances are tested, `p_boundary` uses the mixture of
+    chi-squares that holds on the boundary (the naive p-value is then too large). `method="bootstrap"` adds
+    `p_bootstrap`: the larger model's gain among its gains on data simulated from the smaller model.
 
-    >>> import multilevel as ml
-    >>> sleep = ml.datasets.sleepstudy()
-    >>> intercepts = ml.lmm("Reaction ~ Days + (1 | Subject)", sleep)
-    >>> slopes = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleep)
-    >>> ml.compare(intercepts, slopes)["chisq"].round(3)
-    array([   nan, 42.139])
+    Args:
+        fits: fits by `lmm` or `ols`, one by one or as one list.
+        names: what to call them, one name a fit.
+        method: "chi-square", or "bootstrap" to simulate too.
+        n: data sets to simulate for each test.
+        seed: of the simulation; the same seed gives the same p-values.
+        progress: show a progress bar; on by default when it will be long.
 
-    Stram, D. O. and Lee, J. W. (1994). Variance components testing in the longitudinal mixed effects model.
-    Biometrics 50, 1171-1177.
+    Example:
+        >>> import multilevel as ml
+        >>> sleep = ml.datasets.sleepstudy()
+        >>> intercepts = ml.lmm("Reaction ~ Days + (1 | Subject)", sleep)
+        >>> slopes = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleep)
+        >>> ml.compare(intercepts, slopes)["chisq"].round(3)
+        array([   nan, 42.139])
+
+    References:
+        Stram, D. O. and Lee, J. W. (1994). Variance components testing in the longitudinal mixed effects
+        model. Biometrics 50, 1171-1177.
+
+        Halekoh, U. and Højsgaard, S. (2014). A Kenward-Roger approximation and parametric bootstrap methods
+        for tests in linear mixed models. Journal of Statistical Software 59(9).
     """
+    checked_choice("method", method, ("chi-square", "bootstrap"))
     given = listed(fits)
     labels = checked_names(names, given)
     refuse_different_data(given)
@@ -97,6 +129,8 @@ def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None
     order = sorted(range(len(given)), key=lambda k: refitted[k].df_model)
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
+    models = [FittedModel(fit.design, fit.record, fit.loglik) for fit in ordered]
+    bootstrap = bootstrap_neighbours(models, nested, n, seed, progress) if method == "bootstrap" else None
     return Comparison(
         models=tuple(labels[k] for k in order),
         formulas=tuple(fit.formula for fit in ordered),
@@ -104,12 +138,14 @@ def compare(*fits: AnyFit | Sequence[AnyFit], names: Sequence[str] | None = None
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
         loglik=np.array([fit.loglik for fit in ordered]),
-        tests=likelihood_ratios([candidate(fit) for fit in ordered], nested),
+        tests=likelihood_ratios(models, nested),
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
+            *simulation_notes("bootstrap", bootstrap),
         ),
         kind=given[0].design.frame_kind,
+        bootstrap=bootstrap,
     )
 
 
@@ -157,11 +193,6 @@ def refuse_different_data(fits: Sequence[AnyFit]) -> None:
 def counts(fit: AnyFit) -> Array:
     """How often each row stands (n,)."""
     return np.ones(fit.design.n_rows) if fit.design.freq_weights is None else fit.design.freq_weights
-
-
-def candidate(fit: AnyFit) -> Candidate:
-    """The numbers of one fit that the tests need."""
-    return Candidate(fit.loglik, fit.df_model, len(fit.fixef), getattr(fit.record, "terms", ()))
 
 
 def is_nested(small: AnyFit, large: AnyFit) -> bool:

@@ -55,6 +55,7 @@ from multilevel.results.labels import own_levels
 from multilevel.results.means import Means
 from multilevel.results.ranks import ranked_columns
 from multilevel.results.testing import Testing
+from multilevel.results.variance_tests import VarianceTests
 from multilevel.simulation.lmm import simulate_responses
 
 
@@ -149,7 +150,7 @@ def require_bars(formula: Formula) -> None:
         )
 
 
-class LMMFit(Intervals, Degrees, Diagnostics, Explained, Means[LMMRecord], Testing[LMMRecord]):
+class LMMFit(Intervals, Degrees, Diagnostics, Explained, Means[LMMRecord], VarianceTests, Testing[LMMRecord]):
     """A fitted linear mixed model."""
 
     _starts: list[Array] | None = None  # where searches of refits begin
