@@ -58,6 +58,24 @@ def test_thousands_of_levels_collapse_to_their_sizes():
     assert of.count.sum() == 4999
 
 
+def test_values_that_are_nearly_equal_may_be_taken_for_equal(monkeypatch):
+    rng = np.random.default_rng(6)
+    g = np.repeat(np.arange(300), rng.integers(2, 9, 300))
+    data = {"y": rng.standard_normal(len(g)), "x": rng.standard_normal(len(g)), "g": g}
+    fit = ml.lmm("y ~ x + (0 + x | g)", data)
+    whole = spectrum_of(fit)
+    monkeypatch.setattr("multilevel.inference.exact_lrt.MOST_ROWS", 120)
+    classes = spectrum_of(fit)
+    assert len(whole.mu) == 299 > 2 * len(classes.mu)
+    assert classes.mu @ classes.count == pytest.approx(whole.mu @ whole.count, rel=1e-3)
+    one, other = (null_draws(of, N, np.random.default_rng(1), reml=True) for of in (whole, classes))
+    for point in (0.5, 2.0):
+        tail = (one > point).mean()
+        assert (other > point).mean() == pytest.approx(
+            tail, abs=5.7 * np.sqrt(tail / N)
+        )  # 4 sd of a difference
+
+
 @pytest.mark.parametrize("reml", [True, False])
 def test_in_a_balanced_layout_it_is_a_function_of_f(reml):
     # six batches of five: the optimum is in closed form, 1 + 5 lambda = max(F', 1)

@@ -1,4 +1,4 @@
-"""What does a likelihood ratio follow if the smaller model is true? Simulate from it and fit both, many times.
+"""What does a likelihood ratio follow if the smaller model is true? Simulate from it, fit both, repeat.
 
 Halekoh, U. and Højsgaard, S. (2014). A Kenward-Roger approximation and parametric bootstrap methods for tests
 in linear mixed models. Journal of Statistical Software 59(9).
@@ -24,7 +24,7 @@ from multilevel.estimation.refits import LONG, fit_all_responses, response_block
 from multilevel.fitted.lmm import LMMRecord
 from multilevel.fitted.ols import OLSRecord, gaussian_loglik, log_precision
 from multilevel.inference.simulated_p import SimulatedP, simulated_p
-from multilevel.inference.smaller_models import FittedModel, restricted_loglik
+from multilevel.inference.smaller_models import Candidate, restricted_loglik
 from multilevel.simulation.lmm import refuse_counted_rows, simulate_responses
 from multilevel.simulation.ols import simulate_linear
 
@@ -38,7 +38,7 @@ class NullDraws:
 
 
 def bootstrap_p(
-    small: FittedModel, large: FittedModel, n: int, seed: Seed, progress: bool | None, *, reml: bool
+    small: Candidate, large: Candidate, n: int, seed: Seed, progress: bool | None, *, reml: bool
 ) -> SimulatedP:
     """The p-value of the larger model's gain among n gains on data simulated from the smaller one."""
     draws = null_gains(small, large, n, seed, progress, reml=reml)
@@ -47,7 +47,7 @@ def bootstrap_p(
 
 
 def bootstrap_neighbours(
-    models: Sequence[FittedModel], nested: Sequence[bool], n: int, seed: Seed, progress: bool | None
+    models: Sequence[Candidate], nested: Sequence[bool], n: int, seed: Seed, progress: bool | None
 ) -> tuple[SimulatedP | None, ...]:
     """The p-value of each of K models against the one before it; None where the pair is not nested."""
     seeds = checked_seed(seed).spawn(len(nested))
@@ -59,7 +59,7 @@ def bootstrap_neighbours(
 
 
 def null_gains(
-    small: FittedModel, large: FittedModel, n: int, seed: Seed, progress: bool | None, *, reml: bool
+    small: Candidate, large: Candidate, n: int, seed: Seed, progress: bool | None, *, reml: bool
 ) -> NullDraws:
     """Twice the gain in log-likelihood on n responses drawn from the smaller model, block by block."""
     refuse_what_cannot_be_refitted(small, large)
@@ -77,14 +77,14 @@ def null_gains(
     return NullDraws(np.maximum(np.concatenate(gains)[good], 0.0), int(np.count_nonzero(~good)))
 
 
-def simulated_from(model: FittedModel, n: int, seed: np.random.SeedSequence) -> Array:
+def simulated_from(model: Candidate, n: int, seed: np.random.SeedSequence) -> Array:
     """New responses (rows, n) from a fitted model, with new random effects."""
     if isinstance(model.record, OLSRecord):
         return simulate_linear(model.design, model.record, n, seed)
     return simulate_responses(model.design, model.record, n, seed, "new")
 
 
-def logliks(model: FittedModel, Y: Array, *, reml: bool) -> tuple[Array, npt.NDArray[np.bool_]]:
+def logliks(model: Candidate, Y: Array, *, reml: bool) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Log-likelihood (B,) of the model fitted to each column of Y (rows, B), and whether each converged."""
     if isinstance(model.record, OLSRecord):
         return linear_logliks(model, model.record, Y, reml=reml), np.ones(Y.shape[1], dtype=np.bool_)
@@ -94,7 +94,7 @@ def logliks(model: FittedModel, Y: Array, *, reml: bool) -> tuple[Array, npt.NDA
     return -0.5 * fits.criterion, fits.converged
 
 
-def linear_logliks(model: FittedModel, record: OLSRecord, Y: Array, *, reml: bool) -> Array:
+def linear_logliks(model: Candidate, record: OLSRecord, Y: Array, *, reml: bool) -> Array:
     """Log-likelihood (B,) of least squares on each column of Y."""
     design, weights = model.design, total_weights(model.design)
     basis = whiten(record.in_basis(design.X), weights)
@@ -107,14 +107,14 @@ def linear_logliks(model: FittedModel, record: OLSRecord, Y: Array, *, reml: boo
     return np.array([gaussian_loglik(rss, record.n_obs, logs) for rss in squares])
 
 
-def with_crossproducts(fitted: FittedModel) -> FittedModel:
+def with_crossproducts(fitted: Candidate) -> Candidate:
     """The model with what refits need; least squares needs nothing."""
     if fitted.model is not None or isinstance(fitted.record, OLSRecord):
         return fitted
-    return FittedModel(fitted.design, fitted.record, fitted.loglik, working_model(fitted.design))
+    return Candidate(fitted.design, fitted.record, fitted.loglik, working_model(fitted.design))
 
 
-def refuse_what_cannot_be_refitted(*models: FittedModel) -> None:
+def refuse_what_cannot_be_refitted(*models: Candidate) -> None:
     """The bootstrap draws each row's response, and refits models that have a residual."""
     for model in models:
         refuse_counted_rows(model.design)

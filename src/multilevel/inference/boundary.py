@@ -23,7 +23,7 @@ from multilevel.fitted.lmm import LMMRecord, TermCovariance
 from multilevel.inference.chi_bar import cone_weights
 from multilevel.inference.covariance_information import Direction, covariance_information
 from multilevel.inference.nesting import cell_factors, covers, same_groups, within_levels
-from multilevel.inference.smaller_models import FittedModel
+from multilevel.inference.smaller_models import Candidate
 
 LEAST_NUISANCE = (
     1e-6  # of the residual variance: what a variance of both models has where it is estimated as 0
@@ -71,7 +71,7 @@ class Placed:
     M: Array  # (q, k)
 
 
-def mixture_between(small: FittedModel, large: FittedModel) -> Mixture | None:
+def mixture_between(small: Candidate, large: Candidate) -> Mixture | None:
     """The mixture that the likelihood ratio of nested models follows, at the estimates of the smaller one.
 
     None where nothing lies on a boundary, and where no mixture is known: a correlation that exists only once
@@ -92,7 +92,7 @@ def mixture_between(small: FittedModel, large: FittedModel) -> Mixture | None:
     return None if weights is None else Mixture(free, weights)
 
 
-def weights_at(small: FittedModel, large: Design) -> Array | None:
+def weights_at(small: Candidate, large: Design) -> Array | None:
     """Weights by the information at the smaller model's estimates; None where the data hold none."""
     cones = cones_between(small, large)
     assert cones is not None  # the caller found them on other columns
@@ -100,7 +100,7 @@ def weights_at(small: FittedModel, large: Design) -> Array | None:
     return None if efficient is None else cone_weights(cones.sizes, efficient)
 
 
-def cones_between(small: FittedModel, large: Design) -> Cones | None:
+def cones_between(small: Candidate, large: Design) -> Cones | None:
     """The tangent cone of every covariance of the larger model; None where one has no convex cone."""
     sigma, placed = small.record.sigma, placements(small, large)
     pairs = list(zip(large.terms, placed, strict=True))
@@ -206,7 +206,7 @@ def same_structure(term: RandomTerm, big: RandomTerm) -> bool:
 # ---- the smaller model's covariances as the larger one's ----
 
 
-def placements(small: FittedModel, large: Design) -> list[list[Placed]]:
+def placements(small: Candidate, large: Design) -> list[list[Placed]]:
     """What the smaller model puts into each term of the larger one."""
     placed: list[list[Placed]] = [[] for _ in large.terms]
     if isinstance(small.record, LMMRecord):

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import chdtrc, gammaln
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Mask
 
 CURVE_POINTS = 720  # of the boundary of a cone: the sums over a period converge faster than any power
 DRAWS = 5_000  # of the vector whose projections give the weights of other cones
@@ -58,7 +58,7 @@ def cone_weights(sizes: Sequence[int], information: Array) -> Array:
 
 
 def in_own_units(sizes: Sequence[int], information: Array) -> Array:
-    """The same with random effects in units in which each variance has information 1: the cone is the same."""
+    """The same with random effects in units in which each variance has information 1."""
     units, at = [], 0
     for r in sizes:
         rows, columns = np.tril_indices(r)
@@ -143,7 +143,8 @@ def simulated_weights(sizes: Sequence[int], information: Array) -> Array:
     if max(sizes) == 1:
         faces = np.bincount((nearest > 0.0).sum(axis=1), minlength=d + 1)
         return balanced(faces / DRAWS)
-    return balanced(fitted_weights(((nearest @ root) ** 2).sum(axis=1), d))
+    inside = ((nearest - draws) ** 2).sum(axis=1) <= NOTHING
+    return balanced(fitted_weights(((nearest @ root) ** 2).sum(axis=1), inside, d))
 
 
 def balanced(weights: Array) -> Array:
@@ -155,7 +156,7 @@ def balanced(weights: Array) -> Array:
 
 
 def project(points: Array, sizes: Sequence[int], metric: Array, twice: Array) -> Array:
-    """The nearest points (B, d) in the cone, by accelerated gradient steps, restarted where they overshoot."""
+    """The nearest points (B, d) in the cone, by accelerated gradient steps that restart on overshooting."""
     step = 1.0 / np.linalg.eigvalsh(metric)[-1]
     x = into_cone(points, sizes, twice)
     ahead, momentum = x, np.ones((len(points), 1))
@@ -187,16 +188,19 @@ def into_cone(points: Array, sizes: Sequence[int], twice: Array) -> Array:
     return out * twice
 
 
-def fitted_weights(squares: Array, d: int) -> Array:
-    """Weights of chi-squares with 0 .. d degrees of freedom that make the squares (B,) most likely."""
+def fitted_weights(squares: Array, inside: Mask, d: int) -> Array:
+    """Weights of chi-squares with 0 .. d degrees of freedom that make the squares (B,) most likely.
+
+    A draw inside the cone is its own projection and has d degrees of freedom, one that is projected on the
+    origin none; the others are a mixture of what is between, fitted by the EM algorithm.
+    """
     zero = squares <= NOTHING
-    share = float(zero.mean())
-    x = squares[~zero][:, None]
-    df = np.arange(1.0, d + 1.0)
-    log_density = (df / 2.0 - 1.0) * np.log(x) - x / 2.0 - df / 2.0 * np.log(2.0) - gammaln(df / 2.0)
-    density = np.exp(log_density)
-    weights = np.full(d, 1.0 / d)
+    between = squares[~inside & ~zero][:, None]
+    half = np.arange(1.0, d) / 2.0
+    log_density = (half - 1.0) * np.log(between) - between / 2.0 - half * np.log(2.0) - gammaln(half)
+    density, weights = np.exp(log_density), np.full(d - 1, 1.0 / (d - 1))
     for _ in range(EM_STEPS):
         posterior = density * weights
         weights = (posterior / posterior.sum(axis=1, keepdims=True)).mean(axis=0)
-    return np.concatenate([[share], (1.0 - share) * weights])
+    shares = [zero.mean(), *(len(between) / len(squares) * weights), inside.mean()]
+    return np.array(shares)

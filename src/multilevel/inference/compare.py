@@ -19,7 +19,7 @@ from scipy.special import chdtrc
 from multilevel._typing import Array
 from multilevel.inference.boundary import Mixture, mixture_between
 from multilevel.inference.chi_bar import mixture_tail
-from multilevel.inference.smaller_models import FittedModel
+from multilevel.inference.smaller_models import Candidate
 
 ROUNDING = 1e-8  # of a log-likelihood, relative: a gain below it is none, and its boundary p is one
 
@@ -47,7 +47,7 @@ class LikelihoodRatios:
     p_boundary: Array  # (K,)
 
 
-def likelihood_ratios(models: Sequence[FittedModel], nested: Sequence[bool]) -> LikelihoodRatios:
+def likelihood_ratios(models: Sequence[Candidate], nested: Sequence[bool]) -> LikelihoodRatios:
     """Test each of K models, sorted by their number of parameters, against the one before it.
 
     `nested` (K - 1) says which of these pairs are nested: a likelihood ratio tests no others.
@@ -60,7 +60,7 @@ def likelihood_ratios(models: Sequence[FittedModel], nested: Sequence[bool]) -> 
     return LikelihoodRatios(*np.array(rows).T)
 
 
-def tested(small: FittedModel, large: FittedModel) -> LikelihoodRatio:
+def tested(small: Candidate, large: Candidate) -> LikelihoodRatio:
     """The test of a nested pair."""
     df = large.n_parameters - small.n_parameters
     if df < 1:
@@ -74,3 +74,12 @@ def likelihood_ratio(small: float, large: float, df: int, mixture: Mixture | Non
     chisq = gain if gain > ROUNDING * (1.0 + abs(large)) else 0.0
     p_boundary = np.nan if mixture is None else mixture_tail(chisq, mixture.weights, mixture.free)
     return LikelihoodRatio(chisq, float(df), float(chdtrc(df, chisq)), p_boundary)
+
+
+def mixture_p(chisq: float, df: int) -> float:
+    """P(X >= chisq) for the equal mixture of chi-squares with `df` and `df + 1` degrees of freedom.
+
+    So a likelihood ratio for one variance is distributed; `df` counts what is tested with it and free of a
+    bound: covariances and fixed effects.
+    """
+    return mixture_tail(chisq, np.array([0.5, 0.5]), df)

@@ -14,7 +14,8 @@ Drawing the chi-squares draws from the exact distribution under the null, at a c
 Crainiceanu, C. M. and Ruppert, D. (2004). Likelihood ratio tests in linear mixed models with one variance
 component. Journal of the Royal Statistical Society B 66, 165-185.
 Greven, S., Crainiceanu, C. M., Küchenhoff, H. and Peters, A. (2008). Restricted likelihood ratio testing for
-zero variance components in linear mixed models. Journal of Computational and Graphical Statistics 17, 870-891.
+zero variance components in linear mixed models. Journal of Computational and Graphical Statistics 17,
+870-891.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from multilevel.kernels.threads import one_blas_thread
 
 ZERO = 1e-10  # relative eigenvalue that rounding leaves of zero
 SAME = 1e-9  # relative difference of eigenvalues that count as one
+MOST_ROWS = 1500  # of a matrix whose eigenvalues take a second
+FEWEST_VALUES = 50  # distinct entries that are told apart, whatever the number of coefficients
 GRID = 200  # values of lambda, evenly spaced in its logarithm
 WIDE = 1e4  # how far lambda mu goes below 1 for the largest mu, and above 1 for the smallest
 BLOCK = 500  # draws at a time: a block of N and D stays in the cache
@@ -58,16 +61,19 @@ def spectrum(design: Design, linear: OLSRecord, Z: Array, codes: Codes, n_levels
     """Eigenvalues for effects of the columns Z (n, q) in each level; None where X explains all of Z.
 
     Each level's cross-product Z_j'WZ_j is diagonalised. Z'PZ is then a diagonal less U U', with as many
-    columns in U as there are coefficients: of m equal entries of the diagonal all but p remain eigenvalues, so
-    that the matrix to be decomposed has at most p rows for each distinct entry.
+    columns in U as there are coefficients: of m equal entries of the diagonal all but p stay eigenvalues, so
+    that the matrix to be decomposed has at most p rows for each distinct entry. Where that would still be too
+    many, entries that are nearly equal are replaced by their mean; the distribution depends on sums of smooth
+    functions of them and does not notice.
     """
-    xi, U = level_values(design, linear, Z, codes, n_levels)
+    values, U = level_values(design, linear, Z, codes, n_levels)
+    xi = made_alike(values, most=max(MOST_ROWS // max(U.shape[1], 1), FEWEST_VALUES))
     mu = eigenvalues_less(xi, U)
     positive = mu > ZERO * xi.max(initial=0.0)
     if not positive.any() or design.n_obs - design.X.shape[1] - positive.sum() < 0.0:
         return None
     distinct, count = merged(mu[positive])
-    all_xi, xi_count = merged(xi[xi > ZERO * xi.max()])
+    all_xi, xi_count = merged(xi[xi > 0.0])
     return Spectrum(distinct, count, all_xi, xi_count, design.n_obs, design.X.shape[1])
 
 
@@ -94,6 +100,20 @@ def level_sums(products: list[Array], codes: Codes, n_levels: int) -> Array:
     for k, product in enumerate(products):
         sums[:, k] = np.bincount(codes, weights=product, minlength=n_levels)
     return sums
+
+
+def made_alike(values: Array, most: int) -> Array:
+    """Values as they are or, if more than `most` differ, the means of as many classes of equal ratio."""
+    positive = values > ZERO * values.max(initial=0.0)
+    inside = values[positive]
+    if len(np.unique(rounded(inside))) <= most:
+        return np.where(positive, values, 0.0)
+    edges = np.geomspace(inside.min(), inside.max(), most + 1)[1:-1]
+    place = np.searchsorted(edges, inside)
+    sums, counts = np.bincount(place, weights=inside, minlength=most), np.bincount(place, minlength=most)
+    out = np.zeros_like(values)
+    out[positive] = (sums / np.maximum(counts, 1))[place]
+    return out
 
 
 def eigenvalues_less(diagonal: Array, U: Array) -> Array:

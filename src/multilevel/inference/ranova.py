@@ -21,7 +21,7 @@ from multilevel.inference.compare import LikelihoodRatio, tested
 from multilevel.inference.exact_lrt import Spectrum, null_draws, spectrum
 from multilevel.inference.nesting import lies_within
 from multilevel.inference.simulated_p import SimulatedP, simulated_p
-from multilevel.inference.smaller_models import FittedModel, fit_smaller, linear_record
+from multilevel.inference.smaller_models import Candidate, fit_smaller, linear_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class EffectTest:
     """One random effect taken out, and what that costs."""
 
     reduction: Reduction
-    smaller: FittedModel
+    smaller: Candidate
     ratio: LikelihoodRatio
     nested: bool
 
@@ -39,12 +39,12 @@ class EffectTest:
         return self.reduction.label
 
 
-def tests_of(full: FittedModel, reductions: Sequence[Reduction], *, reml: bool) -> list[EffectTest]:
+def tests_of(full: Candidate, reductions: Sequence[Reduction], *, reml: bool) -> list[EffectTest]:
     """Fit without each effect, and compare."""
     return [test_of(full, reduction, reml=reml) for reduction in reductions]
 
 
-def test_of(full: FittedModel, reduction: Reduction, *, reml: bool) -> EffectTest:
+def test_of(full: Candidate, reduction: Reduction, *, reml: bool) -> EffectTest:
     """Fit without one effect, and compare; models that are not nested are shown but not tested."""
     smaller = fit_smaller(reduction.design, reml=reml)
     df = full.n_parameters - smaller.n_parameters
@@ -58,7 +58,7 @@ def test_of(full: FittedModel, reduction: Reduction, *, reml: bool) -> EffectTes
 
 
 def bootstrap_tests(
-    full: FittedModel,
+    full: Candidate,
     tests: Sequence[EffectTest],
     n: int,
     seed: Seed,
@@ -75,7 +75,7 @@ def bootstrap_tests(
 
 
 def exact_tests(
-    full: FittedModel, tests: Sequence[EffectTest], n: int, seed: Seed, *, reml: bool
+    full: Candidate, tests: Sequence[EffectTest], n: int, seed: Seed, *, reml: bool
 ) -> list[SimulatedP | None]:
     """For each test the p-value of the exact distribution; None where more than a variance is tested."""
     spectra = [spectrum_of(full.design, test) for test in tests]

@@ -24,7 +24,7 @@ from multilevel.fitted.ols import OLSRecord, assemble_ols, log_precision
 
 
 @dataclass(frozen=True, slots=True)
-class FittedModel:
+class Candidate:
     """A model with its design and what was found, for tests between models."""
 
     design: Design
@@ -43,14 +43,14 @@ class FittedModel:
         return isinstance(self.record, OLSRecord) or self.record.optimum.converged
 
 
-def fit_smaller(design: Design, *, reml: bool) -> FittedModel:
+def fit_smaller(design: Design, *, reml: bool) -> Candidate:
     """Fit a reduced design, by least squares where no random effect is left."""
     if not design.terms:
         record = linear_record(design)
-        return FittedModel(design, record, linear_loglik(design, record, reml=reml))
+        return Candidate(design, record, linear_loglik(design, record, reml=reml))
     model = working_model(design)
     found = assemble_lmm(design, model, minimise(model, reml=reml), reml=reml)
-    return FittedModel(design, found, found.loglik, model)
+    return Candidate(design, found, found.loglik, model)
 
 
 def linear_record(design: Design) -> OLSRecord:

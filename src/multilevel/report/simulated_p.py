@@ -32,7 +32,7 @@ def simulation_notes(method: str, found: Sequence[SimulatedP | None] | None) -> 
         else ("draws from the distribution that the statistic has in a sample of this design")
     )
     error = max(each.error for each in made)
-    notes = [f"p ({method}): by {total} {what}; Monte-Carlo error at most {error:.2g}."]
+    notes = [f"p ({method}): by {total:,} {what}; Monte-Carlo error at most {error:.2g}."]
     if not all(each.resolved for each in made):
         least = min(each.p_value for each in made)
         notes.append(f"A p ({method}) of {least:.2g} means that no simulated statistic was as large.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from multilevel.inference.ranova import EffectTest
 from multilevel.inference.simulated_p import SimulatedP
-from multilevel.inference.smaller_models import FittedModel
+from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import BOUNDARY_NOTE, blank_missing
 from multilevel.report.numbers import format_column, format_fixed, format_p
 from multilevel.report.summary import Block, Summary
@@ -19,7 +19,7 @@ FULL = "<none>"  # the row of the whole model, as R has it
 SIMULATED = {"p_exact": "p (exact)", "p_bootstrap": "p (bootstrap)"}
 
 
-def variance_test_columns(full: FittedModel, tests: Sequence[EffectTest]) -> Columns:
+def variance_test_columns(full: Candidate, tests: Sequence[EffectTest]) -> Columns:
     """One row for the whole model, and one for each effect taken out."""
     models = [full, *(test.smaller for test in tests)]
     loglik = np.array([model.loglik for model in models])

@@ -18,7 +18,7 @@ from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
 from multilevel.inference.compare import LikelihoodRatios, likelihood_ratios
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.inference.simulated_p import SimulatedP
-from multilevel.inference.smaller_models import FittedModel
+from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
 from multilevel.results.base import Fit
@@ -129,7 +129,7 @@ def compare(
     order = sorted(range(len(given)), key=lambda k: refitted[k].df_model)
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
-    models = [FittedModel(fit.design, fit.record, fit.loglik) for fit in ordered]
+    models = [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
     bootstrap = bootstrap_neighbours(models, nested, n, seed, progress) if method == "bootstrap" else None
     return Comparison(
         models=tuple(labels[k] for k in order),

@@ -15,7 +15,7 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.ranova import EffectTest, bootstrap_tests, exact_tests, tests_of
 from multilevel.inference.simulated_p import SimulatedP
-from multilevel.inference.smaller_models import FittedModel
+from multilevel.inference.smaller_models import Candidate
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
 from multilevel.report.summary import Summary
 from multilevel.report.variance_tests import (
@@ -38,7 +38,7 @@ class RandomEffectsTable:
     `frame` holds the table in the user's kind of frame; `table["p_value"]` is one of its columns.
     """
 
-    full: FittedModel
+    full: Candidate
     tests: tuple[EffectTest, ...]
     method: Method
     simulated: tuple[SimulatedP | None, ...] | None  # a p-value a test, where asked for
@@ -140,7 +140,7 @@ class VarianceTests(Fit[LMMRecord]):
         n = USUAL_N.get(method) if n is None else checked_count("n", n)
         refuse_no_residual(record)
         smaller = reductions(self.design, self.call.data, reduce=reduce)
-        full = FittedModel(self.design, record, record.loglik)
+        full = Candidate(self.design, record, record.loglik)
         tests = tests_of(full, smaller, reml=record.reml)
         return RandomEffectsTable(
             full=full,
@@ -153,7 +153,7 @@ class VarianceTests(Fit[LMMRecord]):
 
 
 def simulate(
-    full: FittedModel,
+    full: Candidate,
     tests: Sequence[EffectTest],
     method: Method,
     n: int | None,

@@ -1,0 +1,1 @@
+"""How honest: error rates of tests and intervals where the truth is known, because it was simulated."""
