@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel._options import Seed, checked_count, checked_seed
+from multilevel._options import Seed, checked_seed
 from multilevel.design.design import Design
+from multilevel.design.pairs import distinct_pairs
 from multilevel.design.reduction import Reduction
 from multilevel.errors import ModelError
 from multilevel.inference.bootstrap_lrt import bootstrap_p
@@ -22,6 +23,8 @@ from multilevel.inference.exact_lrt import Spectrum, null_draws, spectrum
 from multilevel.inference.nesting import lies_within
 from multilevel.inference.simulated_p import SimulatedP, simulated_p
 from multilevel.inference.smaller_models import Candidate, fit_smaller, linear_record
+
+EXPLAINED = "concerns effects that the fixed part explains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +80,53 @@ def bootstrap_tests(
 def exact_tests(
     full: Candidate, tests: Sequence[EffectTest], n: int, seed: Seed, *, reml: bool
 ) -> list[SimulatedP | None]:
-    """For each test the p-value of the exact distribution; None where more than a variance is tested."""
-    spectra = [spectrum_of(full.design, test) for test in tests]
-    if not any(spectra):
-        raise ModelError(why_not_exact(tests))
+    """For each test the p-value of the exact distribution; None where it does not serve."""
     seeds = checked_seed(seed).spawn(len(tests))
-    return [
-        None if of is None else exact_p(test, of, checked_count("n", n), own, reml=reml, scale=full.loglik)
-        for test, of, own in zip(tests, spectra, seeds, strict=True)
-    ]
+    found = [exact_p(full, test, n, own, reml=reml) for test, own in zip(tests, seeds, strict=True)]
+    if not any(found):
+        raise ModelError(
+            f"no exact test: {tests[0].label} {obstacle(full.design, tests[0]) or EXPLAINED}; use"
+            " method='bootstrap'. In a term written with ||, each variance can be tested by itself."
+        )
+    return found
 
 
 def exact_p(
-    test: EffectTest, of: Spectrum, n: int, seed: np.random.SeedSequence, *, reml: bool, scale: float
-) -> SimulatedP:
-    """The p-value of one test among draws from the exact distribution."""
+    full: Candidate, test: EffectTest, n: int, seed: np.random.SeedSequence, *, reml: bool
+) -> SimulatedP | None:
+    """The p-value of one test among draws from the exact distribution; None where it does not serve."""
+    of = None if obstacle(full.design, test) else spectrum_of(full.design, test)
+    if of is None:
+        return None
     draws = null_draws(of, n, np.random.default_rng(seed), reml=reml)
-    return simulated_p(test.ratio.chisq, draws, scale=abs(scale))
+    return simulated_p(test.ratio.chisq, draws, scale=abs(full.loglik))
 
 
 def spectrum_of(design: Design, test: EffectTest) -> Spectrum | None:
-    """Eigenvalues for the effect that a test takes out; None unless all it tests is one variance."""
-    if not test.nested or test.ratio.df != 1.0 or test.reduction.replaced:
-        return None
+    """Eigenvalues for the effect that a test takes out; None where the fixed part explains it."""
     term = design.terms[test.reduction.term]
     grouping = design.groupings[term.grouping]
     Z = term.Z[:, list(test.reduction.lost)]
     return spectrum(design, linear_record(design), Z, grouping.codes, grouping.n_levels)
 
 
-def why_not_exact(tests: Sequence[EffectTest]) -> str:
-    """Which effect the exact test cannot serve, and what can."""
-    label, df = tests[0].label, tests[0].ratio.df
-    what = (
-        "compares models that are not nested" if not tests[0].nested else f"tests {df:.0f} parameters at once"
-    )
-    if tests[0].nested and df == 1.0:
-        what = "concerns effects that the fixed part explains"
-    return (
-        f"the exact test is for one variance, and {label} {what}; use method='bootstrap', or p_boundary of "
-        "method='chi-square'. In a term written with ||, each variance can be tested by itself."
-    )
+def obstacle(design: Design, test: EffectTest) -> str | None:
+    """Why a test is none of one variance that can be judged by the residual; None where it is."""
+    if not test.nested:
+        return "compares models that are not nested"
+    if test.ratio.df != 1.0 or test.reduction.replaced:
+        return f"tests {test.ratio.df:.0f} parameters at once, and the exact test is for one variance"
+    if finer := factor_within(design, design.terms[test.reduction.term].grouping):
+        return f"is judged by how {finer} varies within its groups, which the exact test would take for known"
+    return None
+
+
+def factor_within(design: Design, grouping: int) -> str | None:
+    """Another random factor of the model whose levels lie within those of this one."""
+    outer = design.groupings[grouping]
+    for other in {term.grouping for term in design.terms} - {grouping}:
+        inner = design.groupings[other]
+        pairs = distinct_pairs(inner.codes, outer.codes, inner.n_levels, outer.n_levels)[0]
+        if len(pairs) == inner.n_levels > outer.n_levels:
+            return inner.name
+    return None

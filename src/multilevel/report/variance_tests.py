@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from multilevel.inference.ranova import EffectTest
+from multilevel.inference.ranova import EXPLAINED, EffectTest, obstacle
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import BOUNDARY_NOTE, blank_missing
@@ -47,16 +47,16 @@ def nesting_notes(tests: Sequence[EffectTest]) -> tuple[str, ...]:
 
 
 def exactness_notes(
-    tests: Sequence[EffectTest], simulated: Sequence[SimulatedP | None], n_variances: int
+    full: Candidate, tests: Sequence[EffectTest], found: Sequence[SimulatedP | None]
 ) -> tuple[str, ...]:
-    """Say where the exact distribution is an approximation, and which tests it does not serve."""
+    """Say which tests the exact distribution does not serve, and where it is an approximation."""
     left_out = [
-        f"No exact test of {test.label}: it concerns more than one variance, or one that the fixed part"
-        ' explains; method="bootstrap" serves it.'
-        for test, found in zip(tests, simulated, strict=True)
-        if found is None and test.nested
+        f"No exact test: {test.label} {obstacle(full.design, test) or EXPLAINED};"
+        ' method="bootstrap" serves it.'
+        for test, p in zip(tests, found, strict=True)
+        if p is None and test.nested
     ]
-    if n_variances == 1:
+    if sum(term.n_columns for term in full.design.terms) == 1:
         return tuple(left_out)
     approximation = "With other variances in the model, p (exact) takes them for known (Greven et al. 2008)."
     return (*left_out, approximation)

@@ -57,12 +57,9 @@ class RandomEffectsTable:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the table cannot say by itself."""
-        record = self.full.record
-        exact = (
-            exactness_notes(self.tests, self.simulated, len(record.theta))
-            if self.method == "exact" and self.simulated is not None and isinstance(record, LMMRecord)
-            else ()
-        )
+        exact: tuple[str, ...] = ()
+        if self.method == "exact" and self.simulated is not None:
+            exact = exactness_notes(self.full, self.tests, self.simulated)
         simulation = simulation_notes(self.method, self.simulated)
         return (*nesting_notes(self.tests), *simulation, *exact, *convergence_notes(self.tests))
 
@@ -111,8 +108,8 @@ class VarianceTests(Fit[LMMRecord]):
         Args:
             method: "chi-square"; "exact" to add the exact distribution of the likelihood ratio, where a
                 test is of one variance (with other variances in the model it is an approximation that
-                takes them for known); "bootstrap" to add data simulated without the effect, which serves
-                for every test.
+                takes them for known, and is not given for a factor that another one lies within);
+                "bootstrap" to add data simulated without the effect, which serves for every test.
             reduce: take effects out of terms; False drops whole terms.
             n: how many statistics or data sets to simulate: 10,000 or 1,000 unless given.
             seed: of the simulation; the same seed gives the same p-values.
