@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.lines import LINES
+from benchmarks.lines import LINES, QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,15 @@ class Engine:
         return self.requirements is None
 
 
+INFERENCE = {line.name: "inference is compared with R's" for line in LINES if line.task in QUESTIONS}
+
+
 def python_engine(name: str, cannot: Mapping[str, str] | None = None) -> Engine:
-    """A Python package whose worker and requirements have its name."""
+    """A Python package whose worker and requirements have its name; asked for fits only, if it is not ours."""
     worker = f"workers/fit_{name.replace('-', '_')}.py"
-    return Engine(name, worker, f"peers/{name}.txt", cannot or {})
+    return Engine(
+        name, worker, f"peers/{name}.txt", {} if name == "multilevel" else {**INFERENCE, **(cannot or {})}
+    )
 
 
 ONE_FACTOR = "random effects of two crossed factors, which statsmodels does not have"
@@ -43,7 +48,7 @@ OURS = python_engine("multilevel")
 ENGINES = (
     OURS,
     Engine("lme4", "r/fit_lme4.R"),
-    Engine("glmmTMB", "r/fit_glmmTMB.R"),
+    Engine("glmmTMB", "r/fit_glmmTMB.R", cannot=INFERENCE),
     python_engine("glmm"),
     python_engine("mixedlm"),
     python_engine("lme-python"),

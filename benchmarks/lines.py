@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["fit", "refit", "refits"]
+Task = Literal["fit", "refit", "refits", "satterthwaite", "kenward-roger", "profile", "bootstrap"]
+QUESTIONS = ("satterthwaite", "kenward-roger", "profile", "bootstrap")  # asked of a fit, which is not timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,44 @@ LINES = (
         MAXIMAL,
         25,
         2,
+    ),
+    Line(
+        "satterthwaite",
+        "Satterthwaite's summary of the million rows, fit not counted",
+        "slope_int",
+        SLOPE,
+        6,
+        1,
+        task="satterthwaite",
+    ),
+    Line(
+        "kenward-roger",
+        "Kenward and Roger's summary of the sleep study, fit not counted",
+        "sleepstudy",
+        SLEEP,
+        5,
+        1,
+        task="kenward-roger",
+    ),
+    Line(
+        "profile",
+        "profile intervals of all its parameters, fit not counted",
+        "sleepstudy",
+        SLEEP,
+        5,
+        1,
+        False,
+        "profile",
+    ),
+    Line(
+        "bootstrap",
+        "1,000 parametric bootstrap samples of it with intervals, fit not counted",
+        "sleepstudy",
+        SLEEP,
+        5,
+        1,
+        False,
+        "bootstrap",
     ),
     Line(
         "ratings",

@@ -5,9 +5,25 @@ source(file.path(folder, "measure.R"))
 suppressMessages(library(lme4))
 
 control <- lmerControl(calc.derivs = FALSE)
+fitted <- function(formula, data) lmer(formula, data, REML = reml, control = control)
+# Degrees of freedom are lmerTest's, with pbkrtest behind those of Kenward and Roger.
+tested <- function(formula, data) suppressMessages(lmerTest::lmer(formula, data, REML = reml, control = control))
+limits <- function(fit) {
+  parameters <- function(term) c(attr(term, "stddev"), attr(term, "correlation")[2])
+  pick <- function(fit) c(fixef(fit), unlist(lapply(VarCorr(fit), parameters)), sigma(fit))
+  samples <- bootMer(fit, pick, nsim = 1000, seed = 1)
+  apply(samples$t, 2, quantile, c(0.025, 0.975), na.rm = TRUE)
+}
+questions <- list(
+  satterthwaite = list(fit = fitted, ask = function(fit) coef(summary(lmerTest::as_lmerModLmerTest(fit)))),
+  "kenward-roger" = list(fit = tested, ask = function(fit) coef(summary(fit, ddf = "Kenward-Roger"))),
+  profile = list(fit = fitted, ask = function(fit) confint(fit, method = "profile", quiet = TRUE)),
+  bootstrap = list(fit = fitted, ask = limits)
+)
 measure(
   "lme4",
-  fit = function(formula, data) lmer(formula, data, REML = reml, control = control),
+  fit = fitted,
   refit = function(fit, y) refit(fit, y, control = control),
-  evaluations = function(fit) fit@optinfo$feval
+  evaluations = function(fit) fit@optinfo$feval,
+  questions = questions
 )

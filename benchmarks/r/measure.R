@@ -26,8 +26,9 @@ reset_peak <- function() {
 }
 
 timed <- function(call) {
+  given <- call$prepare()
   start <- Sys.time()
-  value <- suppressMessages(call())
+  value <- suppressMessages(call$run(given))
   list(seconds = as.numeric(difftime(Sys.time(), start, units = "secs")), fits = value)
 }
 
@@ -56,21 +57,28 @@ write_measurement <- function(first, seconds) {
   invisible(file.rename(part, job$out))
 }
 
-# The call to time: a list of fits.
-timed_call <- function(fit, refit) {
+# The call to time, which returns a list of fits, and what makes, outside the time, what it is given.
+timed_call <- function(fit, refit, questions) {
   data <- load_table(job$data)
   formula <- as.formula(job$formula)
-  if (job$task == "fit") return(function() list(fit(formula, data)))
+  nothing <- function() NULL
+  if (job$task == "fit") return(list(prepare = nothing, run = function(given) list(fit(formula, data))))
+  if (!job$task %in% c("refit", "refits")) {
+    question <- questions[[job$task]]
+    return(list(prepare = function() question$fit(formula, data),
+                run = function(fitted) { question$ask(fitted); list(fitted) }))
+  }
   Y <- load_table(job$responses)
   if (job$task == "refit") Y <- Y[1]
   fitted <- fit(formula, data)
-  function() lapply(Y, function(y) refit(fitted, y))
+  list(prepare = nothing, run = function(given) lapply(Y, function(y) refit(fitted, y)))
 }
 
-# fit(formula, data), refit(fit, y) and evaluations(fit) say how the package is used.
-measure <- function(package, fit, refit, evaluations) {
+# fit(formula, data), refit(fit, y) and evaluations(fit) say how the package is used; `questions` has, by task,
+# what is asked of a fit and how that is fitted.
+measure <- function(package, fit, refit, evaluations, questions = list()) {
   fit(y ~ x + (1 | g), load_table(job$warm_up))
-  call <- timed_call(fit, refit)
+  call <- timed_call(fit, refit, questions)
   start <- proc.time()[["elapsed"]]
   run <- run_first(call)
   first <- first_run(package, run, evaluations)

@@ -32,5 +32,11 @@ main(
         outcome=lambda fit: Outcome(fit.criterion, fit.optimum.evaluations),
         refitter=lambda frame, job: fit(frame, job).refit,
         many=many,
+        questions={
+            "satterthwaite": lambda fit: fit.tidy(df="satterthwaite"),
+            "kenward-roger": lambda fit: fit.tidy(df="kenward-roger"),
+            "profile": lambda fit: fit.confint("profile"),
+            "bootstrap": lambda fit: fit.confint("bootstrap", n=1000, seed=1),
+        },
     )
 )

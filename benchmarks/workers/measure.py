@@ -11,8 +11,8 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class Job:
     line: str
     formula: str
     reml: bool
-    task: str  # "fit", "refit" or "refits"
+    task: str  # "fit", "refit", "refits", or what is asked of a fit
     data: Path  # a Parquet file
     responses: Path  # responses to refit, one a column
     warm_up: Path  # a small table with columns y, x and g
@@ -54,14 +54,18 @@ class Adapter:
     refitter: Callable[[Any, Job], Callable[[Any], Any]] | None = None  # frame -> (response -> fit)
     # frame -> (responses (n, B) -> their outcomes): only where the engine has something for many at once
     many: Callable[[Any, Job], Callable[[Any], list[Outcome]]] | None = None
+    questions: Mapping[str, Callable[[Any], Any]] = field(
+        default_factory=dict
+    )  # task -> what is asked of a fit
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What is timed."""
 
-    run: Callable[[], Any]
+    run: Callable[[Any], Any]
     outcomes: Callable[[Any], list[Outcome]]  # of what it returns
+    prepare: Callable[[], Any] = lambda: None  # makes, outside the time, what it is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +97,23 @@ def reset_peak() -> float | None:
     return status("VmRSS")
 
 
-def run_first(call: Callable[[], Any]) -> FirstRun:
+def run_first(call: Call) -> FirstRun:
     """Run once, and see how far memory rises."""
+    given = call.prepare()
     before = reset_peak()
     start = time.perf_counter()
-    value = call()
+    value = call.run(given)
     seconds = time.perf_counter() - start
     peak = status("VmHWM")
     above = None if before is None or peak is None else peak - before
     return FirstRun(seconds, above, value)
 
 
-def run_again(call: Callable[[], Any]) -> float:
+def run_again(call: Call) -> float:
     """Seconds of a run as in a user's loop: nothing is collected or given back before it."""
+    given = call.prepare()
     start = time.perf_counter()
-    call()
+    call.run(given)
     return time.perf_counter() - start
 
 
@@ -116,20 +122,33 @@ def refit_call(adapter: Adapter, job: Job, frame: Any) -> Call:
     table = adapter.load(job.responses)
     if job.task == "refits" and adapter.many is not None:
         refit_many, Y = adapter.many(frame, job), table.to_numpy()
-        return Call(lambda: refit_many(Y), list)
+        return Call(lambda _: refit_many(Y), list)
     if adapter.refitter is None:
         raise TypeError(f"{adapter.package} fits from the beginning only")
     refit = adapter.refitter(frame, job)
     columns = [table[name].to_numpy() for name in table.columns[: 1 if job.task == "refit" else None]]
-    return Call(lambda: [refit(y) for y in columns], lambda fits: list(map(adapter.outcome, fits)))
+    return Call(lambda _: [refit(y) for y in columns], lambda fits: list(map(adapter.outcome, fits)))
 
 
 def timed_call(adapter: Adapter, job: Job) -> Call:
     """The call to time."""
     frame = adapter.load(job.data)
-    if job.task != "fit":
+    if job.task in ("refit", "refits"):
         return refit_call(adapter, job, frame)
-    return Call(lambda: adapter.fit(frame, job), lambda fit: [adapter.outcome(fit)])
+    if job.task != "fit":
+        return question_call(adapter, job, frame)
+    return Call(lambda _: adapter.fit(frame, job), lambda fit: [adapter.outcome(fit)])
+
+
+def question_call(adapter: Adapter, job: Job, frame: Any) -> Call:
+    """The call to time where a fit is asked something: each time another fit, which remembers nothing."""
+    ask = adapter.questions[job.task]
+
+    def run(fit: Any) -> Any:
+        ask(fit)
+        return fit
+
+    return Call(run, lambda fit: [adapter.outcome(fit)], lambda: adapter.fit(frame, job))
 
 
 def enough(seconds: Sequence[float], elapsed: float, budget: float) -> bool:
@@ -178,11 +197,11 @@ def main(adapter: Adapter) -> None:
     adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
     call = timed_call(adapter, job)
     start = time.perf_counter()
-    first = run_first(call.run)
+    first = run_first(call)
     measured = measurement(first, adapter, call.outcomes(first.value))
     write(job, measured)
     del first
     seconds: list[float] = []
     while not enough(seconds, time.perf_counter() - start, job.budget):
-        seconds.append(run_again(call.run))
+        seconds.append(run_again(call))
         write(job, {**measured, "seconds": seconds})
