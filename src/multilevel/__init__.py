@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multilevel import datasets, errors
     from multilevel.results.compare import compare
+    from multilevel.results.effect_of_design import design_effect
+    from multilevel.results.icc_of_data import icc
     from multilevel.results.lmm import lmm
     from multilevel.results.ols import ols
 
@@ -24,12 +26,14 @@ __version__ = "0.1.0"
 
 _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
+    "design_effect": "multilevel.results.effect_of_design",
+    "icc": "multilevel.results.icc_of_data",
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
 }
 _MODULES = ("datasets", "errors")
 
-__all__ = ["__version__", "compare", "datasets", "errors", "lmm", "ols"]
+__all__ = ["__version__", "compare", "datasets", "design_effect", "errors", "icc", "lmm", "ols"]
 
 
 def __getattr__(name: str) -> Any:
