@@ -2,6 +2,7 @@
 
 Chapter 1: the sleep study, repeated measurements of the same people.
 Chapter 2: schools in five communities, and how estimates of clusters are shrunk.
+Chapter 3: how clustered data are, and what that costs, before any model.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 import multilevel as ml
+from multilevel.results.effect_of_design import DesignEffects
+from multilevel.results.icc_of_data import Likeness
 from multilevel.results.lmm import LMMFit
 
 
@@ -191,6 +194,108 @@ def chapter_two() -> None:
     teach_shrinkage(fit)
 
 
+# Chapter 3: how clustered are data? --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HowClustered:
+    """What is asked of each table in the third chapter."""
+
+    halves: float  # correlation of the first with the second half of independent scores
+    pupils: Likeness  # 20 schools of ten, true ICC 25 / (25 + 9)
+    communities: Likeness
+    planned: DesignEffects  # ten schools of 30, ICC 0.25
+    trial: DesignEffects  # the same in simulated data
+    sleep: DesignEffects
+
+
+def correlation_of_halves(people: pd.DataFrame) -> float:
+    first, second = np.split(people["depression"].to_numpy(), 2)
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def ask_how_clustered() -> HowClustered:
+    trial = ml.datasets.course_demo_10x30()
+    return HowClustered(
+        halves=correlation_of_halves(ml.datasets.course_independent()),
+        pupils=ml.icc(ml.datasets.course_clustered_20x10(), "score", groups="school"),
+        communities=ml.icc(ml.datasets.course_prevention(), "risk_score", groups="community"),
+        planned=ml.design_effect(m=30, icc=0.25, n_groups=10),
+        trial=ml.design_effect(trial, "y", groups="school", x="treatment"),
+        sleep=ml.design_effect(ml.datasets.sleepstudy(), "Reaction", groups="Subject", x="Days"),
+    )
+
+
+def icc(between: float, within: float) -> float:
+    """Share of the variance that lies between clusters."""
+    return between / (between + within)
+
+
+def teach_independence(halves: float) -> None:
+    section("3.1  What independent scores look like")
+    say(f"""
+        100 depression scores of people who have nothing to do with each other. Pair the first 50 with
+        the last 50: the pairs correlate {halves:.4f}, by chance alone. With 50 pairs a correlation has a
+        standard error of about 1 / sqrt(50) = {1 / np.sqrt(50):.2f}, and this one is within two of them.
+    """)
+
+
+def teach_icc(pupils: Likeness) -> None:
+    section("3.2  What the intraclass correlation is")
+    say(f"""
+        Neighbourhoods whose means vary by 28, and people within them by 52:
+          ICC = 28 / (28 + 52) = {icc(28, 52):.2f}
+        Schools simulated with a variance of 25, and pupils within them of 9:
+          ICC = 25 / (25 + 9)  = {icc(25, 9):.3f}; in 20 schools of ten we estimate {pupils["icc"][0]:.3f}
+        It is both a share of variance and the correlation of two members of one cluster.
+    """)
+
+
+def teach_anova(communities: Likeness) -> None:
+    section("3.3  Five communities: the analysis of variance, and the ICC")
+    show(communities.group_means, 2)
+    print()
+    print(communities.anova)
+    print()
+    print(communities)
+
+
+def teach_decomposition(communities: Likeness) -> None:
+    section("3.4  Every score taken apart")
+    hand = communities.by_hand()
+    show(hand.rows.head(5), 1)
+    print()
+    print(hand)
+
+
+def teach_design_effect(asked: HowClustered) -> None:
+    section("3.5  What clusters cost")
+    print(asked.planned)
+    print()
+    say("""
+        In the simulated trial the ICC has to be estimated, and the same question has this answer:
+    """)
+    show(asked.trial.frame, 3)
+    print()
+    say(f"""
+        The sleep study has it the other way round. Everybody was measured on all ten days, so that people
+        differ in Reaction and not in Days: each is their own control, and the naive standard error of
+        Days is too large. It is to be multiplied by {asked.sleep["se_ratio"][1]:.2f}.
+    """)
+    show(asked.sleep.frame, 3)
+
+
+def chapter_three() -> None:
+    title("Chapter 3  How clustered are data, and what does it cost?")
+    asked = ask_how_clustered()
+    teach_independence(asked.halves)
+    teach_icc(asked.pupils)
+    teach_anova(asked.communities)
+    teach_decomposition(asked.communities)
+    teach_design_effect(asked)
+
+
 if __name__ == "__main__":
     chapter_one()
     chapter_two()
+    chapter_three()

@@ -34,6 +34,11 @@ def communities(course: Course, schools: Any) -> Any:
     return course["fit_communities"](schools)
 
 
+@pytest.fixture(scope="module")
+def asked(course: Course) -> Any:
+    return course["ask_how_clustered"]()
+
+
 def printed(digits: int) -> float:
     """Half a unit of the last digit that the course prints."""
     return 0.5 * 10.0**-digits
@@ -100,9 +105,49 @@ def test_communities_are_shrunk(communities: Any) -> None:
     assert np.allclose(effects["raw_deviation"] * effects["reliability"], effects["estimate"])
 
 
+def test_halves_of_independent_scores(asked: Any) -> None:
+    assert asked.halves == pytest.approx(0.2385, abs=printed(4))
+
+
+def test_shares_of_variance(course: Course, asked: Any) -> None:
+    assert course["icc"](28, 52) == pytest.approx(0.35)
+    assert course["icc"](25, 9) == pytest.approx(0.735, abs=printed(3))
+    between, within = asked.pupils["var_between"][1], asked.pupils["var_within"][1]
+    assert [between, within] == pytest.approx([24.5675, 8.5953], abs=printed(4))
+
+
+def test_analysis_of_variance_of_the_communities(asked: Any) -> None:
+    means, anova = asked.communities.group_means["mean"], asked.communities.anova
+    assert list(means) == pytest.approx([43, 31, 56, 37, 49])
+    assert asked.communities.sample.moments.grand_mean == pytest.approx(43.2)
+    assert anova["statistic"][0] == pytest.approx(33.953, abs=printed(3))
+    assert anova["p_value"][0] == pytest.approx(2.355e-07, abs=printed(10))
+    assert anova["r_squared"][0] == pytest.approx(0.901, abs=printed(3))
+    assert list(asked.communities["icc"]) == pytest.approx([0.892, 0.892], abs=printed(3))
+
+
+def test_variances_of_the_communities(asked: Any) -> None:
+    hand = asked.communities.by_hand()
+    assert list(hand["variance"]) == pytest.approx([96.20, 8.95, 93.37, 11.33], abs=printed(2))
+    assert list(hand["share"][:2]) == pytest.approx([0.915, 0.085], abs=printed(3))
+    reml = [asked.communities[name][1] for name in ("var_between", "var_within")]
+    assert reml == pytest.approx([93.37, 11.33], abs=printed(2))
+
+
+def test_design_effects(asked: Any) -> None:
+    assert asked.planned["deff"][0] == 8.25
+    assert asked.planned["n_effective"][0] == pytest.approx(36, abs=printed(0))
+    assert asked.planned["se_ratio"][0] == pytest.approx(2.87, abs=printed(2))
+    assert asked.trial["se_ratio"][1] > 2.0
+    assert asked.sleep["se_ratio"][1] < 1.0
+
+
 def test_the_lesson_is_printed(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     course["chapter_one"]()
     course["chapter_two"]()
-    lesson = capsys.readouterr().out
+    course["chapter_three"]()
+    lesson = " ".join(capsys.readouterr().out.split())
     for figure in ["1904.3", "0.395", "1786.5", "612.09", "42.139", "94.20", "117.1", "0.892", "8.95"]:
+        assert figure in lesson
+    for figure in ["0.2385", "0.35", "0.735", "33.953", "96.20", "91.5%", "8.25", "are worth 36", "2.872"]:
         assert figure in lesson

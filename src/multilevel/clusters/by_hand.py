@@ -41,8 +41,8 @@ class TwoVariances:
 
 def parts(y: Array, moments: GroupMoments, codes: Codes) -> Parts:
     """The three parts of y (n,)."""
-    own = moments.deviation[codes]
-    return Parts(np.full(len(y), moments.grand_mean), own, (y - moments.grand_mean) - own)
+    grand_mean = np.full(len(y), moments.grand_mean)
+    return Parts(grand_mean, moments.deviation[codes], y - moments.mean[codes])
 
 
 def naive_variances(moments: GroupMoments, anova: OneWay) -> TwoVariances:

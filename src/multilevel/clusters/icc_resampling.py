@@ -41,9 +41,9 @@ class ZScale:
         return np.asarray(0.5 * np.log((1.0 + (self.n0 - 1.0) * inside) / (1.0 - inside)))
 
     def icc(self, z: Array) -> Array:
-        """Back to the correlation."""
+        """Back to the correlation, -1 or more."""
         f_less_one = np.expm1(2.0 * np.minimum(z, LARGEST_Z))
-        return np.asarray(1.0 - self.n0 / (f_less_one + self.n0))
+        return np.asarray(np.maximum(1.0 - self.n0 / (f_less_one + self.n0), -1.0))
 
 
 def jackknife_se(rows: Array, estimators: Sequence[Estimator], scale: ZScale) -> Array:

@@ -28,13 +28,9 @@ class GroupMoments:
 
     size: Array  # (J,)
     grand_mean: float  # of all rows
-    deviation: Array  # (J,) mean of the group less the grand mean
+    mean: Array  # (J,)
+    deviation: Array  # (J,) mean less the grand mean, with the digits that the difference of the two may lack
     square: Array  # (J,) sum of squares about the group's own mean
-
-    @property
-    def mean(self) -> Array:
-        """Mean of each group (J,)."""
-        return self.grand_mean + self.deviation
 
     @property
     def sd(self) -> Array:
@@ -46,16 +42,16 @@ class GroupMoments:
 def group_moments(y: Array, codes: Codes, counts: Array | None = None) -> GroupMoments:
     """Sizes, means and sums of squares by group, from y (n,), a row counting as often as `counts` says."""
     size = np.bincount(codes, weights=counts).astype(np.float64)
-    shift = float(np.average(y, weights=counts))
+    shift = float(np.rint(np.average(y, weights=counts)))  # whole, so that whole numbers stay exact
     centred = y - shift
     sums = np.bincount(codes, weights=centred if counts is None else counts * centred)
-    rest = float(sums.sum() / size.sum())  # what rounding left of the shift
+    rest = float(sums.sum() / size.sum())  # the grand mean less the shift
     own = sums / size
     within = centred - own[codes]
     squares = within * within
     square = np.bincount(codes, weights=squares if counts is None else counts * squares)
     none = size * (ROUNDING * np.abs(y).max()) ** 2
-    return GroupMoments(size, shift + rest, own - rest, np.where(square > none, square, 0.0))
+    return GroupMoments(size, shift + rest, shift + own, own - rest, np.where(square > none, square, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +157,12 @@ def mean_reliability(icc: float, size: float) -> float:
 def f_limits(anova: OneWay, level: float) -> tuple[float, float]:
     """Limits of the intraclass correlation from the F distribution.
 
-    Exact for normal values in groups of one size (Searle); n0 stands for the size of unequal groups.
+    Exact for normal values in groups of one size (Searle); n0 stands for the size of unequal groups. None
+    (NaN) where nothing varies within groups, or between them.
     """
+    if anova.ss_within == 0.0 or anova.ss_between == 0.0:
+        return np.nan, np.nan
     tails = 0.5 * (1.0 + level), 0.5 * (1.0 - level)
     quantiles = (float(fdtri(anova.df_between, anova.df_within, tail)) for tail in tails)
-    low, high = (icc_from_f(anova.f / quantile, anova.n0) for quantile in quantiles)
+    low, high = (max(icc_from_f(anova.f / quantile, anova.n0), -1.0) for quantile in quantiles)
     return low, high

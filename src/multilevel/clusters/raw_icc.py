@@ -97,14 +97,14 @@ def by_sums(
     estimators = [estimator_of(sample, method) for method in methods]
     icc = estimates(rows, estimators)
     bounds = np.full((len(methods), 2), np.nan)
-    if sample.anova.ss_within > 0.0:
+    if limits == "exact" and sample.kind == "continuous":
+        exact = f_limits(sample.anova, level)
+        bounds = np.array([exact if method == "anova" else NO_LIMITS for method in methods])
+    elif sample.anova.ss_within > 0.0 and sample.anova.ss_between > 0.0:
         if limits == "jackknife":
             bounds = jackknife_limits(rows, estimators, scale, level)
         elif limits == "bootstrap":
             bounds = bootstrap_limits(rows, estimators, scale, level, streams)
-        elif limits == "exact" and sample.kind == "continuous":
-            exact = f_limits(sample.anova, level)
-            bounds = np.array([exact if method == "anova" else NO_LIMITS for method in methods])
     return [
         on_own_scale(sample, Estimate(method, *with_variances(sample, method, value), *pair))
         for method, value, pair in zip(methods, icc.tolist(), bounds.tolist(), strict=True)

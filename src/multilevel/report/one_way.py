@@ -16,9 +16,9 @@ from multilevel.report.tables import Columns
 FEW_GROUPS = 10  # that leave a variance between groups poorly known
 APART = 0.2  # of the larger: a difference between two estimates that deserves a word
 LIMIT_WORDS = {
-    "delta": "normal on the logit scale (delta method)",
-    "jackknife": "from leaving out one group at a time",
-    "bootstrap": "from a studentised bootstrap of whole groups",
+    "delta": "Limits are normal on the logit scale (delta method)",
+    "jackknife": "Limits are from leaving out one group at a time",
+    "bootstrap": "Limits are from a studentised bootstrap of whole groups",
 }
 LATENT_WORDS = {
     "binary": "latent: the correlation of log odds in a logistic model (residual variance pi^2 / 3), by"
@@ -28,11 +28,6 @@ LATENT_WORDS = {
 
 
 # ---- sizes of groups ----
-
-
-def plural(count: float, one: str) -> str:
-    """A count with its noun: 1 row, 2 rows."""
-    return f"{count:g} {one}" if count == 1 else f"{count:.0f} {one}s"
 
 
 def sizes_text(moments: GroupMoments) -> str:
@@ -107,7 +102,7 @@ def icc_page(
         blocks=(Block(title, tuple(cells), tuple(zip(*cells.values(), strict=True))),),
         notes=(
             *icc_words(y, groups, anova, estimates, level),
-            *limit_words(moments, anova, estimates, limits),
+            *limit_words(moments, estimates, anova.n0, limits),
             *notes,
         ),
     )
@@ -182,28 +177,30 @@ def difference_words(estimates: Sequence[Estimate]) -> list[str]:
 
 
 def limit_words(
-    moments: GroupMoments, anova: OneWay, estimates: Sequence[Estimate], limits: LimitMethod | None
+    moments: GroupMoments, estimates: Sequence[Estimate], n0: float, limits: LimitMethod | None
 ) -> list[str]:
     """How the limits come about, and what to think of them."""
-    words = []
-    if not balanced(moments):
-        words.append(f"n0 = {anova.n0:.4g} stands for the size of a group.")
-    if limits == "exact":
-        words.append(exact_words(moments, estimates))
-    elif limits is not None:
-        words.append(f"Limits are {LIMIT_WORDS[limits]}.")
     without = [each.method for each in estimates if np.isnan(each.low)]
-    if limits is not None and without and anova.ss_within > 0.0:
-        words.append(f"No such limits for {', '.join(without)}.")
+    some = limits is not None and len(without) < len(estimates)
+    words = [] if balanced(moments) else [f"n0 = {n0:.4g} stands for the size of a group."]
+    if some:
+        words.append(exact_words(moments, estimates) if limits == "exact" else f"{LIMIT_WORDS[str(limits)]}.")
+    if limits is not None and without:
+        words.append(f"No such limits here for {', '.join(without)}.")
     if len(moments.size) < FEW_GROUPS:
         words.append(
             f"{len(moments.size)} groups tell little of the variance between groups"
-            + ("." if limits is None else ": the limits are what to look at.")
+            + (": the limits are what to look at." if some else ".")
         )
-    alone = int((moments.size == 1.0).sum())
-    if alone:
-        words.append(f"{plural(alone, 'group')} of one row say nothing of the variance within groups.")
-    return words
+    return [*words, *single_words(int((moments.size == 1.0).sum()))]
+
+
+def single_words(count: int) -> list[str]:
+    """Groups of one have no variance within."""
+    if count == 0:
+        return []
+    who = "1 group of one row says" if count == 1 else f"{count} groups of one row say"
+    return [f"{who} nothing of the variance within groups."]
 
 
 def exact_words(moments: GroupMoments, estimates: Sequence[Estimate]) -> str:
