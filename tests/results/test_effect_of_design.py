@@ -132,7 +132,7 @@ def test_units_and_the_order_of_rows_do_not_matter(scale: float, shift: float) -
 
 def test_limits_of_the_icc_are_carried_over() -> None:
     text = " ".join(str(ml.design_effect(SLEEP, "Reaction", groups="Subject")).split())
-    assert "95% limits 0.233 to 0.620, which make the DEFF of the mean 3.1 to 6.58" in text
+    assert "95% limits 0.233 to 0.620, which make the DEFF of the mean 3.10 to 6.58" in text
 
 
 def test_tables_come_back_in_the_users_kind_of_frame() -> None:

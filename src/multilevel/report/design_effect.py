@@ -119,7 +119,7 @@ def limit_words(limits: tuple[float, float], size: float) -> str:
     low, high = (1.0 + (size - 1.0) * limit for limit in limits)
     return (
         f"The ICC of the response has 95% limits {limits[0]:.3f} to {limits[1]:.3f}, which make the DEFF of "
-        f"the mean {low:.3g} to {high:.3g}."
+        f"the mean {low:.2f} to {high:.2f}."
     )
 
 
@@ -128,7 +128,7 @@ def ratio_words(ratio: float) -> str:
     if abs(ratio - 1.0) < NEAR_ONE:
         return "naive standard errors are about right"
     side = "small" if ratio > 1.0 else "large"
-    return f"naive standard errors are too {side}; true ones are {ratio:.3f} times as large"
+    return f"naive standard errors are too {side} and should be {ratio:.3f} times as large"
 
 
 def predictor_words(term: str, icc_x: float, ratio: float) -> str:
