@@ -29,8 +29,8 @@ from multilevel.report.blocks import dropped_notes
 from multilevel.report.design_effect import MEAN, deff_columns, deff_page, limit_words
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
-from multilevel.results.icc_of_data import checked_kind, checked_name, dropped, sample_of
 from multilevel.results.page import Page
+from multilevel.results.raw_variable import checked_kind, checked_name, dropped, sample_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -118,8 +118,8 @@ def design_effect(
         >>> sleep = ml.datasets.sleepstudy()
         >>> ml.design_effect(sleep, "Reaction", groups="Subject", x="Days").frame.round(3)
            term    icc  icc_x   deff  se_ratio  n_effective  groups_needed
-        0  mean  0.395  1.000  4.554     2.134       39.525           82.0
-        1  Days  0.589 -0.111  0.411     0.641      438.293            8.0
+        0  mean  0.395  1.000  4.554     2.134       39.526           82.0
+        1  Days  0.589 -0.111  0.411     0.641      438.286            8.0
 
     References:
         Kish, L. (1965). Survey Sampling. Wiley.

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from multilevel._options import Seed, checked_choice, checked_count
+from multilevel._options import Seed, checked_count
 from multilevel._typing import Array, Frame
 from multilevel.clusters.by_hand import (
     TwoVariances,
@@ -17,46 +17,40 @@ from multilevel.clusters.by_hand import (
     naive_variances,
     parts,
 )
-from multilevel.clusters.one_way import GroupMoments, OneWay, group_moments, one_way
+from multilevel.clusters.one_way import GroupMoments, OneWay
 from multilevel.clusters.raw_icc import (
-    METHODS,
-    USUAL_LIMITS,
-    USUAL_METHODS,
     Estimate,
     Kind,
     LimitMethod,
     Sample,
-    limits_of_method,
     raw_iccs,
 )
 from multilevel.design.arguments import RowNumbers
 from multilevel.design.clustered import (
     ClusteredRows,
-    Values,
     read_clustered,
     refuse_constant_column,
     refuse_no_clusters,
 )
-from multilevel.design.design import Dropped
-from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.output import to_frame, with_columns
 from multilevel.inference.wald import checked_level
 from multilevel.report.blocks import dropped_notes
-from multilevel.report.one_way import (
-    anova_columns,
-    anova_page,
-    by_hand_columns,
-    by_hand_page,
-    icc_columns,
-    icc_page,
-    kind_words,
-    method_words,
-)
+from multilevel.report.one_way import anova_columns, anova_page, by_hand_columns, by_hand_page
+from multilevel.report.raw_icc import icc_columns, icc_page, kind_words, method_words
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.results.checks import checked_columns
 from multilevel.results.labels import own_levels
 from multilevel.results.page import Page
+from multilevel.results.raw_variable import (
+    checked_kind,
+    checked_limits,
+    checked_methods,
+    checked_name,
+    dropped,
+    has_two_values,
+    sample_of,
+)
 from multilevel.simulation.streams import random_streams
 
 LONG = 2e7  # groups times replicates from which a progress bar is shown unless told
@@ -242,10 +236,19 @@ def icc(
         >>> import multilevel as ml
         >>> print(ml.icc(ml.datasets.course_prevention(), "risk_score", groups="community"))
         Intraclass correlation of risk_score in groups by community
-        Data: 20 rows in 5 groups of 4 each
+        Data: 20 observations in 5 groups of 4 each
         risk_score: continuous
         <BLANKLINE>
-        ...
+        Estimates, with 95% limits (exact)
+          method     ICC     low    high  ICC(k)  between  within
+          anova   0.8918  0.6646  0.9865  0.9705    93.37   11.33
+          reml    0.8918  0.6646  0.9865  0.9705    93.37   11.33
+        <BLANKLINE>
+        89.2% of the variance of risk_score lies between groups of community (anova): two
+          observations of one group correlate 0.892 (95% limits 0.665 to 0.987).
+        ICC(k): the mean of a group of 4 has reliability 0.971.
+        Limits are exact for normal values (F distribution).
+        5 groups tell little of the variance between groups: the limits are what to look at.
 
     References:
         Donner, A. (1986). A review of inference procedures for the intraclass correlation coefficient in the
@@ -270,86 +273,3 @@ def icc(
         streams = tqdm(random_streams(n, seed), disable=not (long if progress is None else progress))
     estimates = raw_iccs(sample, methods, limits, level, streams)
     return Likeness(y, groups, chosen, tuple(estimates), limits, level, sample, clustered, data)
-
-
-def sample_of(clustered: ClusteredRows, y: str, kind: Kind) -> Sample:
-    """One column with its moments by group."""
-    numbers, codes = clustered.columns[y].numbers, clustered.grouping.codes
-    moments = group_moments(numbers, codes, clustered.counts)
-    return Sample(numbers, codes, clustered.counts, kind, moments, one_way(moments))
-
-
-def checked_name(argument: str, name: object) -> str:
-    """The name of a column."""
-    if not isinstance(name, str):
-        raise DataTypeError(
-            f'{argument}= takes the name of a column, as in {argument}="score"; got {name!r:.60}.'
-        )
-    return name
-
-
-def has_two_values(y: Array) -> bool:
-    """Whether a variable that varies takes two values only."""
-    return bool(((y == y.min()) | (y == y.max())).all())
-
-
-def is_binary(y: Array) -> bool:
-    """Whether all values are 0 or 1."""
-    return bool(((y == 0.0) | (y == 1.0)).all())
-
-
-def checked_kind(name: str, values: Values, kind: Kind | None) -> Kind:
-    """The kind of a variable: what the user says, if it can be so, or binary where it must be."""
-    checked_choice("kind", kind, (None, *METHODS))
-    y = values.numbers
-    if kind == "binary" and not is_binary(y):
-        raise DataError(
-            f"kind=\"binary\" needs '{name}' to be 0 or 1, and it is {first_other(y):g} somewhere."
-        )
-    if kind == "count" and not ((y >= 0.0) & (y == np.floor(y))).all():
-        raise DataError(f"kind=\"count\" needs '{name}' to be 0, 1, 2, ..., and it is not.")
-    if kind is None:
-        return "binary" if is_binary(y) else "continuous"
-    return kind
-
-
-def first_other(y: Array) -> float:
-    """The first value that is neither 0 nor 1."""
-    return float(y[(y != 0.0) & (y != 1.0)][0])
-
-
-def checked_methods(method: str | Sequence[str] | None, kind: Kind) -> tuple[str, ...]:
-    """Estimators that this kind of variable has."""
-    if method is None:
-        return USUAL_METHODS[kind]
-    methods = (method,) if isinstance(method, str) else tuple(method)
-    if not methods:
-        raise DataError(f"method= is empty; choose from {', '.join(map(repr, METHODS[kind]))}.")
-    for each in methods:
-        if each not in METHODS[kind]:
-            known = ", ".join(map(repr, METHODS[kind]))
-            raise DataError(f"method={each!r} does not exist for a {kind} variable; choose from {known}.")
-    return tuple(dict.fromkeys(methods))
-
-
-def checked_limits(
-    conf_int: LimitMethod | Literal["auto"] | None, kind: Kind, methods: Sequence[str]
-) -> LimitMethod | None:
-    """Limits that at least one of the methods has."""
-    checked_choice("conf_int", conf_int, ("auto", "exact", "delta", "jackknife", "bootstrap", None))
-    known = list(dict.fromkeys(each for method in methods for each in limits_of_method(kind, method)))
-    if conf_int == "auto":
-        usual = USUAL_LIMITS[kind]
-        return usual if usual in known else "jackknife"
-    if conf_int is not None and conf_int not in known:
-        raise ModelError(
-            f"conf_int={conf_int!r} does not exist for {', '.join(methods)} of a {kind} variable; "
-            f"choose {' or '.join(map(repr, known))}."
-        )
-    return conf_int
-
-
-def dropped(clustered: ClusteredRows) -> Dropped:
-    """What was left out, for a note."""
-    rows = clustered.rows
-    return Dropped(rows.n_total, rows.n_missing, rows.missing_by_column, ())
