@@ -27,7 +27,7 @@ INFERENCE = {line.name: "inference is compared with R's" for line in LINES if li
 
 
 def python_engine(name: str, cannot: Mapping[str, str] | None = None) -> Engine:
-    """A Python package whose worker and requirements have its name; asked for fits only, if it is not ours."""
+    """A Python package whose worker and requirements have its name; only ours is asked more than fits."""
     worker = f"workers/fit_{name.replace('-', '_')}.py"
     return Engine(
         name, worker, f"peers/{name}.txt", {} if name == "multilevel" else {**INFERENCE, **(cannot or {})}
