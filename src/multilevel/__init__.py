@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from multilevel.results.compare import compare
     from multilevel.results.effect_of_design import design_effect
     from multilevel.results.icc_of_data import icc
+    from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
     from multilevel.results.ols import ols
 
@@ -28,12 +29,13 @@ _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
     "design_effect": "multilevel.results.effect_of_design",
     "icc": "multilevel.results.icc_of_data",
+    "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
 }
 _MODULES = ("datasets", "errors")
 
-__all__ = ["__version__", "compare", "datasets", "design_effect", "errors", "icc", "lmm", "ols"]
+__all__ = ["__version__", "compare", "datasets", "design_effect", "errors", "icc", "ladder", "lmm", "ols"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multilevel.report.numbers import format_number
+from multilevel.report.numbers import format_column, format_number
 
 Facts = Mapping[str, Any]
 
@@ -20,6 +20,11 @@ def plural(count: int, noun: str) -> str:
 def number(value: float) -> str:
     """A number of three digits."""
     return format_number(float(value), ".3g")
+
+
+def figure(value: float) -> str:
+    """A number of four digits or more, as tables write it: without an exponent if it can be."""
+    return format_column([value])[0]
 
 
 def listed(names: Sequence[object], count: int) -> str:

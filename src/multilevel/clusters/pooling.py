@@ -1,0 +1,161 @@
+"""What line does each group have: its own, the mixed model's, or the one of all groups?
+
+A line is an intercept and coefficients of the predictors that vary within groups. What is constant within
+groups moves the intercept; a product of a predictor with something constant, as in a cross-level interaction,
+moves that predictor's coefficient.
+
+Gelman, A. and Hill, J. (2007). Data Analysis Using Regression and Multilevel/Hierarchical Models, chapter 12.
+Cambridge University Press.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel._typing import Array, Codes, Mask
+from multilevel.clusters.shrinkage import RELATIVE_RANK, sums_by_level
+from multilevel.clusters.within import varying_within, within_groups
+
+INTERCEPT = "Intercept"
+PRODUCT = 1e-9  # relative size of what rounding leaves of a product
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one column of X adds to the lines of J groups, for each unit of its coefficient."""
+
+    place: int  # in the line: 0 for the intercept
+    amount: Array  # (J,)
+
+
+@dataclass(frozen=True, slots=True)
+class LineTerms:
+    """How the columns of X (n, p) make lines of an intercept and q - 1 columns."""
+
+    names: tuple[str, ...]  # (q,) the intercept first
+    columns: tuple[int, ...]  # (q - 1,) of X
+    shares: tuple[Share, ...]  # (p,)
+
+    def lines(self, beta: Array) -> Array:
+        """Coefficients (J, q) of each group's line under coefficients (p,) of X."""
+        return sum_of_shares(self.shares, beta, len(self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLines:
+    """Least squares within each of J groups; NaN where a group's rows do not tell q coefficients."""
+
+    coefficients: Array  # (J, q)
+    std_error: Array  # (J, q) with the residual variance of all groups together
+    sigma: float  # NaN if no observations are left to tell it
+    df_residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeLines:
+    """Lines of J groups in three ways, q coefficients each."""
+
+    names: tuple[str, ...]  # (q,)
+    own: OwnLines  # no pooling
+    partial: Array  # (J, q) by the mixed model
+    complete: Array  # (J, q) by least squares that knows no groups
+    reliability: Array  # (J, q) weight that the mixed model gives to the group's own data
+
+
+def line_terms(X: Array, names: Sequence[str], codes: Codes) -> LineTerms:
+    """Which columns of X make the lines of groups, and what the others do to them."""
+    varies = varying_within(X, within_groups(X, codes, np.ones(len(X))))
+    size = np.bincount(codes)
+    columns: list[int] = []
+    shares: list[Share] = []
+    for j, name in enumerate(names):
+        if not varies[j]:
+            shares.append(Share(0, np.bincount(codes, weights=X[:, j]) / size))
+            continue
+        product = product_of(X, j, columns, codes) if ":" in name else None
+        if product is None:
+            columns.append(j)
+            product = Share(len(columns), np.ones(len(size)))
+        shares.append(product)
+    return LineTerms((INTERCEPT, *(names[j] for j in columns)), tuple(columns), tuple(shares))
+
+
+def product_of(X: Array, j: int, columns: Sequence[int], codes: Codes) -> Share | None:
+    """Column j of X as one of `columns` times something constant within groups, if it is that."""
+    for place, column in enumerate(columns, start=1):
+        amount = by_group(X[:, j], X[:, column], codes)
+        if amount is not None:
+            return Share(place, amount)
+    return None
+
+
+def by_group(product: Array, column: Array, codes: Codes) -> Array | None:
+    """What a column is multiplied by in each group (J,) to give `product` (n,); None where nothing does.
+
+    NaN in groups where the column is zero and nothing can be seen.
+    """
+    squares = np.bincount(codes, weights=column**2)
+    moment = np.bincount(codes, weights=product * column)
+    values = np.divide(moment, squares, out=np.full(len(squares), np.nan), where=squares > 0.0)
+    rest = product - np.nan_to_num(values)[codes] * column
+    return values if np.abs(rest).max() <= PRODUCT * np.abs(product).max() else None
+
+
+def sum_of_shares(shares: Sequence[Share], beta: Array, q: int) -> Array:
+    """Lines (J, q) from what each column of X adds to them."""
+    lines = np.zeros((len(shares[0].amount), q))
+    for share, coefficient in zip(shares, beta, strict=True):
+        lines[:, share.place] += coefficient * share.amount
+    return lines
+
+
+def own_lines(
+    V: Array, residual: Array, common: Array, codes: Codes, weights: Array, counts: Array
+) -> OwnLines:
+    """Weighted least squares within groups on an intercept and V (n, q - 1).
+
+    They are found as deviations from lines in `common` (J, q), which leave `residual` (n,) of the response.
+    `counts` (n,) says how many observations a row is, and is part of its weight.
+    """
+    shift = V.mean(axis=0)
+    columns = np.column_stack([np.ones(len(V)), V - shift])
+    gram = sums_by_level(weights[:, None, None] * columns[:, :, None] * columns[:, None, :], codes)
+    moment = sums_by_level((weights * residual)[:, None] * columns, codes)
+    inverse, identified = inverses(gram)
+    deviation = (inverse @ moment[:, :, None])[:, :, 0]
+    used = identified[codes]
+    rest = residual - (columns * np.nan_to_num(deviation)[codes]).sum(axis=1)
+    df = float(counts[used].sum() - np.count_nonzero(identified) * columns.shape[1])
+    sigma = float(np.sqrt((weights * rest**2)[used].sum() / df)) if df > 0 else np.nan
+    at_zero = np.eye(columns.shape[1])  # from the intercept at the means of V to the one at its zero
+    at_zero[0, 1:] = -shift
+    variance = np.einsum("qr,jrs,qs->jq", at_zero, inverse, at_zero)
+    return OwnLines(common + deviation @ at_zero.T, sigma * np.sqrt(variance), sigma, df)
+
+
+def inverses(gram: Array) -> tuple[Array, Mask]:
+    """Inverses of J matrices (J, q, q), NaN where they are singular, and which are not (J,)."""
+    scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
+    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
+    scaled = gram * unit[:, :, None] * unit[:, None, :]
+    identified = np.linalg.eigvalsh(scaled)[:, 0] > RELATIVE_RANK
+    inverse = np.full(gram.shape, np.nan)
+    kept = unit[identified]
+    inverse[identified] = np.linalg.inv(scaled[identified]) * kept[:, :, None] * kept[:, None, :]
+    return inverse, identified
+
+
+def with_effects(fixed: Array, names: Sequence[str], effects: Array, effect_names: Sequence[str]) -> Array:
+    """Lines (J, q) of the fixed part with random effects (J, Q) added to the coefficients they belong to."""
+    lines = fixed.copy()
+    for name, column in zip(effect_names, effects.T, strict=True):
+        lines[:, names.index(name)] += column
+    return lines
+
+
+def in_places(values: Array, names: Sequence[str], value_names: Sequence[str]) -> Array:
+    """Columns (J, Q) by name in the order of `names` (q,); zero for the others."""
+    return with_effects(np.zeros((len(values), len(names))), names, values, value_names)
