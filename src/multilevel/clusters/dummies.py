@@ -1,7 +1,7 @@
 """Least squares with a dummy for each group, and does a random intercept disagree with it?
 
 Hausman, J. A. (1978). Specification tests in econometrics. Econometrica 46, 1251-1271.
-Wooldridge, J. M. (2010). Econometric Analysis of Cross Section and Panel Data, 2nd ed., chapter 10. MIT Press.
+Wooldridge, J. M. (2010). Econometric Analysis of Cross Section and Panel Data, 2nd ed., ch. 10. MIT Press.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Slope:
     sd: float  # between groups
     se_before: float
     se_after: float
+    moderated: bool  # by an interaction, so that no one number is its average
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class StepNumbers:
     icc: float = np.nan
     explained: Mapping[str, float] = field(default_factory=dict)  # r2_marginal, reduction_groups, ...
     slope: Slope | None = None
+    spreads: tuple[tuple[str, float], ...] = ()  # standard deviations of all effects but the intercepts'
     singular: bool = False
 
 

@@ -21,6 +21,7 @@ from multilevel.clusters.within import varying_within, within_groups
 
 INTERCEPT = "Intercept"
 PRODUCT = 1e-9  # relative size of what rounding leaves of a product
+TOLD = 1e-12  # squared relative length of what rounding leaves of a coefficient outside what the rows tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class LineTerms:
 
 @dataclass(frozen=True, slots=True)
 class OwnLines:
-    """Least squares within each of J groups; NaN where a group's rows do not tell q coefficients."""
+    """Least squares within each of J groups; NaN for coefficients that a group's rows do not tell."""
 
     coefficients: Array  # (J, q)
     std_error: Array  # (J, q) with the residual variance of all groups together
@@ -61,6 +62,7 @@ class ThreeLines:
     names: tuple[str, ...]  # (q,)
     own: OwnLines  # no pooling
     partial: Array  # (J, q) by the mixed model
+    average: Array  # (J, q) its average line for the predictors of each group: partial less random effects
     complete: Array  # (J, q) by least squares that knows no groups
     reliability: Array  # (J, q) weight that the mixed model gives to the group's own data
 
@@ -124,28 +126,50 @@ def own_lines(
     columns = np.column_stack([np.ones(len(V)), V - shift])
     gram = sums_by_level(weights[:, None, None] * columns[:, :, None] * columns[:, None, :], codes)
     moment = sums_by_level((weights * residual)[:, None] * columns, codes)
-    inverse, identified = inverses(gram)
-    deviation = (inverse @ moment[:, :, None])[:, :, 0]
-    used = identified[codes]
-    rest = residual - (columns * np.nan_to_num(deviation)[codes]).sum(axis=1)
-    df = float(counts[used].sum() - np.count_nonzero(identified) * columns.shape[1])
-    sigma = float(np.sqrt((weights * rest**2)[used].sum() / df)) if df > 0 else np.nan
+    solved = solve_groups(gram)
+    deviation = (solved.inverse @ moment[:, :, None])[:, :, 0]
+    rest = residual - (columns * deviation[codes]).sum(axis=1)
+    df = float(counts.sum() - solved.rank.sum())
+    sigma = float(np.sqrt((weights * rest**2).sum() / df)) if df > 0 else np.nan
     at_zero = np.eye(columns.shape[1])  # from the intercept at the means of V to the one at its zero
     at_zero[0, 1:] = -shift
-    variance = np.einsum("qr,jrs,qs->jq", at_zero, inverse, at_zero)
-    return OwnLines(common + deviation @ at_zero.T, sigma * np.sqrt(variance), sigma, df)
+    told = solved.tells(at_zero)
+    variance = np.maximum(np.einsum("qr,jrs,qs->jq", at_zero, solved.inverse, at_zero), 0.0)
+    return OwnLines(
+        coefficients=np.where(told, common + deviation @ at_zero.T, np.nan),
+        std_error=np.where(told, sigma * np.sqrt(variance), np.nan),
+        sigma=sigma,
+        df_residual=df,
+    )
 
 
-def inverses(gram: Array) -> tuple[Array, Mask]:
-    """Inverses of J matrices (J, q, q), NaN where they are singular, and which are not (J,)."""
-    scale = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
-    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
-    scaled = gram * unit[:, :, None] * unit[:, None, :]
-    identified = np.linalg.eigvalsh(scaled)[:, 0] > RELATIVE_RANK
-    inverse = np.full(gram.shape, np.nan)
-    kept = unit[identified]
-    inverse[identified] = np.linalg.inv(scaled[identified]) * kept[:, :, None] * kept[:, None, :]
-    return inverse, identified
+@dataclass(frozen=True, slots=True)
+class SolvedGroups:
+    """The normal equations of J groups, of which some may be singular."""
+
+    inverse: Array  # (J, q, q) generalised
+    rank: Array  # (J,)
+    scale: Array  # (J, q) of the columns
+    projector: Array  # (J, q, q) on what the rows tell, of scaled coefficients
+
+    def tells(self, L: Array) -> Mask:
+        """Which combinations L (q, q), a row each, of the coefficients each group tells: (J, q)."""
+        scaled = L / self.scale[:, None, :]
+        left = scaled - scaled @ self.projector
+        return np.asarray((left**2).sum(axis=2) <= TOLD * (scaled**2).sum(axis=2))
+
+
+def solve_groups(gram: Array) -> SolvedGroups:
+    """Generalised inverses of J cross-products (J, q, q)."""
+    lengths = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))
+    scale = np.where(lengths > 0.0, lengths, 1.0)
+    between = scale[:, :, None] * scale[:, None, :]
+    values, vectors = np.linalg.eigh(gram / between)
+    kept = values > RELATIVE_RANK
+    inverse = vectors * np.divide(1.0, values, out=np.zeros_like(values), where=kept)[:, None, :]
+    transposed = np.swapaxes(vectors, 1, 2)
+    projector = (vectors * kept[:, None, :]) @ transposed
+    return SolvedGroups(inverse @ transposed / between, kept.sum(axis=1), scale, projector)
 
 
 def with_effects(fixed: Array, names: Sequence[str], effects: Array, effect_names: Sequence[str]) -> Array:

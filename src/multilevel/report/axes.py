@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 
@@ -17,7 +17,7 @@ GREY, BLUE, ORANGE, GREEN = "#8c8c8c", "#2f6db5", "#e08214", "#4d9a4d"  # told a
 
 def new_axes(width: float = 7.0, height: float = 4.0) -> Axes:
     """One pair of axes in a figure of its own."""
-    _, axes = pyplot().subplots(figsize=(width, height), layout="constrained")
+    _, axes = plt.subplots(figsize=(width, height), layout="constrained")
     axes.spines[["top", "right"]].set_visible(False)
     return axes  # type: ignore[no-any-return]
 
@@ -26,7 +26,7 @@ def panels(count: int, columns: int, *, width: float = 1.9, height: float = 1.7)
     """`count` small axes (count,) on one scale, row by row; places left over are empty."""
     columns = min(columns, count)
     rows = ceil(count / columns)
-    _, grid = pyplot().subplots(
+    _, grid = plt.subplots(
         rows,
         columns,
         figsize=(max(width * columns, 4.5), height * rows + 0.8),
@@ -41,8 +41,3 @@ def panels(count: int, columns: int, *, width: float = 1.9, height: float = 1.7)
     for axes in flat[count:]:
         axes.set_axis_off()
     return flat[:count]
-
-
-def pyplot() -> Any:
-    """matplotlib.pyplot, loaded when something is drawn: it takes longer than most fits."""
-    return import_module("matplotlib.pyplot")

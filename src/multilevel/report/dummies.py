@@ -139,5 +139,5 @@ def agreement_words(hausman: Hausman | None, dummies: DummyRegression, group: st
         ]
     return [
         f"{test} The coefficients differ no more than chance may have it, which does not show that they are"
-        f" the same: it has little power where {group} tell little of the effect between them."
+        " the same: the test has little power where groups tell little of the effects between them."
     ]

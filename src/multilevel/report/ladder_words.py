@@ -9,7 +9,7 @@ import numpy as np
 from multilevel.clusters.ladder import Slope, StepNumbers, StepTest, lowest
 from multilevel.inference.wald import critical_value
 from multilevel.report.numbers import format_p
-from multilevel.report.wording import figure, listed
+from multilevel.report.wording import figure
 
 CAUTION = (
     "The steps were fitted and tested one after the other on the same data: no p-value is corrected for the"
@@ -23,9 +23,11 @@ TIE = 2.0  # difference of a criterion below which two models hardly differ
 # ---- steps that are not there ----
 
 
-def constant_note(expression: str, groups: str) -> str:
-    """A predictor of groups has no slope within them."""
-    return f"No random slope of {expression}: it is constant within each {groups}."
+def constant_notes(expressions: Sequence[str], groups: str) -> list[str]:
+    """Predictors of groups have no slopes within them."""
+    if not expressions:
+        return []
+    return [f"No random slope of {', '.join(expressions)}: constant within each {groups}."]
 
 
 def not_carried_note(name: str, why: str) -> str:
@@ -92,7 +94,8 @@ def slope_words(step: StepNumbers, groups: str) -> str:
     """How much effects differ between groups, and what that does to the standard error."""
     test = test_words(step.test)
     if step.slope is None:
-        return f"effects that differ between levels of {groups}. {test}"
+        sds = ", ".join(f"{name} {figure(sd)}" for name, sd in step.spreads)
+        return f"standard deviations of effects between levels of {groups}: {sds}. {test}"
     return f"{one_slope(step.slope, groups)} {test}"
 
 
@@ -100,14 +103,24 @@ def one_slope(slope: Slope, groups: str) -> str:
     """The spread of one slope."""
     if slope.sd == 0.0:
         return f"no variance is found between the slopes of {slope.name}."
+    if slope.moderated:
+        return (
+            f"the slope of {slope.name} differs between levels of {groups} with a standard deviation of"
+            f" {figure(slope.sd)} about what the fixed part, with its interactions, gives it"
+            f" ({figure(slope.estimate)} where these are zero). {error_words(slope)}"
+        )
     half = float(critical_value(0.95, None)) * slope.sd
     low, high = slope.estimate - half, slope.estimate + half
     return (
         f"the slope of {slope.name}, {figure(slope.estimate)} on average, differs between levels of {groups}"
-        f" with a standard deviation of {figure(slope.sd)}: if they are normal, 95% of them lie between"
-        f" {figure(low)} and {figure(high)}. The standard error of the average goes from"
-        f" {figure(slope.se_before)} to {figure(slope.se_after)}."
+        f" with a standard deviation of {figure(slope.sd)}: if such slopes are normal, 95% lie between"
+        f" {figure(low)} and {figure(high)}. {error_words(slope)}"
     )
+
+
+def error_words(slope: Slope) -> str:
+    """What the random slope does to the standard error of its mean."""
+    return f"Its standard error goes from {figure(slope.se_before)} to {figure(slope.se_after)}."
 
 
 def test_words(test: StepTest) -> str:
@@ -174,12 +187,7 @@ def stop_words(steps: Sequence[StepNumbers]) -> list[str]:
 def tie_words(steps: Sequence[StepNumbers], best: StepNumbers) -> str:
     """Other steps that are about as good."""
     near = [f"'{step.name}'" for step in steps if step is not best and step.aic - best.aic < TIE]
-    return f" By AIC {listed(near, len(near))} within {TIE:g} of it {be(near)} about as good." if near else ""
-
-
-def be(names: Sequence[str]) -> str:
-    """Is, or are."""
-    return "is" if len(names) == 1 else "are"
+    return f" Within {TIE:g} of the lowest AIC: {', '.join(near)}." if near else ""
 
 
 def singular_words(best: StepNumbers) -> str:

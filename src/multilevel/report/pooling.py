@@ -10,12 +10,12 @@ from multilevel._typing import Array
 from multilevel.clusters.pooling import ThreeLines
 from multilevel.design.design import Design
 from multilevel.fitted.lmm import LMMRecord
-from multilevel.report.numbers import format_column, format_fixed
+from multilevel.report.numbers import MISSING, format_column, format_fixed
 from multilevel.report.summary import Block, Summary
 from multilevel.report.tables import Columns
 from multilevel.report.wording import figure, plural
 
-MOST_ROWS = 30  # rows of the printed table
+MOST_ROWS = 20  # rows of the printed table
 
 
 def pooling_columns(lines: ThreeLines, levels: Sequence[object], sizes: Array) -> Columns:
@@ -68,20 +68,20 @@ def true_spread(record: LMMRecord) -> dict[str, float]:
 
 def spread_block(lines: ThreeLines, true: dict[str, float]) -> Block:
     """Standard deviations of the coefficients over groups."""
-    own, partial = spreads(lines.own.coefficients), spreads(lines.partial)
+    own, partial = spreads(lines.own.coefficients - lines.average), spreads(lines.partial - lines.average)
     model = np.array([true.get(name, 0.0) for name in lines.names])
     rows = [format_column(row) for row in np.column_stack([own, partial, model])]
     return Block(
-        "Standard deviation over groups",
+        "Standard deviation over groups, about the average line of the mixed model",
         ("", "No pooling", "Partial", "By the model"),
         tuple((name, *row) for name, row in zip(lines.names, rows, strict=True)),
     )
 
 
-def spreads(coefficients: Array) -> Array:
-    """Standard deviation (q,) over the groups that have a line; NaN for fewer than two."""
-    known = coefficients[~np.isnan(coefficients).any(axis=1)]
-    return known.std(axis=0, ddof=1) if len(known) > 1 else np.full(coefficients.shape[1], np.nan)
+def spreads(deviations: Array) -> Array:
+    """Standard deviation (q,) over the groups that have the coefficient; NaN for fewer than two."""
+    known = [column[~np.isnan(column)] for column in deviations.T]
+    return np.array([column.std(ddof=1) if len(column) > 1 else np.nan for column in known])
 
 
 def line_block(lines: ThreeLines, levels: Sequence[object], sizes: Array, k: int) -> Block:
@@ -141,14 +141,16 @@ def reading(
 def effect_words(lines: ThreeLines, k: int, sd: float, levels: Sequence[object], group: str) -> str:
     """The spread of one coefficient over groups, and the group that is moved most."""
     name = lines.names[k]
-    own, partial = spreads(lines.own.coefficients)[k], spreads(lines.partial)[k]
+    own = spreads(lines.own.coefficients - lines.average)[k]
+    partial = spreads(lines.partial - lines.average)[k]
     if sd == 0.0:
         return f"{name}: the model finds no variance between levels of {group} and pools completely."
     words = f"{name}: the model puts the standard deviation over levels of {group} at {figure(sd)}."
     if np.isfinite(own):
         words += (
-            f" Estimates without pooling vary by {figure(own)}, which holds their own errors, too; partial"
-            f" ones by {figure(partial)}, since each is drawn in as far as its data are few."
+            f" Estimates without pooling vary about the average line by {figure(own)}, which holds their own"
+            f" errors, too; partial ones by {figure(partial)}, since each is drawn in as far as its data are"
+            " few."
         )
         words += most_moved(lines, k, levels)
     return words
@@ -157,6 +159,8 @@ def effect_words(lines: ThreeLines, k: int, sd: float, levels: Sequence[object],
 def most_moved(lines: ThreeLines, k: int, levels: Sequence[object]) -> str:
     """The group whose estimate partial pooling moves most."""
     pull = np.abs(lines.partial[:, k] - lines.own.coefficients[:, k])
+    if np.isnan(pull).all():
+        return ""
     j = int(np.nanargmax(pull))
     return (
         f" {levels[j]} is moved most, from {figure(lines.own.coefficients[j, k])} to"
@@ -165,14 +169,14 @@ def most_moved(lines: ThreeLines, k: int, levels: Sequence[object]) -> str:
 
 
 def missing_words(lines: ThreeLines, sizes: Array, group: str) -> list[str]:
-    """Groups that have no line of their own."""
+    """Groups that do not have all coefficients of their own."""
     without = np.isnan(lines.own.coefficients).any(axis=1)
     if not without.any():
         return []
     q, count = len(lines.names), int(without.sum())
     few = int((sizes[without] < q).sum())
     return [
-        f"{count} of {len(sizes)} levels of {group} have no line of their own ({few} with fewer than"
+        f"{count} of {len(sizes)} levels of {group} lack coefficients of their own ({few} with fewer than"
         f" {plural(q, 'observation')}, {count - few} in which predictors do not vary enough): no pooling"
-        " gives nothing for them, partial pooling does."
+        f" has nothing for them ({MISSING}), partial pooling has."
     ]

@@ -25,7 +25,7 @@ from multilevel.report.step_plots import plot_components
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.results.dummies import GroupDummies, group_dummies
-from multilevel.results.ladder_steps import NO_GROUPS, SLOPES, Climb, climb, step_numbers
+from multilevel.results.ladder_steps import EMPTY, NO_GROUPS, SLOPES, Climb, climb, step_numbers
 from multilevel.results.lmm import LMMFit
 from multilevel.results.ols import OLSFit
 from multilevel.results.page import Page
@@ -100,9 +100,13 @@ class Ladder(Page):
             >>> lines = ml.ladder("Reaction ~ Days", ml.datasets.sleepstudy(), "Subject").pooling()
             >>> shown = ["level", "no_pooling", "partial", "complete", "reliability"]
             >>> lines.frame.query("term == 'Days'")[shown].head(3).round(2)
+              level  no_pooling  partial  complete  reliability
+            1   308       21.76    19.67     10.47         0.85
+            3   309        2.26     1.85     10.47         0.85
+            5   310        6.11     5.02     10.47         0.85
         """
         name = self._richest() if step is None else self._checked(step)
-        return group_lines(name, self.climbed.mixed(name), self._common())
+        return group_lines(name, self.climbed.mixed(name), self._common(name))
 
     def dummies(self) -> GroupDummies:
         """Coefficients with a dummy for each group beside those with a random intercept.
@@ -114,6 +118,9 @@ class Ladder(Page):
             >>> import multilevel as ml
             >>> both = ml.ladder("Reaction ~ Days", ml.datasets.sleepstudy(), "Subject").dummies()
             >>> both.frame[["term", "dummies", "dummies_std_error", "random"]].round(3)
+                    term  dummies  dummies_std_error   random
+            0  Intercept      NaN                NaN  251.405
+            1       Days   10.467              0.804   10.467
 
         References:
             Hausman, J. A. (1978). Specification tests in econometrics. Econometrica 46, 1251-1271.
@@ -131,6 +138,10 @@ class Ladder(Page):
             >>> import multilevel as ml
             >>> steps = ml.ladder("Reaction ~ Days", ml.datasets.sleepstudy(), "Subject", time="Days")
             >>> steps.time_shape("intercept").tests[["model", "against", "chisq", "df", "p_value"]].round(3)
+                    model    against  chisq   df  p_value
+            0   quadratic     linear  1.135  1.0    0.287
+            1  categories     linear  3.744  8.0    0.879
+            2  categories  quadratic  2.609  7.0    0.919
         """
         if self.shape is None:
             raise DataError('ladder() was not told which column is time; add it, as in time="Days".')
@@ -145,9 +156,11 @@ class Ladder(Page):
         names = [name for name in self.climbed.fits if name != NO_GROUPS]
         return {name: self.climbed.mixed(name).record for name in names}
 
-    def _common(self) -> OLSFit:
-        """Least squares with all predictors."""
-        fit = self.fitter.linear(self.fitter.design(self.formulas.with_bars())).asked
+    def _common(self, step: str) -> OLSFit:
+        """Least squares with the predictors of a step."""
+        has_predictors = step != EMPTY
+        formula = self.formulas.with_bars() if has_predictors else self.formulas.without_groups()
+        fit = self.fitter.linear(self.fitter.design(formula)).asked
         assert isinstance(fit, OLSFit)
         return fit
 
@@ -209,6 +222,11 @@ def ladder(
         >>> import multilevel as ml
         >>> steps = ml.ladder("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject")
         >>> steps.frame[["step", "aic", "chisq", "df", "p_boundary", "icc"]].round(3)
+                 step       aic    chisq   df  p_boundary    icc
+        0   no groups  1965.049      NaN  NaN         NaN    NaN
+        1       empty  1916.541   50.508  1.0         0.0  0.395
+        2   intercept  1802.079  116.462  1.0         NaN  0.589
+        3  slope Days  1763.939   42.139  2.0         0.0  0.722
 
     References:
         Raudenbush, S. W. & Bryk, A. S. (2002). Hierarchical Linear Models, 2nd ed. Sage.

@@ -21,7 +21,7 @@ from multilevel.clusters.r_squared import OBSERVATION, RAUDENBUSH_BRYK, RESIDUAL
 from multilevel.design.design import Design
 from multilevel.design.step_formulas import StepFormulas
 from multilevel.errors import ModelError
-from multilevel.report.ladder_words import constant_note, not_carried_note, refused_note, too_many_note
+from multilevel.report.ladder_words import constant_notes, not_carried_note, refused_note, too_many_note
 from multilevel.results.explained import explained_by
 from multilevel.results.lmm import LMMFit
 from multilevel.results.step_fits import Fitter, TwoFits, step_test
@@ -53,6 +53,7 @@ class Climb:
     bars: dict[str, tuple[str, ...]] = field(default_factory=dict)
     tests: dict[str, StepTest] = field(default_factory=dict)
     slopes: dict[str, Candidate] = field(default_factory=dict)
+    constant: list[str] = field(default_factory=list)  # predictors that do not vary within groups
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -82,6 +83,7 @@ def climb(formulas: StepFormulas, fitter: Fitter) -> Climb:
         found.add(INTERCEPT, fitter.mixed(fitter.design(formulas.with_bars(bar))), (bar,), EMPTY)
         add_slopes(found, formulas, fitter)
         add_all_slopes(found, formulas, fitter)
+        found.notes[:0] = constant_notes(found.constant, formulas.groups)
     return found
 
 
@@ -121,7 +123,7 @@ def candidate_for(found: Climb, formulas: StepFormulas, fitter: Fitter, expressi
     codes = design.groupings[0].codes
     varies = design.groupings[1].n_levels > n_groups if is_cells else slopes_vary(design.terms[0].Z, codes)
     if not varies:
-        found.notes.append(constant_note(expression, design.groupings[0].name))
+        found.constant.append(expression)
         return None
     n_levels, n_columns = design.groupings[-1].n_levels, design.terms[0].n_columns
     if not carries(n_levels, n_columns, design.n_obs):
@@ -203,6 +205,7 @@ def with_groups(found: Climb, step: StepNumbers, fit: LMMFit) -> StepNumbers:
         icc=groups / (groups + float(np.nan_to_num(cells)) + step.var_residual),
         explained=explained(found, fit),
         slope=slope_of(found, step.name),
+        spreads=spreads(fit),
         singular=fit.singular,
     )
 
@@ -240,7 +243,15 @@ def slope_of(found: Climb, name: str) -> Slope | None:
         return None
     k = after.coef_names.index(column)
     sd = float(after.record.terms[0].sd[1])
-    return Slope(column, float(after.fixef[k]), sd, model_se(before, k), model_se(after, k))
+    moderated = any(column in name.split(":") for name in after.coef_names if name != column)
+    return Slope(column, float(after.fixef[k]), sd, model_se(before, k), model_se(after, k), moderated)
+
+
+def spreads(fit: LMMFit) -> tuple[tuple[str, float], ...]:
+    """Standard deviation of each random effect but the groups' intercept, by column or by combination."""
+    first, *cells = fit.record.terms
+    slopes = zip(first.names[1:], first.sd[1:].tolist(), strict=True)
+    return (*slopes, *((term.group, float(term.sd[0])) for term in cells))
 
 
 def model_se(fit: LMMFit, k: int) -> float:

@@ -110,7 +110,7 @@ def group_lines(step: str, fit: LMMFit, common: OLSFit) -> GroupLines:
     terms = line_terms(design.X, design.coef_names, codes)
     effects = fit.record.terms[0].names
     refuse_effects_without_line(step, effects, terms.names)
-    complete = terms.lines(common.fixef)
+    complete, average = terms.lines(common.fixef), terms.lines(fit.fixef)
     own = own_lines(
         design.X[:, terms.columns],
         common.record.residuals,
@@ -125,7 +125,8 @@ def group_lines(step: str, fit: LMMFit, common: OLSFit) -> GroupLines:
     lines = ThreeLines(
         names=terms.names,
         own=own,
-        partial=with_effects(terms.lines(fit.fixef), terms.names, modes.values, effects),
+        partial=with_effects(average, terms.names, modes.values, effects),
+        average=average,
         complete=complete,
         reliability=in_places(known, terms.names, effects),
     )
