@@ -56,7 +56,7 @@ def dummy_regression(X: Array, y: Array, codes: Codes, weights: Array, n_obs: fl
     if df < 1:
         raise ModelError(
             f"dummies for {int(codes.max()) + 1} groups and {len(kept)} coefficients leave no observation of "
-            f"{n_obs:g} to tell the residual variance; use fewer predictors."
+            f"{n_obs:.0f} to tell the residual variance; use fewer predictors."
         )
     root = np.sqrt(weights)
     Q, R = np.linalg.qr(root[:, None] * rest[:, kept])

@@ -26,6 +26,7 @@ class StepTest:
     df: float = np.nan
     p_value: float = np.nan
     p_boundary: float = np.nan
+    variances: bool = False  # whether the larger model has more of them
 
     @property
     def p(self) -> float:

@@ -38,7 +38,7 @@ class LineTerms:
 
     names: tuple[str, ...]  # (q,) the intercept first
     columns: tuple[int, ...]  # (q - 1,) of X
-    shares: tuple[Share, ...]  # (p,)
+    shares: tuple[tuple[Share, ...], ...]  # (p,)
 
     def lines(self, beta: Array) -> Array:
         """Coefficients (J, q) of each group's line under coefficients (p,) of X."""
@@ -71,27 +71,39 @@ def line_terms(X: Array, names: Sequence[str], codes: Codes) -> LineTerms:
     """Which columns of X make the lines of groups, and what the others do to them."""
     varies = varying_within(X, within_groups(X, codes, np.ones(len(X))))
     size = np.bincount(codes)
+    has_intercept = bool((X == 1.0).all(axis=0).any())
     columns: list[int] = []
-    shares: list[Share] = []
+    shares: list[tuple[Share, ...]] = []
     for j, name in enumerate(names):
         if not varies[j]:
-            shares.append(Share(0, np.bincount(codes, weights=X[:, j]) / size))
+            shares.append((Share(0, np.bincount(codes, weights=X[:, j]) / size),))
             continue
-        product = product_of(X, j, columns, codes) if ":" in name else None
-        if product is None:
+        found = product_of(X, j, columns, codes) if ":" in name else ()
+        if not found and not has_intercept:
+            found = combination_of(X, j, columns, len(size))
+        if not found:
             columns.append(j)
-            product = Share(len(columns), np.ones(len(size)))
-        shares.append(product)
+            found = (Share(len(columns), np.ones(len(size))),)
+        shares.append(found)
     return LineTerms((INTERCEPT, *(names[j] for j in columns)), tuple(columns), tuple(shares))
 
 
-def product_of(X: Array, j: int, columns: Sequence[int], codes: Codes) -> Share | None:
-    """Column j of X as one of `columns` times something constant within groups, if it is that."""
+def product_of(X: Array, j: int, columns: Sequence[int], codes: Codes) -> tuple[Share, ...]:
+    """Column j of X as one of `columns` times something constant within groups; nothing if it is not."""
     for place, column in enumerate(columns, start=1):
         amount = by_group(X[:, j], X[:, column], codes)
         if amount is not None:
-            return Share(place, amount)
-    return None
+            return (Share(place, amount),)
+    return ()
+
+
+def combination_of(X: Array, j: int, columns: Sequence[int], n_groups: int) -> tuple[Share, ...]:
+    """Column j of X as a combination of an intercept and `columns`, as the last level of a factor is."""
+    basis = np.column_stack([np.ones(len(X)), X[:, columns]])
+    amounts = np.linalg.lstsq(basis, X[:, j], rcond=None)[0]
+    if np.abs(X[:, j] - basis @ amounts).max() > PRODUCT * np.abs(X[:, j]).max():
+        return ()
+    return tuple(Share(place, np.full(n_groups, amount)) for place, amount in enumerate(amounts))
 
 
 def by_group(product: Array, column: Array, codes: Codes) -> Array | None:
@@ -106,11 +118,12 @@ def by_group(product: Array, column: Array, codes: Codes) -> Array | None:
     return values if np.abs(rest).max() <= PRODUCT * np.abs(product).max() else None
 
 
-def sum_of_shares(shares: Sequence[Share], beta: Array, q: int) -> Array:
+def sum_of_shares(shares: Sequence[tuple[Share, ...]], beta: Array, q: int) -> Array:
     """Lines (J, q) from what each column of X adds to them."""
-    lines = np.zeros((len(shares[0].amount), q))
-    for share, coefficient in zip(shares, beta, strict=True):
-        lines[:, share.place] += coefficient * share.amount
+    lines = np.zeros((len(shares[0][0].amount), q))
+    for of_column, coefficient in zip(shares, beta, strict=True):
+        for share in of_column:
+            lines[:, share.place] += coefficient * share.amount
     return lines
 
 

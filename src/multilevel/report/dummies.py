@@ -58,7 +58,7 @@ def dummy_page(
             ("Dummies", f"the same with {grouping.n_levels} dummies for {grouping.name}"),
             (
                 "Residual SD",
-                f"{figure(dummies.sigma)} with dummies on {dummies.df_residual:g} df, {figure(record.sigma)}"
+                f"{figure(dummies.sigma)} with dummies on {dummies.df_residual:.0f} df, {figure(record.sigma)}"
                 f" with random {grouping.name}",
             ),
         ),
@@ -77,7 +77,7 @@ def reading(
     grouping = design.groupings[0]
     return [
         f"Dummies spend {grouping.n_levels} degrees of freedom on {grouping.name} (residual df"
-        f" {dummies.df_residual:g}); the random intercept spends one variance.",
+        f" {dummies.df_residual:.0f}); the random intercept spends one variance.",
         *unidentified_words(design.coef_names, dummies, grouping.name),
         *agreement_words(hausman, dummies, grouping.name),
         f"Dummies take everything constant within {grouping.name} out of the comparison, measured or not,"

@@ -74,7 +74,7 @@ def ladder_page(
     return Summary(
         title=f"Ladder of models for {design.response_name}, rows grouped by {grouping.name}",
         facts=(
-            ("Data", f"{design.n_obs:g} observations, {grouping.n_levels} levels of {grouping.name}"),
+            ("Data", f"{design.n_obs:.0f} observations, {grouping.n_levels} levels of {grouping.name}"),
             *((step.name, step.formula) for step in steps),
         ),
         blocks=(
@@ -87,7 +87,11 @@ def ladder_page(
             *reading(steps, design.response_name, grouping.name),
             *([] if shape is None else shape.notes),
             *notes,
-            *([MEAN_NOTE] if any(len(record.theta) > 1 for record in records.values()) else []),
+            *(
+                [MEAN_NOTE]
+                if any(len(term.names) > 1 for record in records.values() for term in record.terms)
+                else []
+            ),
             *([BOUNDARY_NOTE] if boundary else []),
         ),
     )

@@ -128,7 +128,7 @@ def test_words(test: StepTest) -> str:
     if np.isnan(test.chisq):
         return f"No test against '{test.against}': it is not nested in this model."
     (p,) = format_p([test.p])
-    kind = "p" if np.isnan(test.p_boundary) else "boundary p"
+    kind = "boundary p" if np.isfinite(test.p_boundary) else "naive p, too large," if test.variances else "p"
     return f"Against '{test.against}': likelihood ratio {test.chisq:.2f} on {test.df:.0f} df, {kind} {p}."
 
 

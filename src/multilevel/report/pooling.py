@@ -56,7 +56,7 @@ def pooling_page(
             spread_block(lines, true_spread(record)),
             *(line_block(lines, levels, sizes, k) for k in range(len(lines.names))),
         ),
-        notes=tuple(reading(record, lines, levels, sizes, group)),
+        notes=tuple(reading(step, record, lines, levels, sizes, group)),
     )
 
 
@@ -115,20 +115,20 @@ def useful_decimals(std_error: Array) -> int:
 
 
 def reading(
-    record: LMMRecord, lines: ThreeLines, levels: Sequence[object], sizes: Array, group: str
+    step: str, record: LMMRecord, lines: ThreeLines, levels: Sequence[object], sizes: Array, group: str
 ) -> list[str]:
     """What partial pooling does here."""
     true = true_spread(record)
     notes = [
-        effect_words(lines, k, true[name], levels, group)
+        effect_words(lines, k, true[name], levels, group, all_vary=len(true) == len(lines.names))
         for k, name in enumerate(lines.names)
         if name in true
     ]
     common = [name for name in lines.names if name not in true]
     if common:
         notes.append(
-            f"{', '.join(common)}: the model lets no slope of {group} differ here; all groups get the same"
-            " one (reliability 0), save for products with predictors of groups."
+            f"{', '.join(common)}: no random effect in '{step}', so partial pooling gives all groups the same"
+            " coefficient (reliability 0), save for products with predictors of groups."
         )
     notes.append(
         "Reliability is the weight of a group's own data in its partial estimate; the rest is that of the"
@@ -138,8 +138,16 @@ def reading(
     return [*notes, *missing_words(lines, sizes, group)]
 
 
-def effect_words(lines: ThreeLines, k: int, sd: float, levels: Sequence[object], group: str) -> str:
+def effect_words(
+    lines: ThreeLines, k: int, sd: float, levels: Sequence[object], group: str, *, all_vary: bool
+) -> str:
     """The spread of one coefficient over groups, and the group that is moved most."""
+    why = (
+        "since each is drawn in as far as its data are few"
+        if all_vary
+        else "beside coefficients that groups have in common, where those without pooling stand beside their"
+        " own"
+    )
     name = lines.names[k]
     own = spreads(lines.own.coefficients - lines.average)[k]
     partial = spreads(lines.partial - lines.average)[k]
@@ -149,8 +157,7 @@ def effect_words(lines: ThreeLines, k: int, sd: float, levels: Sequence[object],
     if np.isfinite(own):
         words += (
             f" Estimates without pooling vary about the average line by {figure(own)}, which holds their own"
-            f" errors, too; partial ones by {figure(partial)}, since each is drawn in as far as its data are"
-            " few."
+            f" errors, too; partial ones by {figure(partial)}, {why}."
         )
         words += most_moved(lines, k, levels)
     return words

@@ -159,7 +159,7 @@ def pure_words(pure: PureError | None) -> list[str]:
     (p,) = format_p([pure.test.p_value])
     return [
         f"Pure error: rows that agree in group and predictors vary by a mean square of"
-        f" {pure.pure / pure.df_pure:.4g} on {pure.df_pure:g} df; their means depart from the linear model"
+        f" {pure.pure / pure.df_pure:.4g} on {pure.df_pure:.0f} df; their means depart from the linear model"
         f" (groups' own {'lines' if pure.lines else 'intercepts'}) by"
-        f" {pure.lack / pure.df_lack:.4g} on {pure.df_lack:g} df: F {pure.test.statistic:.2f}, p {p}."
+        f" {pure.lack / pure.df_lack:.4g} on {pure.df_lack:.0f} df: F {pure.test.statistic:.2f}, p {p}."
     ]

@@ -129,7 +129,7 @@ def candidate_for(found: Climb, formulas: StepFormulas, fitter: Fitter, expressi
     if not carries(n_levels, n_columns, design.n_obs):
         found.notes.append(
             not_carried_note(
-                name, f"it has {n_levels * n_columns} random effects for {design.n_obs:g} observations"
+                name, f"it has {n_levels * n_columns} random effects for {design.n_obs:.0f} observations"
             )
         )
         return None
@@ -165,7 +165,8 @@ def add_all_slopes(found: Climb, formulas: StepFormulas, fitter: Fitter) -> None
     if not carries_together(n_groups, n_columns, first.n_obs):
         found.notes.append(
             not_carried_note(
-                SLOPES, f"{n_groups} groups and {first.n_obs:g} observations are few for {n_columns} columns"
+                SLOPES,
+                f"{n_groups} groups and {first.n_obs:.0f} observations are few for {n_columns} columns",
             )
         )
         return

@@ -68,4 +68,9 @@ def step_test(name: str, small: TwoFits, large: TwoFits) -> StepTest:
     """The likelihood-ratio test of a larger model against the one called `name`."""
     tests = compare(small.ml, large.ml).tests
     values = (tests.chisq[1], tests.df[1], tests.p_value[1], tests.p_boundary[1])
-    return StepTest(name, *map(float, values))
+    return StepTest(name, *map(float, values), variances=count_effects(large) > count_effects(small))
+
+
+def count_effects(fits: TwoFits) -> int:
+    """Random effects a level has, over all terms."""
+    return sum(term.n_columns for term in fits.asked.design.terms)

@@ -15,7 +15,7 @@ from multilevel.clusters.shrinkage import row_weights
 from multilevel.clusters.time_means import TimeMeans, time_means
 from multilevel.design.design import Design
 from multilevel.design.step_formulas import StepFormulas, quoted
-from multilevel.errors import DataTypeError
+from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.column import Categorical
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import Table, read_table
@@ -105,6 +105,10 @@ def time_shape(
     design = first.asked.design
     times = times_used(time, fitter, design.rows)
     distinct = np.unique(times)
+    if len(distinct) < 2:
+        raise DataError(
+            f"'{time}' is {distinct[0]:g} in every row used, so it has no shape; leave time= out."
+        )
     both = {LINEAR: first}
     notes = []
     for name in shapes_for(len(distinct)):
