@@ -64,7 +64,8 @@ class ThreeLines:
     partial: Array  # (J, q) by the mixed model
     average: Array  # (J, q) its average line for the predictors of each group: partial less random effects
     complete: Array  # (J, q) by least squares that knows no groups
-    reliability: Array  # (J, q) weight that the mixed model gives to the group's own data
+    sd: Array  # (q,) between groups, by the mixed model; 0 where it has no random effect
+    reliability: Array  # (J, q) weight that the mixed model gives to the group's own data; NaN if not known
 
 
 def line_terms(X: Array, names: Sequence[str], codes: Codes) -> LineTerms:
@@ -185,14 +186,8 @@ def solve_groups(gram: Array) -> SolvedGroups:
     return SolvedGroups(inverse @ transposed / between, kept.sum(axis=1), scale, projector)
 
 
-def with_effects(fixed: Array, names: Sequence[str], effects: Array, effect_names: Sequence[str]) -> Array:
-    """Lines (J, q) of the fixed part with random effects (J, Q) added to the coefficients they belong to."""
-    lines = fixed.copy()
-    for name, column in zip(effect_names, effects.T, strict=True):
-        lines[:, names.index(name)] += column
-    return lines
-
-
 def in_places(values: Array, names: Sequence[str], value_names: Sequence[str]) -> Array:
     """Columns (J, Q) by name in the order of `names` (q,); zero for the others."""
-    return with_effects(np.zeros((len(values), len(names))), names, values, value_names)
+    placed = np.zeros((len(values), len(names)))
+    placed[:, [names.index(name) for name in value_names]] = values
+    return placed

@@ -21,8 +21,13 @@ class StepFormulas:
     right: str  # the fixed part as the user wrote it, offsets included
     offsets: tuple[str, ...]  # "offset(k)"
     terms: tuple[Term, ...]  # of the fixed part, expanded
-    groups: str
+    group_columns: tuple[str, ...]
     available: tuple[str, ...]  # columns of the data
+
+    @property
+    def groups(self) -> str:
+        """The grouping factor in a bar: "g", or "a:b" for combinations."""
+        return ":".join(map(quoted, self.group_columns))
 
     @property
     def has_intercept(self) -> bool:
@@ -48,6 +53,10 @@ class StepFormulas:
         """The columns that one expression is computed from."""
         return frozenset(columns_of_all([expression], self.available))
 
+    def written(self, expression: str) -> str:
+        """An expression as a user would write it."""
+        return written(expression, self.available)
+
     def without_groups(self) -> str:
         """The mean alone: y ~ 1."""
         return self.with_fixed("1")
@@ -62,18 +71,18 @@ class StepFormulas:
 
     def bar(self, effects: Sequence[str] = ()) -> str:
         """A random intercept, and random slopes of some expressions: "(1 + x | g)"."""
-        return f"({' + '.join(['1', *(written(each, self.available) for each in effects)])} | {self.groups})"
+        return f"({' + '.join(['1', *map(self.written, effects)])} | {self.groups})"
 
     def cells(self, expression: str) -> str:
         """A random intercept for each combination of a group and a level of a factor: "(1 | g:f)"."""
-        return f"(1 | {self.groups}:{written(expression, self.available)})"
+        return f"(1 | {self.groups}:{self.written(expression)})"
 
     def fixed_with_time(self, time: str, forms: Sequence[str]) -> str:
         """The fixed part with what depends on `time` alone replaced by other forms of it."""
         first, others = ("1" if self.has_intercept else "0"), []
         for term in self.terms:
             if term and not all(self.columns_of(part) <= {time} for part in term):
-                others.append(":".join(written(part, self.available) for part in term))
+                others.append(":".join(map(self.written, term)))
         parts = [*forms, *others]
         return " + ".join(parts if self.has_intercept else [first, *parts])
 
@@ -86,13 +95,12 @@ def step_formulas(formula: Formula, groups: str, available: tuple[str, ...]) -> 
     >>> parts.with_bars(parts.bar(["x"])), parts.main_effects
     ('y ~ x * z + (1 + x | g)', ('x', 'z'))
     """
-    named = groups in available
     return StepFormulas(
         response=formula.response.text,
         right=" ".join(formula.text.partition("~")[2].split()),
         offsets=tuple(f"offset({plain_name(each)})" for each in formula.offsets),
         terms=expand_terms(formula.fixed),
-        groups=quoted(groups) if named else ":".join(map(quoted, groups.split(":"))),
+        group_columns=(groups,) if groups in available else tuple(groups.split(":")),
         available=available,
     )
 

@@ -46,7 +46,7 @@ def spans(basis: Array, columns: Array) -> bool:
 
 
 def repeats(column: Array, basis: Array) -> bool:
-    """Whether a column (n,) stands among those of `basis` (n, p) as it is: the usual case, and quickly told."""
+    """Whether a column (n,) stands among those of `basis` (n, p) as it is, which is quickly told."""
     few = slice(0, 8)
     return any(np.array_equal(column[few], other[few]) and np.array_equal(column, other) for other in basis.T)
 

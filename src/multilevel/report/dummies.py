@@ -58,8 +58,8 @@ def dummy_page(
             ("Dummies", f"the same with {grouping.n_levels} dummies for {grouping.name}"),
             (
                 "Residual SD",
-                f"{figure(dummies.sigma)} with dummies on {dummies.df_residual:.0f} df, {figure(record.sigma)}"
-                f" with random {grouping.name}",
+                f"{figure(dummies.sigma)} with dummies on {dummies.df_residual:.0f} df,"
+                f" {figure(record.sigma)} with random {grouping.name}",
             ),
         ),
         blocks=(Block("Coefficients", header, tuple(rows)),),

@@ -128,8 +128,11 @@ def test_words(test: StepTest) -> str:
     if np.isnan(test.chisq):
         return f"No test against '{test.against}': it is not nested in this model."
     (p,) = format_p([test.p])
-    kind = "boundary p" if np.isfinite(test.p_boundary) else "naive p, too large," if test.variances else "p"
-    return f"Against '{test.against}': likelihood ratio {test.chisq:.2f} on {test.df:.0f} df, {kind} {p}."
+    name = "boundary p" if np.isfinite(test.p_boundary) else "naive p" if test.variances else "p"
+    size = ", which is too large" if name == "naive p" else ""
+    return (
+        f"Against '{test.against}': likelihood ratio {test.chisq:.2f} on {test.df:.0f} df, {name} {p}{size}."
+    )
 
 
 def state_words(step: StepNumbers) -> str:

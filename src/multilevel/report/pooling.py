@@ -9,7 +9,6 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.clusters.pooling import ThreeLines
 from multilevel.design.design import Design
-from multilevel.fitted.lmm import LMMRecord
 from multilevel.report.numbers import MISSING, format_column, format_fixed
 from multilevel.report.summary import Block, Summary
 from multilevel.report.tables import Columns
@@ -38,7 +37,6 @@ def pooling_columns(lines: ThreeLines, levels: Sequence[object], sizes: Array) -
 def pooling_page(
     step: str,
     design: Design,
-    record: LMMRecord,
     lines: ThreeLines,
     levels: Sequence[object],
     sizes: Array,
@@ -53,24 +51,17 @@ def pooling_page(
             ("Complete", "least squares that knows no groups"),
         ),
         blocks=(
-            spread_block(lines, true_spread(record)),
+            spread_block(lines),
             *(line_block(lines, levels, sizes, k) for k in range(len(lines.names))),
         ),
-        notes=tuple(reading(step, record, lines, levels, sizes, group)),
+        notes=tuple(reading(step, lines, levels, sizes, group)),
     )
 
 
-def true_spread(record: LMMRecord) -> dict[str, float]:
-    """Standard deviation of each effect between groups, by the model."""
-    term = record.terms[0]
-    return dict(zip(term.names, term.sd.tolist(), strict=True))
-
-
-def spread_block(lines: ThreeLines, true: dict[str, float]) -> Block:
+def spread_block(lines: ThreeLines) -> Block:
     """Standard deviations of the coefficients over groups."""
     own, partial = spreads(lines.own.coefficients - lines.average), spreads(lines.partial - lines.average)
-    model = np.array([true.get(name, 0.0) for name in lines.names])
-    rows = [format_column(row) for row in np.column_stack([own, partial, model])]
+    rows = [format_column(row) for row in np.column_stack([own, partial, lines.sd])]
     return Block(
         "Standard deviation over groups, about the average line of the mixed model",
         ("", "No pooling", "Partial", "By the model"),
@@ -114,53 +105,56 @@ def useful_decimals(std_error: Array) -> int:
 # ---- words ----
 
 
-def reading(
-    step: str, record: LMMRecord, lines: ThreeLines, levels: Sequence[object], sizes: Array, group: str
-) -> list[str]:
+def reading(step: str, lines: ThreeLines, levels: Sequence[object], sizes: Array, group: str) -> list[str]:
     """What partial pooling does here."""
-    true = true_spread(record)
+    known, average = (
+        lines.reliability,
+        "mixed model's average line, which need not be that of complete pooling",
+    )
     notes = [
-        effect_words(lines, k, true[name], levels, group, all_vary=len(true) == len(lines.names))
-        for k, name in enumerate(lines.names)
-        if name in true
+        effect_words(lines, k, levels, group) for k in range(len(lines.names)) if not is_common(lines, k)
     ]
-    common = [name for name in lines.names if name not in true]
+    common = [name for k, name in enumerate(lines.names) if is_common(lines, k)]
     if common:
         notes.append(
-            f"{', '.join(common)}: no random effect in '{step}', so partial pooling gives all groups the same"
-            " coefficient (reliability 0), save for products with predictors of groups."
+            f"{', '.join(common)}: no variance between levels of {group} in '{step}', so partial pooling is"
+            " complete here (reliability 0), save for what predictors of groups do."
         )
-    notes.append(
-        "Reliability is the weight of a group's own data in its partial estimate; the rest is that of the"
-        " mixed model's average line, which need not be the line of complete pooling. With several"
-        " coefficients one can be moved on account of another. The pull is partial less no pooling."
-    )
+    if np.isnan(known).any():
+        notes.append(
+            f"Coefficients of combinations have no reliability here ({MISSING}); they are drawn to the"
+            f" {average}."
+        )
+    else:
+        notes.append(
+            "Reliability is the weight of a group's own data in its partial estimate; the rest is that of the"
+            f" {average}. With several coefficients one can be moved on account of another."
+        )
     return [*notes, *missing_words(lines, sizes, group)]
 
 
-def effect_words(
-    lines: ThreeLines, k: int, sd: float, levels: Sequence[object], group: str, *, all_vary: bool
-) -> str:
+def is_common(lines: ThreeLines, k: int) -> bool:
+    """Whether the mixed model gives all groups one coefficient: no random effect, or no variance."""
+    return bool(lines.sd[k] == 0.0)
+
+
+def effect_words(lines: ThreeLines, k: int, levels: Sequence[object], group: str) -> str:
     """The spread of one coefficient over groups, and the group that is moved most."""
-    why = (
-        "since each is drawn in as far as its data are few"
-        if all_vary
-        else "beside coefficients that groups have in common, where those without pooling stand beside their"
-        " own"
-    )
-    name = lines.names[k]
+    name, sd = lines.names[k], lines.sd[k]
     own = spreads(lines.own.coefficients - lines.average)[k]
     partial = spreads(lines.partial - lines.average)[k]
-    if sd == 0.0:
-        return f"{name}: the model finds no variance between levels of {group} and pools completely."
     words = f"{name}: the model puts the standard deviation over levels of {group} at {figure(sd)}."
-    if np.isfinite(own):
-        words += (
-            f" Estimates without pooling vary about the average line by {figure(own)}, which holds their own"
-            f" errors, too; partial ones by {figure(partial)}, {why}."
-        )
-        words += most_moved(lines, k, levels)
-    return words
+    if np.isnan(own):
+        return words
+    why = (
+        "since each is drawn in as far as its data are few"
+        if (lines.sd > 0.0).all() and partial < own
+        else "beside other coefficients than those without pooling"
+    )
+    return (
+        f"{words} Estimates without pooling vary about the average line by {figure(own)}, which holds their"
+        f" own errors, too; partial ones by {figure(partial)}, {why}.{most_moved(lines, k, levels)}"
+    )
 
 
 def most_moved(lines: ThreeLines, k: int, levels: Sequence[object]) -> str:
@@ -169,10 +163,10 @@ def most_moved(lines: ThreeLines, k: int, levels: Sequence[object]) -> str:
     if np.isnan(pull).all():
         return ""
     j = int(np.nanargmax(pull))
-    return (
-        f" {levels[j]} is moved most, from {figure(lines.own.coefficients[j, k])} to"
-        f" {figure(lines.partial[j, k])} (reliability {lines.reliability[j, k]:.2f})."
-    )
+    known = lines.reliability[j, k]
+    weight = "" if np.isnan(known) else f" (reliability {known:.2f})"
+    own, partial = figure(lines.own.coefficients[j, k]), figure(lines.partial[j, k])
+    return f" {levels[j]} is moved most, from {own} to {partial}{weight}."
 
 
 def missing_words(lines: ThreeLines, sizes: Array, group: str) -> list[str]:

@@ -34,7 +34,7 @@ from multilevel.results.step_fits import Fitter
 from multilevel.results.time_shape import TimeShape, refuse_time_of_labels, time_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -93,7 +93,7 @@ class Ladder(Page):
         products with them their slopes, in partial and complete pooling alike.
 
         Args:
-            step: of the ladder, whose random effects the lines have; unless given, the richest with lines.
+            step: of the ladder, whose random effects the lines have; unless given, the richest.
 
         Example:
             >>> import multilevel as ml
@@ -169,11 +169,10 @@ class Ladder(Page):
         return step
 
     def _richest(self) -> str:
-        """The last step whose groups have lines: all slopes, the best of them, or the intercept."""
-        slopes = {name: each for name, each in self.climbed.slopes.items() if not each.is_cells}
-        if SLOPES in self.climbed.fits and len(slopes) == len(self.climbed.slopes):
+        """All slopes, the best of them, or the random intercept."""
+        if SLOPES in self.climbed.fits:
             return SLOPES
-        logliks = {name: self.climbed.fits[name].ml.loglik for name in slopes}
+        logliks = {name: self.climbed.fits[name].ml.loglik for name in self.climbed.slopes}
         return max(logliks, key=lambda name: logliks[name]) if logliks else self.climbed.full
 
 
@@ -237,7 +236,8 @@ def ladder(
     parsed = parse_formula(formula)
     refuse_random_effects(parsed)
     table = read_table(data)
-    formulas = step_formulas(parsed, checked_groups(groups, table), table.names)
+    formulas = step_formulas(parsed, checked_groups(groups), table.names)
+    refuse_one_group(groups, [table.labels(name) for name in formulas.group_columns])
     refuse_groups_as_predictor(formulas, groups)
     if time is not None:
         refuse_time_of_labels(checked_time(time), table)
@@ -249,8 +249,9 @@ def ladder(
         "contrasts": contrasts,
         "missing": missing,
     }
-    columns = dict.fromkeys([*formulas.predictor_columns, *group_columns(groups, table)])
-    fitter = Fitter(data, checked_switch("reml", reml), options, tuple(columns))
+    columns = dict.fromkeys([*formulas.predictor_columns, *formulas.group_columns])
+    refuse_other_contrasts(contrasts, formulas)
+    fitter = Fitter(data, checked_switch("reml", reml), options, tuple(columns), table.names)
     climbed = climb(formulas, fitter)
     shape = None if time is None else first_shape(climbed, formulas, time, fitter)
     steps = tuple(step_numbers(climbed, name) for name in climbed.fits)
@@ -259,7 +260,7 @@ def ladder(
 
 def first_shape(climbed: Climb, formulas: StepFormulas, time: str, fitter: Fitter) -> TimeShape:
     """The shape of time beside its random slope, if the ladder has a step with it."""
-    slope = f"slope {time}"
+    slope = f"slope {formulas.written(time)}"
     step = slope if slope in climbed.fits else climbed.full
     return time_shape(formulas, time, step, climbed.bars[step], fitter)
 
@@ -276,24 +277,19 @@ def refuse_random_effects(formula: Formula) -> None:
         )
 
 
-def group_columns(groups: str, table: Table) -> list[str]:
-    """The columns that make the groups."""
-    return [groups] if groups in table.names else groups.split(":")
-
-
-def checked_groups(groups: object, table: Table) -> str:
-    """The name of a column with several groups, or of columns whose combinations are the groups."""
+def checked_groups(groups: object) -> str:
+    """The name of a column, or of columns whose combinations are the groups."""
     if not isinstance(groups, str):
         raise DataTypeError(f'groups= takes the name of a column, as in groups="school"; got {groups!r:.60}.')
-    columns = group_columns(groups, table)
-    n_levels = [
-        np.count_nonzero(np.bincount(codes[codes >= 0])) for codes in (table.labels(c).codes for c in columns)
-    ]
-    if max(n_levels) < 2:
+    return groups
+
+
+def refuse_one_group(groups: str, labels: Sequence[Categorical]) -> None:
+    """Differences between groups need several."""
+    if max(map(count_levels, labels)) < 2:
         raise ModelError(
             f"'{groups}' has one group, so nothing can be said of differences between groups; check groups=."
         )
-    return groups
 
 
 def count_levels(labels: Categorical) -> int:
@@ -311,6 +307,13 @@ def refuse_groups_as_predictor(formulas: StepFormulas, groups: str) -> None:
             )
 
 
+def refuse_other_contrasts(contrasts: Mapping[str, Any] | None, formulas: StepFormulas) -> None:
+    """Contrasts are of predictors."""
+    for name in contrasts or {}:
+        if name not in formulas.predictor_columns:
+            raise DataError(f"contrasts= names '{name}', which is no predictor of this formula.")
+
+
 def checked_time(time: object) -> str:
     """The name of the column of times."""
     if not isinstance(time, str):
@@ -323,4 +326,4 @@ def with_time(formulas: StepFormulas, time: str) -> StepFormulas:
     if time in formulas.predictor_columns:
         return formulas
     text = f"{formulas.response} ~ {formulas.right} + {quoted(time)}"
-    return step_formulas(parse_formula(text), formulas.groups, formulas.available)
+    return step_formulas(parse_formula(text), ":".join(formulas.group_columns), formulas.available)

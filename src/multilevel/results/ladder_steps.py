@@ -94,11 +94,14 @@ def add_slopes(found: Climb, formulas: StepFormulas, fitter: Fitter) -> None:
     """One slope at a time, each beside the random intercept alone."""
     taken: set[str] = set()
     for expression in formulas.main_effects:
-        columns = formulas.columns_of(expression) - set(formulas.groups.split(":"))
+        columns = formulas.columns_of(expression) - set(formulas.group_columns)
+        if not columns:
+            found.constant.append(formulas.written(expression))
+            continue
         if columns & taken:  # x^2 where x has a slope
             continue
         if len(found.slopes) == MOST_SLOPES:
-            found.notes.append(too_many_note(expression, MOST_SLOPES))
+            found.notes.append(too_many_note(formulas.written(expression), MOST_SLOPES))
             return
         candidate = candidate_for(found, formulas, fitter, expression)
         if candidate is None:
@@ -113,7 +116,7 @@ def candidate_for(found: Climb, formulas: StepFormulas, fitter: Fitter, expressi
     intercept = found.fits[INTERCEPT].asked.design
     coding = intercept.encoder.sides.codings.get(expression)
     is_cells = coding is not None and len(coding.levels) > 2
-    name = f"{'effects' if is_cells else 'slope'} {expression}"
+    name = f"{'effects' if is_cells else 'slope'} {formulas.written(expression)}"
     bars = (formulas.bar(), formulas.cells(expression)) if is_cells else (formulas.bar([expression]),)
     n_groups = intercept.groupings[0].n_levels
     if n_groups < LEAST_GROUPS:
@@ -123,7 +126,7 @@ def candidate_for(found: Climb, formulas: StepFormulas, fitter: Fitter, expressi
     codes = design.groupings[0].codes
     varies = design.groupings[1].n_levels > n_groups if is_cells else slopes_vary(design.terms[0].Z, codes)
     if not varies:
-        found.constant.append(expression)
+        found.constant.append(formulas.written(expression))
         return None
     n_levels, n_columns = design.groupings[-1].n_levels, design.terms[0].n_columns
     if not carries(n_levels, n_columns, design.n_obs):

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from multilevel._options import checked_count
 from multilevel._typing import Array, Frame
+from multilevel.clusters.cell_effects import cell_lines
 from multilevel.clusters.ladder import row_counts
 from multilevel.clusters.pooling import (
     ThreeLines,
     in_places,
     line_terms,
     own_lines,
-    with_effects,
 )
 from multilevel.clusters.shrinkage import reliability, row_weights
 from multilevel.errors import DataError, ModelError
@@ -59,7 +59,7 @@ class GroupLines(Page):
 
     def page(self) -> Summary:
         """What is printed."""
-        return pooling_page(self.step, self.fit.design, self.fit.record, self.lines, self.levels, self.sizes)
+        return pooling_page(self.step, self.fit.design, self.lines, self.levels, self.sizes)
 
     def plot(
         self, x: str | None = None, *, levels: Sequence[object] | None = None, n: int = MOST_PANELS
@@ -101,39 +101,70 @@ class GroupLines(Page):
 def group_lines(step: str, fit: LMMFit, common: OLSFit) -> GroupLines:
     """The three lines of each group, random effects as `fit` has them, one line for all as `common`."""
     design = fit.design
-    if len(design.groupings) > 1:
-        raise ModelError(
-            f"the random effects of '{step}' are intercepts of {design.groupings[-1].name}, not lines of "
-            f"{design.groupings[0].name}; ask for the lines of another step, as in pooling('intercept')."
-        )
-    codes, modes = design.groupings[0].codes, fit.record.modes[0]
+    codes, counts = design.groupings[0].codes, row_counts(design)
     terms = line_terms(design.X, design.coef_names, codes)
-    effects = fit.record.terms[0].names
-    refuse_effects_without_line(step, effects, terms.names)
     complete, average = terms.lines(common.fixef), terms.lines(fit.fixef)
-    own = own_lines(
-        design.X[:, terms.columns],
-        common.record.residuals,
-        complete,
-        codes,
-        row_weights(design),
-        row_counts(design),
-    )
-    known = reliability(
-        np.diagonal(modes.variance, axis1=1, axis2=2), np.diag(fit.record.terms[0].covariance)
-    )
+    columns, residuals = design.X[:, terms.columns], common.record.residuals
+    random = random_lines(step, fit, terms.names)
     lines = ThreeLines(
         names=terms.names,
-        own=own,
-        partial=with_effects(average, terms.names, modes.values, effects),
+        own=own_lines(columns, residuals, complete, codes, row_weights(design), counts),
+        partial=average + random.coefficients,
         average=average,
         complete=complete,
-        reliability=in_places(known, terms.names, effects),
+        sd=np.sqrt(random.variance),
+        reliability=random.reliability,
     )
-    (levels,) = own_levels(design.groupings, fit.call.data)
-    return GroupLines(
-        step, fit, common, lines, levels, np.bincount(codes, weights=row_counts(design)).astype(np.float64)
+    (levels, *_) = own_levels(design.groupings[:1], fit.call.data)
+    sizes = np.bincount(codes, weights=counts).astype(np.float64)
+    return GroupLines(step, fit, common, lines, levels, sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomLines:
+    """What random effects add to the lines of J groups."""
+
+    coefficients: Array  # (J, q)
+    variance: Array  # (q,)
+    reliability: Array  # (J, q)
+
+
+def random_lines(step: str, fit: LMMFit, names: tuple[str, ...]) -> RandomLines:
+    """Random effects of the groups, and of their combinations with factors, as coefficients of lines."""
+    term, modes = fit.record.terms[0], fit.record.modes[0]
+    refuse_effects_without_line(step, term.names, names)
+    variance = np.diag(term.covariance)
+    known = reliability(np.diagonal(modes.variance, axis1=1, axis2=2), variance)
+    found = RandomLines(
+        in_places(modes.values, names, term.names),
+        in_places(variance[None], names, term.names)[0],
+        in_places(known, names, term.names),
     )
+    for number in range(1, len(fit.design.groupings)):
+        found = with_cells(step, fit, number, names, found)
+    return found
+
+
+def with_cells(
+    step: str, fit: LMMFit, number: int, names: tuple[str, ...], found: RandomLines
+) -> RandomLines:
+    """Lines with the effects of combinations added to the coefficients of their factor."""
+    groups, cells = fit.design.groupings[0], fit.design.groupings[number]
+    factor = cells.name.removeprefix(f"{groups.name}:")
+    own = [name for name in names if name.startswith(f"{factor}[")]
+    X = fit.design.X[:, [fit.design.coef_names.index(name) for name in own]]
+    added = cell_lines(fit.record.modes[number].values[:, 0], groups.codes, cells.codes, X)
+    if added is None:
+        refuse_effects_without_line(step, [factor], names)
+        return found
+    places = [0, *map(names.index, own)]
+    coefficients, variance, known = (
+        each.copy() for each in (found.coefficients, found.variance, found.reliability)
+    )
+    coefficients[:, places] += added.coefficients
+    variance[places] += added.variance * fit.record.terms[number].covariance[0, 0]
+    known[:, places] = np.nan
+    return RandomLines(coefficients, variance, known)
 
 
 def refuse_effects_without_line(step: str, effects: Sequence[str], names: Sequence[str]) -> None:
@@ -141,8 +172,9 @@ def refuse_effects_without_line(step: str, effects: Sequence[str], names: Sequen
     for effect in effects:
         if effect not in names:
             raise ModelError(
-                f"'{effect}' has a random effect in '{step}' and is no column of the fixed part, so there is"
-                " no line to draw it to; ask for the lines of another step."
+                f"'{effect}' has a random effect in '{step}' and no column of its own in the fixed part, so"
+                " there is no line to draw it to; ask for the lines of another step, as in"
+                " pooling('intercept')."
             )
 
 
