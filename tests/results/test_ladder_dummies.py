@@ -32,7 +32,7 @@ def test_the_slope_of_sleepstudy_is_that_of_lm_with_dummies() -> None:
 def test_unbalanced_predictors_are_those_of_lm_with_dummies() -> None:
     both = ml.ladder("mAch ~ ses*sector + meanses + minrty", HSB, groups="school").dummies()
     table = by_term(both.frame)
-    # R: lm(mAch ~ ses * sector + meanses + minrty + factor(school)); there Public is the effect, here Catholic
+    # R: lm(mAch ~ ses * sector + meanses + minrty + factor(school)); R has Catholic as reference
     assert table.loc["minrty[T.Yes]", "dummies"] == pytest.approx(-2.82678423081485, rel=1e-9)
     assert table.loc["minrty[T.Yes]", "dummies_std_error"] == pytest.approx(0.220017297200837, rel=1e-9)
     assert table.loc["ses:sector[T.Catholic]", "dummies"] == pytest.approx(-1.190824693340252, rel=1e-9)

@@ -18,7 +18,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.frames.column import Categorical
 from multilevel.frames.output import to_frame
-from multilevel.frames.table import FrameKind, Table, read_table
+from multilevel.frames.table import FrameKind, read_table
 from multilevel.report.blocks import dropped_notes
 from multilevel.report.ladder import component_columns, ladder_page, step_columns
 from multilevel.report.step_plots import plot_components
