@@ -1,4 +1,4 @@
-"""From the empty model to random slopes, and the same data without, with partial and with complete pooling."""
+"""From the empty model to random slopes, and the same data with more and less pooling."""
 
 import multilevel as ml
 

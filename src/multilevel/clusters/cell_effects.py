@@ -31,9 +31,11 @@ def cell_lines(effects: Array, groups: Codes, cells: Codes, columns: Array) -> C
     first[cells[::-1]] = np.arange(len(cells))[::-1]
     levels, which = np.unique(columns[first], axis=0, return_inverse=True)
     C = np.column_stack([np.ones(len(levels)), levels])
-    if C.shape[0] != C.shape[1] or np.linalg.matrix_rank(C) < len(C):
+    places = groups[first], which.ravel()
+    taken = len(np.unique(np.column_stack(places), axis=0))
+    if C.shape[0] != C.shape[1] or np.linalg.matrix_rank(C) < len(C) or taken < len(effects):
         return None
     by_level = np.zeros((int(groups.max()) + 1, len(levels)))
-    by_level[groups[first], which.ravel()] = effects
+    by_level[places] = effects
     inverse = np.linalg.inv(C)
     return CellLines(by_level @ inverse.T, (inverse**2).sum(axis=1))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from multilevel.clusters.icc import group_variances
+from multilevel._typing import Array
 from multilevel.clusters.ladder import (
     LEAST_GROUPS,
     MOST_SLOPES,
@@ -17,7 +18,7 @@ from multilevel.clusters.ladder import (
     carries_together,
     slopes_vary,
 )
-from multilevel.clusters.r_squared import OBSERVATION, RAUDENBUSH_BRYK, RESIDUAL
+from multilevel.clusters.r_squared import OBSERVATION, RAUDENBUSH_BRYK, RESIDUAL, ExplainedVariance
 from multilevel.design.design import Design
 from multilevel.design.step_formulas import StepFormulas
 from multilevel.errors import ModelError
@@ -200,38 +201,42 @@ def step_numbers(found: Climb, name: str) -> StepNumbers:
 
 def with_groups(found: Climb, step: StepNumbers, fit: LMMFit) -> StepNumbers:
     """What a mixed model has besides."""
-    groups, cells = variances_between(fit)
+    measures = explained_by(fit, found.mixed(EMPTY))
+    group = (RAUDENBUSH_BRYK, fit.design.groupings[0].name)
+    groups, cells = by_label(measures, measures.unexplained)[group], variance_of_cells(fit)
     return replace(
         step,
         criterion=fit.criterion,
         var_groups=groups,
         var_cells=cells,
         icc=groups / (groups + float(np.nan_to_num(cells)) + step.var_residual),
-        explained=explained(found, fit),
+        explained=shares(by_label(measures, measures.estimate), group),
         slope=slope_of(found, step.name),
         spreads=spreads(fit),
         singular=fit.singular,
     )
 
 
-def variances_between(fit: LMMFit) -> tuple[float, float]:
-    """Mean variances of the effects of groups, and of their combinations with factors (NaN without)."""
-    groups, *cells = group_variances(fit.design, fit.record).tolist()
-    return groups, sum(cells) if cells else np.nan
+def variance_of_cells(fit: LMMFit) -> float:
+    """Variance of the effects of combinations of groups with factors, summed; NaN without."""
+    cells = [float(term.covariance[0, 0]) for term in fit.record.terms[1:]]
+    return sum(cells) if cells else np.nan
 
 
-def explained(found: Climb, fit: LMMFit) -> dict[str, float]:
-    """R2, and by how much the variances of groups and residual are below those of the empty model."""
-    measures = explained_by(fit, found.mixed(EMPTY))
-    values = {
+def by_label(measures: ExplainedVariance, values: Array) -> dict[tuple[str, str], float]:
+    """Values (1, R) of measures by what they are and of what."""
+    return {
         (label.measure, label.group): float(value)
-        for label, value in zip(measures.labels, measures.estimate[0], strict=True)
+        for label, value in zip(measures.labels, values[0], strict=True)
     }
-    group = fit.design.groupings[0].name
+
+
+def shares(values: Mapping[tuple[str, str], float], group: tuple[str, str]) -> dict[str, float]:
+    """R2, and by how much the variances of groups and residual are below those of the empty model."""
     return {
         "r2_marginal": values["marginal", OBSERVATION],
         "r2_conditional": values["conditional", OBSERVATION],
-        "reduction_groups": values[RAUDENBUSH_BRYK, group],
+        "reduction_groups": values[group],
         "reduction_residual": values[RAUDENBUSH_BRYK, RESIDUAL],
     }
 
