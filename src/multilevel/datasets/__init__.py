@@ -53,7 +53,7 @@ from multilevel.datasets.medicine import (
     toenail,
 )
 from multilevel.datasets.nature import bodyweight, cbpp, dietox, grouseticks, ovary, owls, salamanders, spruce
-from multilevel.datasets.society import mortality_rates, petersen, verbagg
+from multilevel.datasets.society import income_blood_pressure, mortality_rates, petersen, verbagg
 
 __all__ = [
     "bacteria",
@@ -78,6 +78,7 @@ __all__ = [
     "exam",
     "grouseticks",
     "hsb82",
+    "income_blood_pressure",
     "insteval",
     "machines",
     "mortality_rates",
