@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multilevel import datasets, errors
+    from multilevel.results.centring import center
     from multilevel.results.compare import compare
+    from multilevel.results.decompose import decompose_effect
     from multilevel.results.effect_of_design import design_effect
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {  # public name -> module that defines it
+    "center": "multilevel.results.centring",
     "compare": "multilevel.results.compare",
+    "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
@@ -35,7 +39,19 @@ _HOMES = {  # public name -> module that defines it
 }
 _MODULES = ("datasets", "errors")
 
-__all__ = ["__version__", "compare", "datasets", "design_effect", "errors", "icc", "ladder", "lmm", "ols"]
+__all__ = [
+    "__version__",
+    "center",
+    "compare",
+    "datasets",
+    "decompose_effect",
+    "design_effect",
+    "errors",
+    "icc",
+    "ladder",
+    "lmm",
+    "ols",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,8 +23,8 @@ import numpy as np
 from scipy.special import chdtrc
 
 from multilevel._typing import Array, Mask
-from multilevel.clusters.within_between import Split, mean_square_matrices
-from multilevel.estimation.ols import least_squares, sum_of_squares
+from multilevel.clusters.within_between import Split, mean_square_matrices, split_columns
+from multilevel.estimation.ols import least_squares
 from multilevel.inference.coefficients import KnownDf
 
 LEAST_EIGENVALUE = 1e-8  # of a difference of variances, relative to the larger, that is more than rounding
@@ -55,22 +55,13 @@ class Reliability:
 
 
 def fixed_effects(y: Array, split: Split, columns: Mask, counts: Array | None) -> KnownDf:
-    """Least squares of what lies within groups: y (n,) and the columns are deviations from group means.
-
-    The slopes are those of a regression with an indicator for each group.
-    """
-    X = split.within[:, columns]
-    fit = least_squares(X, y, counts)
+    """Slopes within groups of y (n,) on some columns: those beside an indicator for each group."""
+    X, deviations = split.within[:, columns], split_columns(y[:, None], split.codes, counts).within[:, 0]
+    fit = least_squares(X, deviations, counts)
     df = float(split.sizes.sum()) - split.n_groups - X.shape[1]
     sigma2 = fit.rss / df if df > 0.0 else np.nan
     root = np.sqrt(sigma2) * fit.centring.contrasts(np.eye(X.shape[1])) @ fit.root
     return KnownDf("fixed effects", fit.beta, root, df)
-
-
-def leaves_nothing(y: Array, within: Array, beta: Array, counts: Array | None) -> bool:
-    """Whether what lies within groups is explained to the last digit."""
-    rest = sum_of_squares(y - within @ beta, counts)
-    return bool(rest <= 1e-24 * sum_of_squares(y, counts))
 
 
 def hausman(fixed: Array, fixed_vcov: Array, random: Array, random_vcov: Array) -> Hausman:

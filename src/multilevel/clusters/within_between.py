@@ -106,17 +106,3 @@ def mean_square_matrices(split: Split, counts: Array | None) -> tuple[Array, Arr
     within = split.within.T @ (split.within if counts is None else split.within * counts[:, None])
     n_obs, n_groups = float(split.sizes.sum()), split.n_groups
     return between / (n_groups - 1), within / max(n_obs - n_groups, 1.0)
-
-
-def nested_parts(x: Array, levels: list[Codes], counts: Array | None = None) -> list[Array]:
-    """x (n,) as a sum: the mean of its outermost group, what each finer group adds, the row's deviation.
-
-    `levels` are codes (n,) from the coarsest grouping to the finest, each nested in the one before.
-    """
-    parts: list[Array] = []
-    rest = x
-    for codes in levels:
-        split = split_columns(rest[:, None], codes, counts)
-        parts.append(split.between[:, 0])
-        rest = split.within[:, 0]
-    return [*parts, rest]

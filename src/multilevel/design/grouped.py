@@ -14,7 +14,7 @@ from multilevel.design.design import Design, Grouping
 from multilevel.design.grouping import code_groups
 from multilevel.design.model_terms import columns_of_sides
 from multilevel.design.random_terms import row_labels
-from multilevel.errors import ColumnNotFoundError, DataTypeError, FormulaError, ModelError
+from multilevel.errors import DataTypeError, FormulaError, ModelError
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.frames.table import Table, read_table
@@ -60,17 +60,15 @@ def grouped_design(
     return GroupedDesign(design, grouping)
 
 
-def group_columns(groups: object, table: Table) -> list[str]:
-    """The columns whose combinations are the groups."""
+def group_columns(groups: object, table: Table, argument: str = "groups") -> list[str]:
+    """The columns whose combinations are the groups, each of them there."""
     if not isinstance(groups, str):
-        raise DataTypeError(f'groups= takes the name of a column, as in groups="school"; got {groups!r:.60}.')
+        raise DataTypeError(
+            f'{argument}= takes the name of a column, as in {argument}="school"; got {groups!r:.60}.'
+        )
     parts = [groups] if groups in table.names else [part.strip() for part in groups.split(":")]
     for part in parts:
-        if part not in table.names:
-            try:
-                table.column(part)
-            except ColumnNotFoundError as error:
-                raise ColumnNotFoundError(f"groups={groups!r}: {error}") from None
+        table.labels(part)
     return parts
 
 
@@ -78,8 +76,8 @@ def refuse_bars(terms: Formula, groups: str) -> None:
     """Which effects vary by group is for this function to say."""
     if terms.bars:
         raise FormulaError(
-            f"'{terms.text}' has random effects, {terms.bars[0].text}; leave them out: groups={groups!r} says "
-            "what the groups are, and slopes=True lets slopes vary between them."
+            f"'{terms.text}' has random effects, {terms.bars[0].text}; leave them out: groups={groups!r} "
+            "says what the groups are, and slopes=True lets slopes vary between them."
         )
 
 
