@@ -20,7 +20,7 @@ from multilevel.design.columns import (
 )
 from multilevel.design.design import Design, Dropped
 from multilevel.design.encoder import Encoder
-from multilevel.design.expressions import Columns
+from multilevel.design.expressions import COUNTS, Columns
 from multilevel.design.model_terms import columns_of_all, columns_of_sides, formula_sides
 from multilevel.design.offsets import total_offset
 from multilevel.design.random_terms import code_random_part, row_labels
@@ -64,13 +64,14 @@ def build_design(
     rows = choose_rows(
         table.n_rows, missing_in(source | labelled | extra) | given.missing(), given.counts, missing
     )
-    columns = with_contrasts({name: usable(each, rows.mask) for name, each in source.items()}, contrasts)
+    arguments = in_rows(given, rows.mask)
+    values = with_contrasts({name: usable(each, rows.mask) for name, each in source.items()}, contrasts)
+    columns = values if arguments.freq_weights is None else {**values, COUNTS: arguments.freq_weights}
     sides, learned = _code_sides(formula, columns, rows)
     fixed, *left_of_bars = sides
     labels = partial(row_labels, table=table, rows=rows.mask, columns=columns, memory=learned.memory)
     random = code_random_part(formula.bars, left_of_bars, labels)
     kept = independent_columns(fixed.values, learned.intercept_of(0))
-    arguments = in_rows(given, rows.mask)
     return Design(
         formula=formula,
         y=_response(formula, columns, learned, rows),
@@ -92,7 +93,7 @@ def build_design(
         dropped=_dropped(rows, fixed, kept, learned.intercept_of(0)),
         encoder=Encoder(
             formula=formula,
-            levels={name: known_levels(value) for name, value in columns.items()},
+            levels={name: known_levels(value) for name, value in values.items()},
             sides=learned,
             kept=kept,
             widths=tuple(term.n_columns for term in random.terms),

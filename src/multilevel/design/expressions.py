@@ -27,8 +27,10 @@ Value: TypeAlias = Array | Mask | Factor  # (n,) or, for a basis such as poly(x,
 Columns: TypeAlias = Mapping[str, Value]
 Memory: TypeAlias = dict[str, dict[str, Any]]  # stateful call -> what it learned
 
+COUNTS = "counts()"  # frequency weights of the rows, as a column that no formula can name
 _LEARNING = STATEFUL | (CODING - {"I", "Q", "interaction"})
-_LEARNT = {"_state"}  # what no user gives
+_COUNTING = {"within", "between"}  # learning calls in which rows count as their frequency weights say
+_LEARNT = {"_state", "_counts"}  # what no user gives
 _FUNCTION = "{}()"  # what functions are called inside compiled code, so that no column hides them
 
 
@@ -129,6 +131,8 @@ class _Rewriting(ast.NodeTransformer):
         if isinstance(node.func, ast.Name):
             if node.func.id in _LEARNING:
                 node.keywords.append(ast.keyword("_state", _state_of(text)))
+            if node.func.id in _COUNTING:
+                node.keywords.append(ast.keyword("_counts", _name(COUNTS)))
             node.func = _name(_FUNCTION.format(node.func.id))
         else:
             node.func = self.visit(node.func)
@@ -152,6 +156,7 @@ def _state_of(text: str) -> ast.expr:
 
 _ENVIRONMENT: dict[str, Any] = {
     "__builtins__": {},
+    COUNTS: None,
     **CONSTANTS,
     **{_FUNCTION.format(name): function for name, function in FUNCTIONS.items()},
 }

@@ -2,7 +2,7 @@
 
 `between(x, g)` is the mean of x in the row's group, `within(x, g)` the deviation from it. On new data a
 group of the fit keeps the mean it had there, so that coefficients keep their meaning; a new group has
-the mean of its own new rows.
+the mean of its own new rows. Rows count in means as often as frequency weights say.
 
 Reference: Raudenbush and Bryk (2002), Hierarchical Linear Models, chapter 5 (centring).
 """
@@ -18,10 +18,12 @@ from multilevel.design.factor import Factor, as_factor
 from multilevel.frames.labels import label_text
 
 
-def between(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Array:
+def between(
+    x: Array, groups: Factor | Array, *, _state: dict[str, Any], _counts: Array | None = None
+) -> Array:
     """Mean of `x` in each row's group (n,)."""
     labels = as_factor(groups)
-    own = _group_means(x, labels)
+    own = _group_means(x, labels, _counts)
     names = [label_text(level) for level in labels.levels]
     if "means" not in _state:
         _state["means"] = dict(zip(names, own.tolist(), strict=True))
@@ -31,17 +33,20 @@ def between(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Arra
     return per_row
 
 
-def within(x: Array, groups: Factor | Array, *, _state: dict[str, Any]) -> Array:
+def within(
+    x: Array, groups: Factor | Array, *, _state: dict[str, Any], _counts: Array | None = None
+) -> Array:
     """Deviation of `x` from its group's mean (n,)."""
-    deviation: Array = x - between(x, groups, _state=_state)
+    deviation: Array = x - between(x, groups, _state=_state, _counts=_counts)
     return deviation
 
 
-def _group_means(x: Array, groups: Factor) -> Array:
+def _group_means(x: Array, groups: Factor, counts: Array | None) -> Array:
     """Mean by level (L,); NaN for a level without rows."""
-    counts = np.bincount(groups.codes, minlength=len(groups.levels))
+    size = np.bincount(groups.codes, counts, minlength=len(groups.levels))
     shift = float(np.mean(x)) if len(x) else 0.0  # sums of large numbers lose digits
-    sums = np.bincount(groups.codes, weights=x - shift, minlength=len(groups.levels))
+    moved = x - shift if counts is None else counts * (x - shift)
+    sums = np.bincount(groups.codes, moved, minlength=len(groups.levels))
     with np.errstate(invalid="ignore"):
-        means: Array = shift + sums / counts
+        means: Array = shift + sums / size
     return means
