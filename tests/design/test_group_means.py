@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import multilevel as ml
 from design_data import design, mixed_data
 
 
@@ -44,6 +45,32 @@ def test_large_numbers_keep_their_digits() -> None:
     np.testing.assert_allclose(
         design("y ~ within(x, g)", shifted).X, design("y ~ within(x, g)", data).X, atol=1e-7
     )
+
+
+def test_rows_count_as_frequency_weights_say() -> None:
+    data = mixed_data()
+    counts = np.random.default_rng(1).integers(0, 3, len(data))
+    formula = "y ~ within(x, g) + between(x, g) + (between(x, h) | g)"
+    counted, repeated = (
+        design(formula, data, freq_weights=counts),
+        design(formula, data.loc[data.index.repeat(counts)]),
+    )
+    once = np.repeat(np.arange(counted.n_rows), counts[counts > 0])
+    np.testing.assert_allclose(counted.X[once], repeated.X, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(counted.terms[0].Z[once], repeated.terms[0].Z, rtol=1e-12, atol=1e-14)
+    new = {"x": [1.0, 2.0], "g": ["a", "new"], "h": [1, 1]}
+    np.testing.assert_allclose(counted.encoder.encode(new).X, repeated.encoder.encode(new).X, rtol=1e-12)
+    assert set(counted.encoder.levels) == {"x", "g", "h", "y"}
+
+
+def test_predictions_for_new_rows_keep_the_means_of_the_fit() -> None:
+    data = mixed_data()
+    fit = ml.ols("y ~ within(x, g) + between(x, g)", data)
+    mean = data.loc[data["g"] == "a", "x"].mean()
+    new = {"x": [mean + 1.0, mean + 3.0], "g": ["a", "a"]}
+    low, high = fit.predict(new)
+    np.testing.assert_allclose(high - low, 2.0 * fit.fixef[1])
+    np.testing.assert_allclose(low, fit.fixef @ [1.0, 1.0, mean])
 
 
 def test_left_side_of_a_bar() -> None:

@@ -91,11 +91,14 @@ def refuse_one_sided(found: Predictors, formula: str) -> None:
         *([f"{quoted(fixed)} constant within groups of '{found.groups}'"] if fixed else []),
         *([f"{quoted(level)} the same on average in every group of '{found.groups}'"] if level else []),
     ]
-    lacking = "within" if not level else "between" if not fixed else "both within and between"
-    left = "between" if not level else "within" if not fixed else "only"
+    missing = {"within": not level, "between": not fixed}
+    lacking = next((side for side, is_missing in missing.items() if is_missing), None)
+    if lacking is None:
+        raise ModelError(f"{' and '.join(told)}, so each has one effect, which {model} estimates.")
+    other = "between" if lacking == "within" else "within"
     raise ModelError(
-        f"{' and '.join(told)}, so there is no predictor with an effect {lacking} groups to compare; "
-        f"{'its' if len(fixed + level) == 1 else 'the'} {left} effect is what {model} estimates."
+        f"{' and '.join(told)}, so there is no effect {lacking} groups to estimate; the one {other} groups "
+        f"is that of {model}."
     )
 
 

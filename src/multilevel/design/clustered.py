@@ -73,10 +73,12 @@ def read_clustered(
     )
 
 
-def group_parts(groups: object, table: Table) -> list[str]:
+def group_parts(groups: object, table: Table, argument: str = "groups") -> list[str]:
     """The columns that make the groups."""
     if not isinstance(groups, str):
-        raise DataTypeError(f'groups= takes the name of a column, as in groups="school"; got {groups!r:.60}.')
+        raise DataTypeError(
+            f'{argument}= takes the name of a column, as in {argument}="school"; got {groups!r:.60}.'
+        )
     return [groups] if groups in table.names else groups.split(":")
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from multilevel._typing import Frame
 from multilevel.design.arguments import RowNumbers
 from multilevel.design.build import build_design
+from multilevel.design.clustered import group_parts, labels_in_rows
 from multilevel.design.columns import INTERCEPT
 from multilevel.design.design import Design, Grouping
 from multilevel.design.grouping import code_groups
-from multilevel.design.model_terms import columns_of_sides
-from multilevel.design.random_terms import row_labels
-from multilevel.errors import DataTypeError, FormulaError, ModelError
+from multilevel.design.model_terms import columns_of_all, columns_of_sides
+from multilevel.errors import FormulaError, ModelError
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.frames.table import Table, read_table
@@ -47,29 +47,17 @@ def grouped_design(
     (('Intercept', 'x'), ('a', 'b'))
     """
     terms, table = parse_formula(formula), read_table(data)
-    parts = group_columns(groups, table)
+    parts = group_parts(groups, table)
     refuse_bars(terms, groups)
     refuse_groups_as_predictors(terms, parts, table)
     design = build_design(
         terms, data, freq_weights=freq_weights, contrasts=contrasts, missing=missing, extra_columns=parts
     )
     refuse_no_intercept(design)
-    labels = [row_labels(part, table, design.rows, {}, {}) for part in parts]
+    labels = [labels_in_rows(table.labels(part), design.rows) for part in parts]
     grouping, _ = code_groups(parts, labels)
     refuse_one_group(grouping)
     return GroupedDesign(design, grouping)
-
-
-def group_columns(groups: object, table: Table, argument: str = "groups") -> list[str]:
-    """The columns whose combinations are the groups, each of them there."""
-    if not isinstance(groups, str):
-        raise DataTypeError(
-            f'{argument}= takes the name of a column, as in {argument}="school"; got {groups!r:.60}.'
-        )
-    parts = [groups] if groups in table.names else [part.strip() for part in groups.split(":")]
-    for part in parts:
-        table.labels(part)
-    return parts
 
 
 def refuse_bars(terms: Formula, groups: str) -> None:
@@ -84,7 +72,10 @@ def refuse_bars(terms: Formula, groups: str) -> None:
 def refuse_groups_as_predictors(terms: Formula, parts: list[str], table: Table) -> None:
     """Indicators of the groups leave nothing between groups."""
     used = set(columns_of_sides([terms.fixed], table.names))
+    explained = set(columns_of_all(terms.response.expressions, table.names))
     for part in parts:
+        if part in explained:
+            raise FormulaError(f"'{part}' names the groups and is the response of '{terms.text}', too.")
         if part in used:
             raise FormulaError(
                 f"'{part}' names the groups and is a predictor in '{terms.text}', too; leave it out there: "

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from multilevel._typing import Array, Codes, Frame, Mask
 from multilevel.clusters.centring import CentredVariable, centred_variable
 from multilevel.design.arguments import RowNumbers, read_given
+from multilevel.design.clustered import group_parts, labels_in_rows
 from multilevel.design.columns import missing_in, read_columns, usable
 from multilevel.design.factor import Factor
-from multilevel.design.grouped import group_columns
 from multilevel.design.grouping import code_groups
-from multilevel.design.random_terms import row_labels
 from multilevel.design.rows import choose_rows
 from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.column import Numeric
@@ -24,10 +23,11 @@ from multilevel.frames.table import FrameKind, Table, read_table
 from multilevel.report.centring import centring_page, new_columns, parts_columns
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
+from multilevel.results.page import Page
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Centred:
+class Centred(Page):
     """Data with centred variables beside the columns they had.
 
     `frame` is what to fit models to; printing says what intercept and slopes then mean.
@@ -61,18 +61,6 @@ class Centred:
     def page(self) -> Summary:
         """What is printed."""
         return centring_page(self.variables, self.levels)
-
-    def __getitem__(self, column: str) -> Any:
-        return self.columns()[column]
-
-    def __str__(self) -> str:
-        return str(self.page())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.page()._repr_html_()
 
 
 def center(
@@ -119,8 +107,8 @@ def center(
     """
     table = read_table(data)
     names = checked_variables(x)
-    levels = tuple([by] if isinstance(by, str) else () if by is None else by)
-    parts = [group_columns(level, table, "by") for level in levels]
+    levels = checked_levels(by)
+    parts = [group_parts(level, table, "by") for level in levels]
     given = read_given(table, None, freq_weights, None)
     found = []
     for name in names:
@@ -153,13 +141,25 @@ def checked_variables(x: object) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def checked_levels(by: object) -> tuple[str, ...]:
+    """Names of groupings, the coarsest first; none for the grand mean."""
+    if by is None:
+        return ()
+    levels = (by,) if isinstance(by, str) else tuple(by) if isinstance(by, list | tuple) else ()
+    if not levels:
+        raise DataTypeError(f"by= is None, the name of a column, or a list of names; got {by!r:.60}.")
+    if len(set(levels)) < len(levels):
+        raise DataError(f"by= names '{max(levels, key=levels.count)}' twice; name each level once.")
+    return levels
+
+
 def nested_codes(parts: Sequence[list[str]], table: Table, rows: Mask | None) -> list[Codes]:
     """Codes (n,) of each level within those before it."""
     cumulated: list[str] = []
     found = []
     for level in parts:
         cumulated = list(dict.fromkeys([*cumulated, *level]))
-        labels = [row_labels(part, table, rows, {}, {}) for part in cumulated]
+        labels = [labels_in_rows(table.labels(part), rows) for part in cumulated]
         found.append(code_groups(cumulated, labels)[0].codes)
     return found
 

@@ -43,10 +43,11 @@ from multilevel.results.effect_fits import EffectFits, checked_slopes, fit_effec
 from multilevel.results.effect_picture import effect_picture
 from multilevel.results.lmm import LMMFit
 from multilevel.results.ols import OLSFit
+from multilevel.results.page import Page
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class EffectDecomposition:
+class EffectDecomposition(Page):
     """Effects of predictors within groups, between groups and over all rows.
 
     `frame` holds the table in the user's kind of frame; `result["estimate"]` is one of its columns.
@@ -107,18 +108,6 @@ class EffectDecomposition:
             ax: axes to draw on; new ones if not given.
         """
         return draw_effect(effect_picture(self.numbers, self.fits, self.design.response_name, term), ax)
-
-    def __getitem__(self, column: str) -> Any:
-        return self.columns()[column]
-
-    def __str__(self) -> str:
-        return str(self.page())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.page()._repr_html_()
 
 
 def decompose_effect(

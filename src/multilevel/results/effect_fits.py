@@ -37,6 +37,7 @@ def fit_effects(
 ) -> EffectFits:
     """Fit all that is compared; `slopes` names the columns whose slope within groups varies between them."""
     name = grouped.design.response_name
+    refuse_taken_names(found, name)
     data, by_group = row_frame(grouped, found), group_frame(grouped, found)
     y, g = quoted(name), quoted(found.groups)
     one, parts = list(found.names), part_names(found)
@@ -84,14 +85,20 @@ def row_frame(grouped: GroupedDesign, found: Predictors) -> Frame:
     for j, (name, parts) in enumerate(part_names(found).items()):
         columns[name] = found.X[:, j]
         if len(parts) == 2:
-            taken = set(parts) & set(found.names)
-            if taken:
-                raise DataError(
-                    f"'{min(taken)}' is a predictor, and what a part of '{name}' would be called; rename it."
-                )
             columns |= dict(zip(parts, (split.within[:, j], between[:, j]), strict=True))
     columns[found.groups] = Categorical(grouping.codes, grouping.levels, ordered=False)
     return to_frame(columns, design.frame_kind)
+
+
+def refuse_taken_names(found: Predictors, response_name: str) -> None:
+    """The parts of a column need names of their own."""
+    taken = {*found.names, response_name, found.groups}
+    for name, parts in part_names(found).items():
+        clash = taken.intersection(parts) - {name}
+        if clash:
+            raise DataError(
+                f"'{min(clash)}' is in the model, and is what a part of '{name}' would be called; rename it."
+            )
 
 
 def group_frame(grouped: GroupedDesign, found: Predictors) -> Frame:
@@ -138,9 +145,9 @@ def checked_slopes(slopes: bool | str | Sequence[str], found: Predictors) -> lis
     able = found.chosen(found.within)
     if isinstance(slopes, bool | np.bool_):
         return able if slopes else []
-    asked = [slopes] if isinstance(slopes, str) else list(slopes)
+    asked = [slopes] if isinstance(slopes, str) else list(slopes) if isinstance(slopes, Sequence) else [None]
     if not all(isinstance(name, str) for name in asked):
-        raise DataTypeError(f"slopes={slopes!r} is True, False, or the names of predictors.")
+        raise DataTypeError(f"slopes={slopes!r} is neither True, False, nor names of predictors.")
     for name in asked:
         if name not in able:
             raise DataError(
