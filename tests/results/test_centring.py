@@ -126,7 +126,7 @@ def test_far_from_zero_digits_stay() -> None:
 def test_words() -> None:
     page = flat(ml.center(ml.datasets.sleepstudy(), "Reaction", by="Subject"))
     assert "Slope of Reaction_within: compares rows of one Subject." in page
-    assert "(none has: these means go from 221.8 to 389.1)" in page
+    assert "(none has: these means go from 215.2 to 375.7)" in page
     assert "<table>" in ml.center(classes(), "x")._repr_html_()
 
 

@@ -91,9 +91,9 @@ def center(
         >>> import multilevel as ml
         >>> centred = ml.center(ml.datasets.hsb82(), "ses", by="school")
         >>> centred.table.round(3)
-                column variable   level   mean     sd  share
-        0   ses_within      ses           0.000  0.661  0.718
-        1  ses_between      ses  school   0.000  0.414  0.282
+                column variable   level  mean     sd  share
+        0   ses_within      ses           0.0  0.661  0.718
+        1  ses_between      ses  school   0.0  0.414  0.282
         >>> centred.frame[["ses", "ses_within", "ses_between"]].head(2).round(3)
              ses  ses_within  ses_between
         0 -1.528      -1.094       -0.434

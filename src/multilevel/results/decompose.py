@@ -156,10 +156,10 @@ def decompose_effect(
         >>> paradox = ml.decompose_effect("blood_pressure ~ income", people, groups="neighbourhood")
         >>> paradox.frame[["term", "effect", "estimate", "conf_low", "conf_high"]].round(2)
              term      effect  estimate  conf_low  conf_high
-        0  income       total      0.21      0.15       0.28
-        1  income      within     -0.34     -0.40      -0.29
+        0  income       total      0.21      0.12       0.30
+        1  income      within     -0.34     -0.39      -0.30
         2  income     between      0.46      0.39       0.53
-        3  income  contextual      0.80      0.72       0.89
+        3  income  contextual      0.81      0.72       0.89
 
     References:
         Mundlak, Y. (1978). On the pooling of time series and cross section data. Econometrica 46, 69-85.
