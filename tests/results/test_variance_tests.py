@@ -1,5 +1,7 @@
 """`fit.ranova()` and simulated p-values: what they return, what must not matter, what is refused."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -33,6 +35,12 @@ def test_the_table_comes_in_the_users_own_kind_of_frame(sleepstudy):
         "p_boundary",
     ]
     assert table.frame["term"].to_list() == ["<none>", "Days in (1 + Days | Subject)"]
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "bootstrap", "n": 20, "seed": 1}])
+def test_it_travels(sleepstudy, options):
+    table = ml.lmm(SLOPES, sleepstudy).ranova(**options)
+    assert str(pickle.loads(pickle.dumps(table))) == str(table)
 
 
 def test_it_prints_as_a_page(apart):

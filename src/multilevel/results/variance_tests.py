@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from multilevel._options import Seed, checked_choice, checked_count, checked_switch
@@ -139,14 +139,20 @@ class VarianceTests(Fit[LMMRecord]):
         smaller = reductions(self.design, self.call.data, reduce=reduce)
         full = Candidate(self.design, record, record.loglik)
         tests = tests_of(full, smaller, reml=record.reml)
+        simulated = simulate(full, tests, method, n, seed, progress)
         return RandomEffectsTable(
             full=full,
-            tests=tuple(tests),
+            tests=tuple(map(without_cross_products, tests)),
             method=method,
-            simulated=simulate(full, tests, method, n, seed, progress),
+            simulated=simulated,
             reml=record.reml,
             kind=self.design.frame_kind,
         )
+
+
+def without_cross_products(test: EffectTest) -> EffectTest:
+    """The test without what its models were refitted from, which is large and does not pickle."""
+    return replace(test, smaller=replace(test.smaller, model=None))
 
 
 def simulate(
