@@ -16,6 +16,7 @@ FLOW = (
     "frames",
     "formula",
     "design",
+    "families",
     "covariance",
     "kernels",
     "estimation",
@@ -30,8 +31,9 @@ FLOW = (
 )
 FOR_ALL = {"_typing", "_options", "errors"}  # type names, checks of options, exceptions: outside the flow
 PUBLIC_NAMESPACES = {
-    "datasets"
-}  # subpackages whose functions users call as multilevel.<subpackage>.<function>
+    "datasets",
+    "families",
+}  # subpackages whose names users write as multilevel.<subpackage>.<name>
 
 
 @dataclass(frozen=True, slots=True)

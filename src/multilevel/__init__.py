@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multilevel import datasets, errors
+    from multilevel import datasets, errors, families
     from multilevel.results.centring import center
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
@@ -37,7 +37,7 @@ _HOMES = {  # public name -> module that defines it
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
 }
-_MODULES = ("datasets", "errors")
+_MODULES = ("datasets", "errors", "families")
 
 __all__ = [
     "__version__",
@@ -47,6 +47,7 @@ __all__ = [
     "decompose_effect",
     "design_effect",
     "errors",
+    "families",
     "icc",
     "ladder",
     "lmm",
