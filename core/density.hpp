@@ -1,0 +1,61 @@
+// Log-densities of a response, row by row, with exact derivatives in the row's predictors.
+//
+// A row's density depends on a few linear predictors: of the mean first, then whatever else the family has (a log
+// dispersion, a shape, two thresholds), and last, with an excess of zeros, the logit of their probability.
+#pragma once
+
+#include <cstdint>
+
+namespace multilevel {
+
+enum class Family {
+    gaussian, binomial, poisson, nbinom2, nbinom1, gamma, inverse_gaussian, beta, beta_binomial, tweedie, student,
+    ordinal, truncated_poisson, truncated_nbinom2, truncated_nbinom1
+};
+
+enum class Link { logit, probit, cloglog, cauchit, log, identity, inverse, inverse_square, sqrt };
+
+struct Density {
+    Family family;
+    Link link;
+    bool extra_zeros;    // P(0) = pi + (1 - pi) f(0); of a truncated family, a hurdle: P(0) = pi
+    int categories = 0;  // of an ordinal response
+
+    int n_predictors() const;
+};
+
+// What was observed, n rows.
+struct Responses {
+    const double* y;       // successes where there are trials, the category from 0 where ordinal
+    const double* trials;  // or nullptr: one each
+    const double* power;   // multiplies the log-density, or nullptr
+};
+
+constexpr int most_predictors = 3;
+
+// Number of partial derivatives up to an order in so many variables, the value among them.
+constexpr int n_derivatives(int variables, int order) {
+    int count = 1;
+    for (int k = 1; k <= order; ++k) {
+        int of_order = 1;
+        for (int i = 0; i < k; ++i) of_order = of_order * (variables + i) / (i + 1);
+        count += of_order;
+    }
+    return count;
+}
+
+// Place of a partial derivative among them: the value, then i, then (i <= j), then (i <= j <= k), each group in the
+// order of its largest index, then the next: (0,0) (0,1) (1,1) (0,2) (1,2) (2,2).
+constexpr int derivative_at(int i) { return 1 + i; }
+constexpr int derivative_at(int variables, int i, int j) { return 1 + variables + j * (j + 1) / 2 + i; }
+constexpr int derivative_at(int variables, int i, int j, int k) {
+    return 1 + variables + variables * (variables + 1) / 2 + k * (k + 1) * (k + 2) / 6 + j * (j + 1) / 2 + i;
+}
+
+// Log-density (all constants in) of rows begin .. end - 1 and its derivatives up to `order` (0 to 3) in the predictors
+// active[0] < ... < active[n_active - 1]; the others are held. predictors[k][row] is predictor k;
+// out[d][row - begin] receives derivative d. Where a value is impossible the result is -infinity or NaN: ask for finite.
+void log_density(const Density& density, const Responses& responses, const double* const* predictors,
+                 std::int64_t begin, std::int64_t end, const int* active, int n_active, int order, double* const* out);
+
+}  // namespace multilevel
