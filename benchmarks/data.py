@@ -32,7 +32,7 @@ def warm_up() -> pd.DataFrame:
     g = np.repeat(np.arange(12), 10)
     x = rng.normal(size=120)
     y = x + rng.normal(size=12)[g] + rng.normal(size=120)
-    return pd.DataFrame({"y": y, "x": x, "g": g})
+    return pd.DataFrame({"y": y, "z": (y > 0).astype(int), "x": x, "g": g})
 
 
 def responses() -> pd.DataFrame:
@@ -129,6 +129,37 @@ def ratings() -> pd.DataFrame:
     return pd.DataFrame({"y": y + 0.9 * rng.normal(size=MILLION), "user": user, "item": item})
 
 
+def logistic() -> pd.DataFrame:
+    """100,000 zeros and ones of 2,000 groups, in no order."""
+    rng = np.random.default_rng(8)
+    g = rng.integers(2000, size=100_000)
+    x1, x2 = rng.normal(size=(2, 100_000))
+    eta = -0.5 + 0.6 * x1 - 0.3 * x2 + rng.normal(size=2000)[g]
+    y = (rng.uniform(size=100_000) < 1 / (1 + np.exp(-eta))).astype(int)
+    return pd.DataFrame({"y": y, "x1": x1, "x2": x2, "g": g})
+
+
+def cbpp() -> pd.DataFrame:
+    """Cases of bovine pleuropneumonia, with the number of those not ill."""
+    frame = ml.datasets.cbpp()
+    return frame.assign(healthy=frame["size"] - frame["incidence"])
+
+
+def verbagg() -> pd.DataFrame:
+    """Verbal aggression, with the answer as 0 and 1."""
+    frame = ml.datasets.verbagg()
+    return frame.assign(yes=(frame["r2"] == "Y").astype(int))
+
+
+def poisson_crossed() -> pd.DataFrame:
+    """100,000 counts of 1,000 units a, each seen under 100 of 200 conditions b."""
+    rng = np.random.default_rng(9)
+    a, b = rng.integers(1000, size=100_000), rng.integers(200, size=100_000)
+    x = rng.normal(size=100_000)
+    eta = 0.5 + 0.3 * x + 0.5 * rng.normal(size=1000)[a] + 0.3 * rng.normal(size=200)[b]
+    return pd.DataFrame({"y": rng.poisson(np.exp(eta)), "x": x, "a": a, "b": b})
+
+
 RECIPES: dict[str, Callable[[], pd.DataFrame]] = {
     "warm_up": warm_up,
     "sleepstudy": ml.datasets.sleepstudy,
@@ -142,6 +173,10 @@ RECIPES: dict[str, Callable[[], pd.DataFrame]] = {
     "chem97": ml.datasets.chem97,
     "maximal": maximal,
     "ratings": ratings,
+    "logistic": logistic,
+    "cbpp": cbpp,
+    "verbagg": verbagg,
+    "poisson_crossed": poisson_crossed,
 }
 
 

@@ -23,6 +23,8 @@ class Engine:
         return self.requirements is None
 
 
+GENERALIZED = [line.name for line in LINES if line.family != "gaussian"]
+LINEAR_ONLY = dict.fromkeys(GENERALIZED, "it has linear models only")
 INFERENCE = {line.name: "inference is compared with R's" for line in LINES if line.task in QUESTIONS}
 
 
@@ -39,19 +41,28 @@ ONE_COVARIANCE = "correlated slopes at two levels, which statsmodels does not ha
 NO_CORRELATION = "slopes correlated with intercepts, which gpboost does not have"
 
 STATSMODELS = {
+    **dict.fromkeys(GENERALIZED, "it has Bayesian generalized mixed models only"),
     **dict.fromkeys(("insteval", "insteval-fixed", "insteval-slopes", "maximal", "ratings"), ONE_FACTOR),
     "nested-slopes": ONE_COVARIANCE,
 }
-GPBOOST = {line.name: NO_CORRELATION for line in LINES if line.slopes}
+GPBOOST = {
+    **{line.name: NO_CORRELATION for line in LINES if line.slopes},
+    "logistic-25": "it has Laplace's approximation only",
+    "cbpp": "successes in several trials a row, which gpboost's worker does not write out",
+}
 
 OURS = python_engine("multilevel")
 ENGINES = (
     OURS,
     Engine("lme4", "r/fit_lme4.R"),
-    Engine("glmmTMB", "r/fit_glmmTMB.R", cannot=INFERENCE),
+    Engine(
+        "glmmTMB",
+        "r/fit_glmmTMB.R",
+        cannot={**INFERENCE, "logistic-25": "it has Laplace's approximation only"},
+    ),
     python_engine("glmm"),
-    python_engine("mixedlm"),
-    python_engine("lme-python"),
+    python_engine("mixedlm", LINEAR_ONLY),
+    python_engine("lme-python", LINEAR_ONLY),
     python_engine("statsmodels", STATSMODELS),
     python_engine("gpboost", GPBOOST),
 )

@@ -23,6 +23,8 @@ class Line:
     reml: bool = True  # or maximum likelihood
     task: Task = "fit"
     responses: str | None = None  # data set of responses to refit, one a column
+    family: str = "gaussian"  # or "binomial", "poisson", under their canonical links
+    nodes: int = 1  # of adaptive quadrature; 1 is Laplace's approximation
 
     @property
     def slopes(self) -> bool:
@@ -32,6 +34,8 @@ class Line:
     @property
     def likelihood(self) -> str:
         """The criterion that is minimised."""
+        if self.family != "gaussian":
+            return "Laplace" if self.nodes == 1 else f"{self.nodes} nodes"
         return "REML" if self.reml else "ML"
 
     def model_megabytes(self, rows: int) -> float:
@@ -44,6 +48,16 @@ SLOPE = "y ~ x1 + x2 + (1 + x1 | g)"
 # Products stand in the data and a/b is written out, for engines that do not read them in a formula.
 EFFECTS = "a + b + c + ab + ac + bc + abc"
 MAXIMAL = f"y ~ {EFFECTS} + (1 + {EFFECTS} | subject) + (1 + {EFFECTS} | item)"
+
+CLINICS = "y ~ x1 + x2 + (1 | g)"
+
+
+def generalized(
+    name: str, title: str, data: str, formula: str, columns: int, factors: int, family: str, nodes: int = 1
+) -> Line:
+    """A line of a generalized linear mixed model."""
+    return Line(name, title, data, formula, columns, factors, reml=False, family=family, nodes=nodes)
+
 
 # Models of random intercepts alone are fitted by maximum likelihood, so that gpboost, which has no REML,
 # can take part; refits too, because lme4's (1.1-31) take one fixed effect for granted under REML, and end
@@ -169,5 +183,51 @@ LINES = (
         4,
         2,
         reml=False,
+    ),
+    generalized(
+        "logistic",
+        "logistic, 100,000 rows, `(1 \\| g)`, 2,000 groups",
+        "logistic",
+        CLINICS,
+        5,
+        1,
+        "binomial",
+    ),
+    generalized("logistic-25", "the same by quadrature", "logistic", CLINICS, 5, 1, "binomial", nodes=25),
+    generalized(
+        "cbpp",
+        "cbpp, `cbind(cases, others) ~ period + (1 \\| herd)`, 56 rows",
+        "cbpp",
+        "cbind(incidence, healthy) ~ period + (1 | herd)",
+        7,
+        1,
+        "binomial",
+    ),
+    generalized(
+        "rasch",
+        "VerbAgg, `1 + (1 \\| id) + (1 \\| item)`, 7,584 rows",
+        "verbagg",
+        "yes ~ 1 + (1 | id) + (1 | item)",
+        4,
+        2,
+        "binomial",
+    ),
+    generalized(
+        "verbagg",
+        "VerbAgg, four predictors, `(1 \\| id) + (1 \\| item)`",
+        "verbagg",
+        "yes ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
+        9,
+        2,
+        "binomial",
+    ),
+    generalized(
+        "poisson-crossed",
+        "Poisson, 100,000 rows, `x + (1 \\| a) + (1 \\| b)`, 1,000 x 200",
+        "poisson_crossed",
+        "y ~ x + (1 | a) + (1 | b)",
+        5,
+        2,
+        "poisson",
     ),
 )

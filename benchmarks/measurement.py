@@ -30,6 +30,8 @@ def worker_arguments(line: Line, data: Path, limits: Limits, out: Path) -> list[
         "formula": line.formula,
         "likelihood": line.likelihood,
         "task": line.task,
+        "family": line.family,
+        "nodes": line.nodes,
         "data": data / line.data,
         "responses": data / (line.responses or line.data),
         "warm_up": data / "warm_up",

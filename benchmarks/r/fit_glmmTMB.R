@@ -10,7 +10,7 @@ measure(
   # Its refit evaluates the call again: what the call names must be found then.
   fit = function(formula, data) {
     assign("measured_data", data, globalenv())
-    eval(bquote(glmmTMB(.(formula), measured_data, REML = .(reml), control = .(control(nrow(data))))))
+    eval(bquote(glmmTMB(.(formula), measured_data, .(family), REML = .(reml), control = .(control(nrow(data))))))
   },
   refit = function(fit, y) lme4::refit(fit, y),
   evaluations = function(fit) fit$fit$evaluations[["function"]] + fit$fit$evaluations[["gradient"]]

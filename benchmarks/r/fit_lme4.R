@@ -5,7 +5,11 @@ source(file.path(folder, "measure.R"))
 suppressMessages(library(lme4))
 
 control <- lmerControl(calc.derivs = FALSE)
-fitted <- function(formula, data) lmer(formula, data, REML = reml, control = control)
+generalized <- glmerControl(calc.derivs = FALSE)
+fitted <- function(formula, data) {
+  if (family == "gaussian") return(lmer(formula, data, REML = reml, control = control))
+  glmer(formula, data, family, nAGQ = nodes, control = generalized)
+}
 # Degrees of freedom are lmerTest's, with pbkrtest behind those of Kenward and Roger.
 tested <- function(formula, data) suppressMessages(lmerTest::lmer(formula, data, REML = reml, control = control))
 limits <- function(fit) {

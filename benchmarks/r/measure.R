@@ -4,6 +4,8 @@ options(warn = -1)
 arguments <- strsplit(commandArgs(trailingOnly = TRUE), "=")
 job <- setNames(lapply(arguments, function(a) paste(a[-1], collapse = "=")), vapply(arguments, `[`, "", 1))
 reml <- job$likelihood == "REML"
+family <- job$family
+nodes <- as.integer(job$nodes)
 budget <- as.numeric(job$budget)
 
 load_table <- function(path) {
@@ -77,7 +79,7 @@ timed_call <- function(fit, refit, questions) {
 # fit(formula, data), refit(fit, y) and evaluations(fit) say how the package is used; `questions` has, by task,
 # what is asked of a fit and how that is fitted.
 measure <- function(package, fit, refit, evaluations, questions = list()) {
-  fit(y ~ x + (1 | g), load_table(job$warm_up))
+  fit(if (family == "gaussian") y ~ x + (1 | g) else z ~ x + (1 | g), load_table(job$warm_up))
   call <- timed_call(fit, refit, questions)
   start <- proc.time()[["elapsed"]]
   run <- run_first(call)

@@ -12,6 +12,8 @@ LEAN = {"satterthwaite": False, "wald_se": "rx", "anova_test": "Wald"}
 
 
 def fit(frame: pd.DataFrame, job: Job) -> glmm.Fit:
+    if job.family != "gaussian":
+        return glmm.fit(frame, job.formula, job.family, nagq=job.nodes, **LEAN)
     return glmm.fit(frame, job.formula, reml=job.reml, **LEAN)
 
 

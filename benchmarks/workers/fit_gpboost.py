@@ -25,6 +25,7 @@ class Model:
     fixed: Callable[[pd.DataFrame], Any]  # model matrix (n, p)
     groups: Callable[[pd.DataFrame], pd.DataFrame]  # one column a factor
     method: str = "default"  # of solving
+    likelihood: str = "gaussian"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Fit:
     y: Any  # (n,)
     X: Any  # (n, p)
     groups: pd.DataFrame
+    likelihood: str
 
 
 def beside_intercept(frame: pd.DataFrame, *columns: str) -> Any:
@@ -72,6 +74,21 @@ MODELS = {
         "cholesky",
     ),
     "ratings": Model("y", lambda f: np.ones((len(f), 1)), lambda f: f[["user", "item"]]),
+    "logistic": Model(
+        "y", lambda f: beside_intercept(f, "x1", "x2"), lambda f: f[["g"]], likelihood="bernoulli_logit"
+    ),
+    "rasch": Model(
+        "yes", lambda f: np.ones((len(f), 1)), lambda f: f[["id", "item"]], likelihood="bernoulli_logit"
+    ),
+    "verbagg": Model(
+        "yes",
+        lambda f: beside_intercept(f, "Anger", "Gender", "btype", "situ"),
+        lambda f: f[["id", "item"]],
+        likelihood="bernoulli_logit",
+    ),
+    "poisson-crossed": Model(
+        "y", lambda f: beside_intercept(f, "x"), lambda f: f[["a", "b"]], likelihood="poisson"
+    ),
 }
 
 
@@ -79,16 +96,22 @@ def fit(frame: pd.DataFrame, job: Job) -> Fit:
     columns = MODELS[job.line]
     y, X = frame[columns.response].to_numpy(dtype=float), columns.fixed(frame)
     groups = columns.groups(frame)
-    model = gpboost.GPModel(group_data=groups, likelihood="gaussian", matrix_inversion_method=columns.method)
+    model = gpboost.GPModel(
+        group_data=groups, likelihood=columns.likelihood, matrix_inversion_method=columns.method
+    )
     model.fit(y=y, X=X)
-    return Fit(model, y, X, groups)
+    return Fit(model, y, X, groups, columns.likelihood)
 
 
 def outcome(fit: Fit) -> Outcome:
-    exact = gpboost.GPModel(group_data=fit.groups, likelihood="gaussian", matrix_inversion_method="cholesky")
+    exact = gpboost.GPModel(
+        group_data=fit.groups, likelihood=fit.likelihood, matrix_inversion_method="cholesky"
+    )
     mean = fit.X @ fit.model.get_coef(format_pandas=False).ravel()
     variances = fit.model.get_cov_pars(format_pandas=False).ravel()
-    return Outcome(2 * exact.neg_log_likelihood(cov_pars=variances, y=fit.y - mean), None)
+    if fit.likelihood == "gaussian":
+        return Outcome(2 * exact.neg_log_likelihood(cov_pars=variances, y=fit.y - mean), None)
+    return Outcome(2 * exact.neg_log_likelihood(cov_pars=variances, y=fit.y, fixed_effects=mean), None)
 
 
 main(Adapter(package="gpboost", load=pd.read_parquet, fit=fit, outcome=outcome))

@@ -11,6 +11,8 @@ import multilevel as ml
 
 
 def fit(frame: pd.DataFrame, job: Job) -> Any:
+    if job.family != "gaussian":
+        return ml.glmm(job.formula, frame, family=job.family, nagq=job.nodes)
     return ml.lmm(job.formula, frame, reml=job.reml)
 
 

@@ -29,9 +29,11 @@ class Job:
     formula: str
     reml: bool
     task: str  # "fit", "refit", "refits", or what is asked of a fit
+    family: str  # "gaussian", "binomial", "poisson", under their canonical links
+    nodes: int  # of adaptive quadrature; 1 is Laplace's approximation
     data: Path  # a Parquet file
     responses: Path  # responses to refit, one a column
-    warm_up: Path  # a small table with columns y, x and g
+    warm_up: Path  # a small table with columns y, z of zeros and ones, x and g
     budget: float  # seconds after which no further repeat begins
     out: Path
 
@@ -184,6 +186,8 @@ def read_job(arguments: Sequence[str]) -> Job:
         formula=given["formula"],
         reml=given["likelihood"] == "REML",
         task=given["task"],
+        family=given["family"],
+        nodes=int(given["nodes"]),
         data=Path(given["data"] + ".parquet"),
         responses=Path(given["responses"] + ".parquet"),
         warm_up=Path(given["warm_up"] + ".parquet"),
@@ -195,7 +199,9 @@ def read_job(arguments: Sequence[str]) -> Job:
 def main(adapter: Adapter) -> None:
     """Measure the job on the command line."""
     job = read_job(sys.argv[1:])
-    adapter.fit(adapter.load(job.warm_up), replace(job, line="warm-up", formula="y ~ x + (1 | g)"))
+    response = "y" if job.family == "gaussian" else "z"
+    small = replace(job, line="warm-up", formula=f"{response} ~ x + (1 | g)")
+    adapter.fit(adapter.load(job.warm_up), small)
     call = timed_call(adapter, job)
     start = time.perf_counter()
     first = run_first(call)
