@@ -29,7 +29,9 @@ Memory: TypeAlias = dict[str, dict[str, Any]]  # stateful call -> what it learne
 
 COUNTS = "counts()"  # frequency weights of the rows, as a column that no formula can name
 _LEARNING = STATEFUL | (CODING - {"I", "Q", "interaction"})
-_COUNTING = {"within", "between"}  # learning calls in which rows count as their frequency weights say
+_COUNTING = {  # learning calls in which rows count as their frequency weights say
+    *("within", "between", "scale", "center", "poly", "mean", "median", "sd", "var", "min", "max")
+}
 _LEARNT = {"_state", "_counts"}  # what no user gives
 _FUNCTION = "{}()"  # what functions are called inside compiled code, so that no column hides them
 

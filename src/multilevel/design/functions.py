@@ -6,34 +6,26 @@ holds what was learned when new data are coded (formulaic's convention, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS, ContrastsRegistry
 
 from multilevel._typing import Array, Mask
 from multilevel.design.contrasts import chosen_contrasts
 from multilevel.design.factor import Factor, as_factor, interaction, remember_levels, with_levels
 from multilevel.design.group_means import between, within
+from multilevel.design.learned import SUMMARIES, center, polynomial, scale
 from multilevel.design.splines import bs, ns
 from multilevel.errors import DataError
 from multilevel.formula.functions import CONTRAST_CLASSES, ELEMENTWISE, NUMPY
 
 State = dict[str, Any]
 _Value = TypeVar("_Value")
-_SUMMARIES: dict[str, Callable[[Array], float]] = {
-    "mean": lambda x: float(np.mean(x)),
-    "median": lambda x: float(np.median(x)),
-    "sd": lambda x: float(np.std(x, ddof=1)),
-    "var": lambda x: float(np.var(x, ddof=1)),
-    "min": lambda x: float(np.min(x)),
-    "max": lambda x: float(np.max(x)),
-}
 
 
 def logarithm(x: Array, base: float | None = None) -> Array:
@@ -70,30 +62,6 @@ def relevel(x: Factor | Array, ref: object, *, _state: State) -> Factor:
     return factor(made, levels=[*first, *others], _state=_state)
 
 
-def polynomial(x: Array, degree: int = 1, *, raw: bool = False, _state: State) -> FactorValues[Array]:
-    """Orthogonal polynomials of a column, as R's `poly`; `raw=True` gives plain powers."""
-    if isinstance(x, Factor):
-        raise TypeError("labels have no powers")
-    distinct = len(np.unique(x)) if not _state else degree + 1
-    if degree >= distinct:
-        raise DataError(f"a polynomial of degree {degree} needs more than {distinct} distinct values.")
-    basis = np.asarray(TRANSFORMS["poly"](x, degree, raw=raw, _state=_state))
-    return FactorValues(basis, column_names=tuple(range(1, degree + 1)))
-
-
-def _summary(name: str) -> Callable[..., float]:
-    """A number computed from the data of the fit and kept: `I(x - mean(x))` is right on new data too."""
-    compute = _SUMMARIES[name]
-
-    def summary(x: Array, *, _state: State) -> float:
-        if "value" not in _state:
-            _state["value"] = compute(x)
-        value: float = _state["value"]
-        return value
-
-    return summary
-
-
 def _in_order(made: Factor, levels: Sequence[object]) -> Factor:
     ordered_factor = with_levels(replace(made, levels=made.levels), levels)
     if len(ordered_factor.levels) > len(levels):
@@ -121,8 +89,10 @@ def _identity(x: _Value) -> _Value:
 CONSTANTS: dict[str, float] = {"pi": np.pi}
 FUNCTIONS: dict[str, Any] = {
     **{name: getattr(np, name) for name in ELEMENTWISE if hasattr(np, name)},
-    **{name: _summary(name) for name in _SUMMARIES},
-    **{name: TRANSFORMS[name] for name in ("scale", "center", "cs", "cr", "cc", *CONTRAST_CLASSES)},
+    **SUMMARIES,
+    **{name: TRANSFORMS[name] for name in ("cs", "cr", "cc", *CONTRAST_CLASSES)},
+    "scale": scale,
+    "center": center,
     "log": logarithm,
     "asin": np.arcsin,
     "acos": np.arccos,
