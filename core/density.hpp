@@ -29,6 +29,7 @@ struct Responses {
     const double* y;       // successes where there are trials, the category from 0 where ordinal
     const double* trials;  // or nullptr: one each
     const double* power;   // multiplies the log-density, or nullptr
+    const double* constants = nullptr;  // log_constants of these rows; nullptr: computed at each call
 };
 
 constexpr int most_predictors = 3;
@@ -57,5 +58,10 @@ constexpr int derivative_at(int variables, int i, int j, int k) {
 // out[d][row - begin] receives derivative d. Where a value is impossible the result is -infinity or NaN: ask for finite.
 void log_density(const Density& density, const Responses& responses, const double* const* predictors,
                  std::int64_t begin, std::int64_t end, const int* active, int n_active, int order, double* const* out);
+
+// What of the log-density of rows begin .. end - 1 depends on y and trials alone: log y!, binomial coefficients. To be
+// computed once for a set of responses and kept in `constants`. They are part of what log_density returns in any case.
+void log_constants(const Density& density, const Responses& responses, std::int64_t begin, std::int64_t end,
+                   double* out);
 
 }  // namespace multilevel

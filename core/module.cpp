@@ -365,6 +365,8 @@ void use_blas(std::size_t potrf, std::size_t trtri, std::size_t trsm, std::size_
 }  // namespace
 }  // namespace multilevel
 
+namespace multilevel { void bind_density(nb::module_& m); }  // density_module.cpp
+
 NB_MODULE(_core, m) {
     using multilevel::GaussianModel;
     nb::exception<multilevel::TailTooLarge>(m, "TailTooLarge", PyExc_MemoryError);
@@ -404,4 +406,5 @@ NB_MODULE(_core, m) {
         .def("linear_predictors", &GaussianModel::linear_predictors, "beta"_a, "b"_a)
         .def("fixed_crossproduct", &GaussianModel::fixed_crossproduct)
         .def("elimination", &GaussianModel::elimination);
+    multilevel::bind_density(m);
 }

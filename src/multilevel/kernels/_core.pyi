@@ -13,6 +13,18 @@ class TailTooLarge(MemoryError): ...
 def set_threads(count: int) -> None: ...
 def threads() -> int: ...
 def use_blas(potrf: int, trtri: int, trsm: int, gemm: int) -> None: ...
+def log_density(
+    family: int,
+    link: int,
+    extra_zeros: bool,
+    categories: int,
+    y: Array,
+    trials: Array | None,
+    power: Array | None,
+    predictors: Array,
+    active: Sequence[int],
+    order: int,
+) -> Array: ...
 
 class GaussianModel:
     def __init__(
