@@ -502,6 +502,27 @@ void Factorisation::forward_solve_panel(double* b) const {
     move([](const double* in_tail, double* given, int count) { std::copy_n(in_tail, count, given); });
 }
 
+void Factorisation::backward_solve_random(Eigen::VectorXd& b) const {
+    const int n = plan_.tail_random;
+    Eigen::VectorXd x(n);
+    for (const TailNode& node : plan_.tail) x.segment(node.column, node.width) = b.segment(node.first_unknown, node.width);
+    const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
+    tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().transpose().solveInPlace(x);
+    for (const TailNode& node : plan_.tail) b.segment(node.first_unknown, node.width) = x.segment(node.column, node.width);
+    for (auto node = plan_.head.rbegin(); node != plan_.head.rend(); ++node) {
+        const int q = node->width;
+        const double* rows = &rows_[node->row_block];
+        double* u = &b(node->first_unknown);
+        for (auto c = node->couplings_begin; c < node->couplings_end; ++c) {
+            const Coupling& coupling = plan_.couplings[c];
+            for (int i = 0; i < coupling.width; ++i)
+                for (int r = 0; r < q; ++r)
+                    u[r] -= rows[static_cast<std::size_t>(coupling.column + i) * q + r] * b(coupling.first_unknown + i);
+        }
+        small::backward_solve(&pivot_[node->pivot], u, q);
+    }
+}
+
 // What v'Z'PZ v is made of, for a panel of columns of v: Z'WZ v, and R^-1 [L'Z'WZ v ; X'WZ v].
 template <int C>
 void Factorisation::project_panel(const Eigen::MatrixXd& v, int first, Eigen::MatrixXd& random,

@@ -53,6 +53,7 @@ class Marginal {
 
     virtual int n_parameters() const = 0;  // of theta and gamma
     virtual int n_theta() const = 0;
+    virtual const std::vector<Term>& terms() const = 0;
 
     // The criterion; infinite where it is not defined. Modes are kept from one call to the next.
     virtual double value(const Eigen::VectorXd& psi) = 0;
@@ -62,6 +63,13 @@ class Marginal {
     virtual SphericalModes modes() = 0;
     // Begins the search for modes at zero again.
     virtual void forget_modes() = 0;
+
+    // Another response (n) on the same rows.
+    virtual void set_response(const double* y) = 0;
+    // All predictors of all rows at the last point, in the order of the rows given: predictors x n.
+    virtual Eigen::MatrixXd linear_predictors() = 0;
+    // A covariance for each term by moments at these coefficients: a start for the search.
+    virtual std::vector<Eigen::MatrixXd> moment_covariances(const Eigen::VectorXd& gamma) = 0;
 };
 
 }  // namespace multilevel

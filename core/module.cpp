@@ -365,7 +365,10 @@ void use_blas(std::size_t potrf, std::size_t trtri, std::size_t trsm, std::size_
 }  // namespace
 }  // namespace multilevel
 
-namespace multilevel { void bind_density(nb::module_& m); }  // density_module.cpp
+namespace multilevel {
+void bind_density(nb::module_& m);   // density_module.cpp
+void bind_marginal(nb::module_& m);  // marginal_module.cpp
+}  // namespace multilevel
 
 NB_MODULE(_core, m) {
     using multilevel::GaussianModel;
@@ -407,4 +410,5 @@ NB_MODULE(_core, m) {
         .def("fixed_crossproduct", &GaussianModel::fixed_crossproduct)
         .def("elimination", &GaussianModel::elimination);
     multilevel::bind_density(m);
+    multilevel::bind_marginal(m);
 }

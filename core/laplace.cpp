@@ -1,0 +1,716 @@
+#include "laplace.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "threads.hpp"
+
+namespace multilevel {
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+constexpr int chunk_rows = 256;
+constexpr int most_stripes = 16;
+constexpr int most_inner = 2;  // predictors that random effects enter
+constexpr int most_derivatives = n_derivatives(most_predictors, 3);
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Modes are found when one more Newton step would raise h by less than this.
+constexpr double mode_tolerance = 1e-18;
+constexpr int most_mode_steps = 100;
+
+// Places for the derivatives of a chunk of rows.
+class Derivatives {
+  public:
+    Derivatives() : values_(static_cast<std::size_t>(most_derivatives) * chunk_rows) {
+        for (int d = 0; d < most_derivatives; ++d) at_[d] = &values_[static_cast<std::size_t>(d) * chunk_rows];
+    }
+    double* const* pointers() const { return at_; }
+    const double* operator[](int d) const { return at_[d]; }
+
+  private:
+    std::vector<double> values_;
+    double* at_[most_derivatives];
+};
+
+int pair_order(int variables, int i, int j) { return derivative_at(variables, std::min(i, j), std::max(i, j)); }
+
+int triple_order(int variables, int i, int j, int k) {
+    int s[3] = {i, j, k};
+    std::sort(s, s + 3);
+    return derivative_at(variables, s[0], s[1], s[2]);
+}
+
+// The nearest positive semidefinite matrix of one or two rows (W of a row; row-major, in place).
+void project_row(double* W, int k) {
+    if (k == 1) {
+        W[0] = std::max(W[0], 0.0);
+        return;
+    }
+    const double mean = 0.5 * (W[0] + W[3]), half = 0.5 * (W[0] - W[3]), radius = std::hypot(half, W[1]);
+    if (mean >= radius) return;
+    if (mean <= -radius) {
+        std::fill(W, W + 4, 0.0);
+        return;
+    }
+    const double scale = (mean + radius) / (2.0 * radius), low = mean - radius;
+    W[0] = scale * (W[0] - low);
+    W[3] = scale * (W[3] - low);
+    W[1] = W[2] = scale * W[1];
+}
+
+}  // namespace
+
+// What a range of rows adds up to. Of the first factor, whose levels no two ranges share, all ranges write to one place.
+struct Laplace::Stripe {
+    double value = 0.0;
+    std::vector<double*> diag, scores, pairs;  // per factor, per pair
+    std::vector<double> own;                   // of the factors and pairs that ranges share
+};
+
+Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, Prior prior, double memory_limit)
+    : rows_(std::move(rows)),
+      terms_(std::move(terms)),
+      n_coefficients_(n_coefficients),
+      prior_(std::move(prior)),
+      sums_(empty_sums()),
+      plan_(make_plan(sums_, memory_limit)),
+      factorisation_(sums_, plan_) {
+    for (const Term& term : terms_) {
+        first_parameter_.push_back(n_theta_);
+        n_theta_ += term.n_parameters();
+    }
+    for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
+        inner_place_.push_back(rows_.predictors[k].inner ? static_cast<int>(inner_.size()) : -1);
+        if (rows_.predictors[k].inner) inner_.push_back(static_cast<int>(k));
+    }
+    if (inner_.size() > most_inner) throw std::invalid_argument("random effects enter at most two predictors");
+    double shared = 1.0;
+    for (std::size_t k = 1; k < rows_.factors.size(); ++k) shared += sums_.diag[k].size() + sums_.tail[k].size();
+    for (const PairBlocks& pairs : sums_.pairs)
+        if (pairs.first > 0) shared += pairs.block.size();
+    const double n = static_cast<double>(rows_.n);
+    const double count = std::min(n / 4096.0, rows_.factors.size() > 1 ? 4.0 * n / shared : n);
+    stripes_ = rows_.stripes(static_cast<int>(std::clamp(count, 1.0, double(most_stripes))));
+    find_slots();
+    predictors_.assign(rows_.predictors.size(), std::vector<double>(rows_.n));
+    fixed_.assign(inner_.size(), std::vector<double>(rows_.n));
+    for (const FactorRows& f : rows_.factors) {
+        b_.emplace_back(static_cast<std::size_t>(f.levels) * f.width());
+        scores_.emplace_back(b_.back().size());
+    }
+    u_ = VectorXd::Zero(plan_.n_random);
+}
+
+// Cross-products of the right shape. Their tail is a single column of nothing, with a one below it.
+CrossProducts Laplace::empty_sums() const {
+    RowData shape{rows_.n, {}, {}, Column{rows_.y.data(), 0.0, 0.0}, nullptr};
+    for (const FactorRows& f : rows_.factors) {
+        FactorData data{f.codes.data(), f.levels, {}};
+        for (const auto& column : f.columns) data.columns.push_back({column.data(), 0.0, 1.0});
+        shape.factors.push_back(std::move(data));
+    }
+    CrossProducts sums = cross_products(shape);
+    sums.fixed = {1.0};
+    return sums;
+}
+
+void Laplace::find_slots() {
+    for (const PairBlocks& pairs : sums_.pairs) {
+        const auto &first = rows_.factors[pairs.first].codes, &second = rows_.factors[pairs.second].codes;
+        std::vector<std::int64_t> slot(rows_.n);
+        for (std::int64_t i = 0; i < rows_.n; ++i) {
+            const auto begin = pairs.level.begin() + pairs.start[first[i]], end = pairs.level.begin() + pairs.start[first[i] + 1];
+            slot[i] = std::lower_bound(begin, end, second[i]) - pairs.level.begin();
+        }
+        slots_.push_back(std::move(slot));
+    }
+}
+
+void Laplace::set_response(const double* y) {
+    rows_.set_response(y);
+    u_.setZero();
+    defined_ = false;
+}
+
+// ---- the rows ----
+
+void Laplace::read_point(const VectorXd& psi) {
+    psi_ = psi;
+    T_.clear();
+    term_factors_.clear();
+    for (const FactorRows& f : rows_.factors) T_.push_back(MatrixXd::Zero(f.width(), f.width()));
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        term_factors_.push_back(term_factor(term, psi.data() + first_parameter_[i]));
+        T_[term.factor].block(term.first, term.first, term.width, term.width) = term_factors_[i].value;
+    }
+    parallel_for(static_cast<int>(stripes_.size()) - 1, [&](int s) {
+        const std::int64_t begin = stripes_[s], end = stripes_[s + 1];
+        for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
+            const PredictorRows& p = rows_.predictors[k];
+            double* out = p.inner ? fixed_[inner_place_[k]].data() : predictors_[k].data();
+            if (p.offset.empty()) std::fill(out + begin, out + end, 0.0);
+            else std::copy(p.offset.begin() + begin, p.offset.begin() + end, out + begin);
+            for (std::size_t c = 0; c < p.columns.size(); ++c) {
+                const double coefficient = psi(n_theta_ + p.coefficients[c]);
+                const double* x = p.columns[c].data();
+                for (std::int64_t i = begin; i < end; ++i) out[i] += coefficient * x[i];
+            }
+        }
+    });
+}
+
+// b = T u in every level.
+void Laplace::form_effects(const VectorXd& u) {
+    for (std::size_t k = 0; k < rows_.factors.size(); ++k) {
+        const int q = rows_.factors[k].width();
+        const double* from = u.data() + plan_.factor_first[k];
+        for (int a = 0; a < rows_.factors[k].levels; ++a)
+            for (int r = 0; r < q; ++r) {
+                double sum = 0.0;
+                for (int c = 0; c < q; ++c) sum += T_[k](r, c) * from[static_cast<std::size_t>(a) * q + c];
+                b_[k][static_cast<std::size_t>(a) * q + r] = sum;
+            }
+    }
+}
+
+// Adds a chunk's weights W and scores to its levels and pairs of levels. K predictors have random effects.
+template <int K>
+void Laplace::add_rows(std::int64_t begin, int count, const double* const* d, bool project, Stripe& sums) {
+    double W[K * K];
+    for (int r = 0; r < count; ++r) {
+        const std::int64_t i = begin + r;
+        for (int a = 0; a < K; ++a)
+            for (int b = 0; b < K; ++b) W[a * K + b] = -d[pair_order(K, a, b)][r];
+        if (project) project_row(W, K);
+        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+            const FactorRows& factor = rows_.factors[f];
+            const int q = factor.width();
+            const auto level = static_cast<std::size_t>(factor.codes[i]);
+            double* diag = sums.diag[f] + level * q * q;
+            double* scores = sums.scores[f] + level * q;
+            for (int c = 0; c < q; ++c) {
+                const int of_c = K == 1 ? 0 : inner_place_[factor.predictor[c]];
+                const double z = factor.columns[c][i];
+                scores[c] += z * d[derivative_at(of_c)][r];
+                for (int e = 0; e < q; ++e) {
+                    const int of_e = K == 1 ? 0 : inner_place_[factor.predictor[e]];
+                    diag[c * q + e] += z * W[of_c * K + of_e] * factor.columns[e][i];
+                }
+            }
+        }
+        for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
+            const FactorRows &first = rows_.factors[sums_.pairs[p].first], &second = rows_.factors[sums_.pairs[p].second];
+            const int q = first.width(), w = second.width();
+            double* block = sums.pairs[p] + slots_[p][i] * q * w;
+            for (int c = 0; c < q; ++c)
+                for (int e = 0; e < w; ++e) {
+                    const int of_c = K == 1 ? 0 : inner_place_[first.predictor[c]];
+                    const int of_e = K == 1 ? 0 : inner_place_[second.predictor[e]];
+                    block[c * w + e] += first.columns[c][i] * W[of_c * K + of_e] * second.columns[e][i];
+                }
+        }
+    }
+}
+
+double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums) {
+    Derivatives d;
+    std::vector<const double*> at;
+    for (const auto& p : predictors_) at.push_back(p.data());
+    const Responses responses = rows_.responses();
+    const int k = static_cast<int>(inner_.size());
+    double value = 0.0;
+    for (std::int64_t from = begin; from < end; from += chunk_rows) {
+        const int count = static_cast<int>(std::min<std::int64_t>(chunk_rows, end - from));
+        for (int a = 0; a < k; ++a) std::copy_n(&fixed_[a][from], count, &predictors_[inner_[a]][from]);
+        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+            const FactorRows& factor = rows_.factors[f];
+            const int q = factor.width();
+            for (int c = 0; c < q; ++c) {
+                double* eta = &predictors_[factor.predictor[c]][from];
+                const double* z = &factor.columns[c][from];
+                const std::int32_t* codes = &factor.codes[from];
+                for (int r = 0; r < count; ++r) eta[r] += z[r] * b_[f][static_cast<std::size_t>(codes[r]) * q + c];
+            }
+        }
+        log_density(rows_.density, responses, at.data(), from, from + count, inner_.data(), k, 2, d.pointers());
+        for (int r = 0; r < count; ++r) value += d[0][r];
+        if (k == 1) add_rows<1>(from, count, d.pointers(), project, sums);
+        else add_rows<2>(from, count, d.pointers(), project, sums);
+    }
+    return value;
+}
+
+// Sums the rows at the effects b_: weights and scores into sums_ and scores_. Returns the log-density.
+double Laplace::pass(bool project) {
+    const int count = static_cast<int>(stripes_.size()) - 1;
+    std::vector<Stripe> parts(count);
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        std::fill(sums_.diag[f].begin(), sums_.diag[f].end(), 0.0);
+        std::fill(scores_[f].begin(), scores_[f].end(), 0.0);
+    }
+    for (PairBlocks& pairs : sums_.pairs) std::fill(pairs.block.begin(), pairs.block.end(), 0.0);
+    parallel_for(count, [&](int s) {
+        Stripe& part = parts[s];
+        std::size_t size = 0;
+        const bool alone = s == 0;  // the first range writes in place
+        for (std::size_t f = 1; f < rows_.factors.size(); ++f) size += sums_.diag[f].size() + scores_[f].size();
+        for (const PairBlocks& pairs : sums_.pairs) size += pairs.first > 0 ? pairs.block.size() : 0;
+        if (!alone) part.own.assign(size, 0.0);
+        double* next = part.own.data();
+        auto place = [&](std::vector<double>& whole, bool shared) {
+            if (alone || !shared) return whole.data();
+            double* here = next;
+            next += whole.size();
+            return here;
+        };
+        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+            part.diag.push_back(place(sums_.diag[f], f > 0));
+            part.scores.push_back(place(scores_[f], f > 0));
+        }
+        for (PairBlocks& pairs : sums_.pairs) part.pairs.push_back(place(pairs.block, pairs.first > 0));
+        part.value = pass_rows(stripes_[s], stripes_[s + 1], project, part);
+    });
+    gather(parts);
+    factorisation_.forget();
+    inverted_ = false;
+    double value = 0.0;
+    for (const Stripe& part : parts) value += part.value;
+    return value;
+}
+
+void Laplace::gather(const std::vector<Stripe>& parts) {
+    auto add = [](std::vector<double>& whole, const double* part) {
+        for (std::size_t i = 0; i < whole.size(); ++i) whole[i] += part[i];
+    };
+    for (std::size_t s = 1; s < parts.size(); ++s) {
+        for (std::size_t f = 1; f < rows_.factors.size(); ++f) {
+            add(sums_.diag[f], parts[s].diag[f]);
+            add(scores_[f], parts[s].scores[f]);
+        }
+        for (std::size_t p = 0; p < sums_.pairs.size(); ++p)
+            if (sums_.pairs[p].first > 0) add(sums_.pairs[p].block, parts[s].pairs[p]);
+    }
+}
+
+// ---- the modes ----
+
+// T'v in every level, all factors one after another.
+VectorXd Laplace::spherical(const std::vector<std::vector<double>>& by_factor) const {
+    VectorXd out(plan_.n_random);
+    for (std::size_t k = 0; k < rows_.factors.size(); ++k) {
+        const int q = rows_.factors[k].width();
+        for (int a = 0; a < rows_.factors[k].levels; ++a)
+            for (int c = 0; c < q; ++c) {
+                double sum = 0.0;
+                for (int r = 0; r < q; ++r) sum += T_[k](r, c) * by_factor[k][static_cast<std::size_t>(a) * q + r];
+                out(plan_.factor_first[k] + static_cast<std::size_t>(a) * q + c) = sum;
+            }
+    }
+    return out;
+}
+
+// b <- H^-1 b
+void Laplace::solve(VectorXd& b) const {
+    MatrixXd column = b;
+    factorisation_.forward_solve(column);
+    b = column.col(0);
+    factorisation_.backward_solve_random(b);
+}
+
+// Newton's method from u_; false if no mode was found, or if H is not positive definite there.
+bool Laplace::find_modes() {
+    bool project = false;
+    auto climb = [&] {
+        form_effects(u_);
+        height_ = pass(project) - 0.5 * u_.squaredNorm();
+    };
+    climb();
+    if (!std::isfinite(height_)) {
+        u_.setZero();
+        climb();
+        if (!std::isfinite(height_)) return false;
+    }
+    double before = infinity;
+    for (int step = 0; step < most_mode_steps; ++step) {
+        if (!factorisation_.factorise(T_)) {
+            if (project) return false;
+            project = true;
+            climb();
+            continue;
+        }
+        const VectorXd slope = spherical(scores_) - u_;
+        MatrixXd half = slope;
+        factorisation_.forward_solve(half);
+        const double decrement = half.squaredNorm();
+        if (!(decrement < infinity)) return false;
+        if (decrement < mode_tolerance || (decrement < 1e-11 && decrement > 0.25 * before)) {
+            if (!project) return true;
+            project = false;  // the observed weights decide at the end
+            climb();
+            return factorisation_.factorise(T_);
+        }
+        before = decrement;
+        VectorXd direction = half.col(0);
+        factorisation_.backward_solve_random(direction);
+        const VectorXd from = u_;
+        const double lower = height_;
+        double length = 1.0;
+        for (int tries = 0;; ++tries, length *= 0.4) {
+            u_ = from + length * direction;
+            climb();
+            if (height_ >= lower - 1e-11 * (1.0 + std::abs(lower))) break;
+            if (tries == 30) return false;
+        }
+    }
+    return false;
+}
+
+double Laplace::prior_value() const {
+    double value = 0.0;
+    const VectorXd gamma = psi_.tail(n_coefficients_);
+    if (prior_.precision.size() > 0) value += prior_.precision.dot((gamma - prior_.centre).cwiseAbs2());
+    if (prior_.avoid_zero > 0.0)
+        for (const TermFactor& factor : term_factors_)
+            value -= 2.0 * prior_.avoid_zero * factor.value.diagonal().cwiseAbs().array().log().sum();
+    return value;
+}
+
+double Laplace::value(const VectorXd& psi) {
+    read_point(psi);
+    defined_ = psi.allFinite() && find_modes();
+    if (!defined_) {
+        u_.setZero();
+        return infinity;
+    }
+    const double value = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value();
+    defined_ = std::isfinite(value);
+    return defined_ ? value : infinity;
+}
+
+// ---- the gradient ----
+
+void Laplace::read_inverse() {
+    if (inverted_) return;
+    factorisation_.invert_selected({0.0, 0.0});
+    if (pair_inverse_.empty() && !sums_.pairs.empty()) {
+        const auto orders = factorisation_.node_orders();
+        for (const PairBlocks& pairs : sums_.pairs) {
+            std::vector<InverseBlock> blocks(pairs.level.size());
+            for (int a = 0; a < sums_.factors[pairs.first].levels; ++a)
+                for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e)
+                    blocks[e] = factorisation_.inverse_block(orders[pairs.first][a], orders[pairs.second][pairs.level[e]]);
+            pair_inverse_.push_back(std::move(blocks));
+        }
+    }
+    inverted_ = true;
+}
+
+// S = z_a'L H^-1 L'z_b between the predictors a and b of a row (K x K, by rows).
+void Laplace::row_leverages(std::int64_t i, double* S) const {
+    const int K = static_cast<int>(inner_.size());
+    std::fill(S, S + K * K, 0.0);
+    thread_local std::vector<double> loading;  // per factor: K x width, T' times the columns of a predictor
+    thread_local std::vector<std::size_t> start;
+    start.clear();
+    std::size_t size = 0;
+    for (const FactorRows& f : rows_.factors) {
+        start.push_back(size);
+        size += static_cast<std::size_t>(K) * f.width();
+    }
+    loading.assign(size, 0.0);
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const FactorRows& factor = rows_.factors[f];
+        const int q = factor.width();
+        for (int r = 0; r < q; ++r) {
+            double* out = &loading[start[f] + static_cast<std::size_t>(inner_place_[factor.predictor[r]]) * q];
+            for (int c = 0; c < q; ++c) out[c] += T_[f](r, c) * factor.columns[r][i];
+        }
+        const double* V = &factorisation_.diagonal_blocks()[f][static_cast<std::size_t>(factor.codes[i]) * q * q];
+        for (int a = 0; a < K; ++a)
+            for (int b = 0; b < K; ++b)
+                for (int r = 0; r < q; ++r)
+                    for (int c = 0; c < q; ++c)
+                        S[a * K + b] += loading[start[f] + a * q + r] * V[r * q + c] * loading[start[f] + b * q + c];
+    }
+    for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
+        const int f = sums_.pairs[p].first, l = sums_.pairs[p].second;
+        const int q = rows_.factors[f].width(), w = rows_.factors[l].width();
+        const InverseBlock& V = pair_inverse_[p][slots_[p][i]];
+        for (int a = 0; a < K; ++a)
+            for (int b = 0; b < K; ++b) {
+                double sum = 0.0;
+                for (int r = 0; r < q; ++r)
+                    for (int c = 0; c < w; ++c)
+                        sum += loading[start[f] + a * q + r] * V.data[r * V.row_stride + c * V.column_stride] *
+                               loading[start[l] + b * w + c];
+                S[a * K + b] += sum;
+                S[b * K + a] += sum;
+            }
+    }
+}
+
+VectorXd Laplace::gradient() {
+    read_inverse();
+    const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
+    int all[most_predictors] = {0, 1, 2};
+    const Responses responses = rows_.responses();
+    std::vector<const double*> at;
+    for (const auto& p : predictors_) at.push_back(p.data());
+    const int count = static_cast<int>(stripes_.size()) - 1;
+    // Weights of each row's predictors: -2 l_k + t_k at first, t_k = -sum S_ab l_abk; and l_ak.
+    std::vector<std::vector<double>> omega(n_predictors, std::vector<double>(rows_.n));
+    std::vector<std::vector<double>> shift(K, std::vector<double>(rows_.n));
+    std::vector<std::vector<double>> second(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
+    parallel_for(count, [&](int s) {
+        Derivatives d;
+        double S[most_inner * most_inner];
+        for (std::int64_t from = stripes_[s]; from < stripes_[s + 1]; from += chunk_rows) {
+            const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, stripes_[s + 1] - from));
+            log_density(rows_.density, responses, at.data(), from, from + rows, all, n_predictors, 3, d.pointers());
+            for (int r = 0; r < rows; ++r) {
+                const std::int64_t i = from + r;
+                row_leverages(i, S);
+                for (int k = 0; k < n_predictors; ++k) {
+                    double t = 0.0;
+                    for (int a = 0; a < K; ++a) {
+                        second[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_order(n_predictors, inner_[a], k)][r];
+                        for (int b = 0; b < K; ++b)
+                            t -= S[a * K + b] * d[triple_order(n_predictors, inner_[a], inner_[b], k)][r];
+                    }
+                    if (inner_place_[k] >= 0) shift[inner_place_[k]][i] = t;
+                    omega[k][i] = -2.0 * d[derivative_at(k)][r] + t;
+                }
+            }
+        }
+    });
+    auto to_levels = [&](auto weight) {  // Z'weight, per factor
+        std::vector<std::vector<double>> out;
+        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+            const FactorRows& factor = rows_.factors[f];
+            const int q = factor.width();
+            out.emplace_back(static_cast<std::size_t>(factor.levels) * q, 0.0);
+            for (int c = 0; c < q; ++c) {
+                const double* w = weight(factor.predictor[c]);
+                const double* z = factor.columns[c].data();
+                for (std::int64_t i = 0; i < rows_.n; ++i)
+                    out[f][static_cast<std::size_t>(factor.codes[i]) * q + c] += z[i] * w[i];
+            }
+        }
+        return out;
+    };
+    // a = H^-1 L'Z't: how the log-determinant pulls at the modes.
+    VectorXd a = spherical(to_levels([&](int k) { return shift[inner_place_[k]].data(); }));
+    solve(a);
+    for (int k = 0; k < K; ++k) std::fill(shift[k].begin(), shift[k].end(), 0.0);
+    std::vector<std::vector<double>> b_a;
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const FactorRows& factor = rows_.factors[f];
+        const int q = factor.width();
+        std::vector<double> moved(static_cast<std::size_t>(factor.levels) * q, 0.0);
+        for (int level = 0; level < factor.levels; ++level)
+            for (int r = 0; r < q; ++r)
+                for (int c = 0; c < q; ++c)
+                    moved[static_cast<std::size_t>(level) * q + r] +=
+                        T_[f](r, c) * a(plan_.factor_first[f] + static_cast<std::size_t>(level) * q + c);
+        for (int c = 0; c < q; ++c) {
+            double* e = shift[inner_place_[factor.predictor[c]]].data();
+            for (std::int64_t i = 0; i < rows_.n; ++i)
+                e[i] += factor.columns[c][i] * moved[static_cast<std::size_t>(factor.codes[i]) * q + c];
+        }
+    }
+    for (int k = 0; k < n_predictors; ++k)
+        for (int in = 0; in < K; ++in) {
+            const auto& l = second[static_cast<std::size_t>(in) * n_predictors + k];
+            for (std::int64_t i = 0; i < rows_.n; ++i) omega[k][i] += shift[in][i] * l[i];
+        }
+    VectorXd out = VectorXd::Zero(n_parameters());
+    for (int k = 0; k < n_predictors; ++k) {
+        const PredictorRows& p = rows_.predictors[k];
+        for (std::size_t c = 0; c < p.columns.size(); ++c)
+            out(n_theta_ + p.coefficients[c]) +=
+                Eigen::Map<const VectorXd>(omega[k].data(), rows_.n).dot(Eigen::Map<const VectorXd>(p.columns[c].data(), rows_.n));
+    }
+    const auto pulls = to_levels([&](int k) { return omega[k].data(); });
+    std::vector<MatrixXd> slope = factorisation_.gradient();
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const int q = rows_.factors[f].width();
+        for (int level = 0; level < rows_.factors[f].levels; ++level) {
+            const auto first = static_cast<std::size_t>(level) * q;
+            const Eigen::Map<const VectorXd> m(&pulls[f][first], q), score(&scores_[f][first], q);
+            slope[f].noalias() += m * u_.segment(plan_.factor_first[f] + first, q).transpose();
+            slope[f].noalias() += score * a.segment(plan_.factor_first[f] + first, q).transpose();
+        }
+    }
+    out.head(n_theta_) = theta_slope(slope);
+    add_prior_slope(out);
+    return out;
+}
+
+VectorXd Laplace::theta_slope(const std::vector<MatrixXd>& by_factor) const {
+    VectorXd out(n_theta_);
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        const MatrixXd block = by_factor[term.factor].block(term.first, term.first, term.width, term.width);
+        for (std::size_t j = 0; j < term_factors_[i].derivative.size(); ++j)
+            out(first_parameter_[i] + j) = block.cwiseProduct(term_factors_[i].derivative[j]).sum();
+    }
+    return out;
+}
+
+void Laplace::add_prior_slope(VectorXd& gradient) const {
+    if (prior_.precision.size() > 0)
+        gradient.tail(n_coefficients_) +=
+            2.0 * prior_.precision.cwiseProduct(psi_.tail(n_coefficients_) - prior_.centre);
+    if (prior_.avoid_zero > 0.0)
+        for (std::size_t i = 0; i < terms_.size(); ++i)
+            for (std::size_t j = 0; j < term_factors_[i].derivative.size(); ++j)
+                gradient(first_parameter_[i] + j) -=
+                    2.0 * prior_.avoid_zero *
+                    term_factors_[i].derivative[j].diagonal().cwiseQuotient(term_factors_[i].value.diagonal()).sum();
+}
+
+// ---- curvature ----
+
+// Average information of the Gaussian model that stands for this one at the modes, and what its slope in Sigma adds.
+MatrixXd Laplace::theta_curvature() const {
+    MatrixXd v = MatrixXd::Zero(plan_.n_random, n_theta_);
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+        const Term& term = terms_[i];
+        const int q = rows_.factors[term.factor].width();
+        for (std::size_t j = 0; j < term_factors_[i].derivative.size(); ++j) {
+            const MatrixXd half = term_factors_[i].derivative[j] * term_factors_[i].value.transpose();
+            const MatrixXd change = half + half.transpose();
+            for (int a = 0; a < rows_.factors[term.factor].levels; ++a) {
+                const auto level = static_cast<std::size_t>(a) * q + term.first;
+                v.block(plan_.factor_first[term.factor] + level, first_parameter_[i] + j, term.width, 1).noalias() =
+                    change * Eigen::Map<const VectorXd>(&scores_[term.factor][level], term.width);
+            }
+        }
+    }
+    return factorisation_.projected_crossproduct(v);
+}
+
+// Curvature of -2 h in gamma when the modes follow.
+MatrixXd Laplace::gamma_curvature() {
+    const int n_predictors = static_cast<int>(rows_.predictors.size());
+    int all[most_predictors] = {0, 1, 2};
+    const Responses responses = rows_.responses();
+    std::vector<const double*> at;
+    for (const auto& p : predictors_) at.push_back(p.data());
+    MatrixXd own = MatrixXd::Zero(n_coefficients_, n_coefficients_);
+    MatrixXd against = MatrixXd::Zero(plan_.n_random, n_coefficients_);
+    Derivatives d;
+    for (std::int64_t from = 0; from < rows_.n; from += chunk_rows) {
+        const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, rows_.n - from));
+        log_density(rows_.density, responses, at.data(), from, from + rows, all, n_predictors, 2, d.pointers());
+        for (int k = 0; k < n_predictors; ++k)
+            for (std::size_t c = 0; c < rows_.predictors[k].columns.size(); ++c) {
+                const double* x = &rows_.predictors[k].columns[c][from];
+                const int to = rows_.predictors[k].coefficients[c];
+                for (int l = 0; l < n_predictors; ++l)
+                    for (std::size_t e = 0; e < rows_.predictors[l].columns.size(); ++e) {
+                        const double* other = &rows_.predictors[l].columns[e][from];
+                        const double* w = d[pair_order(n_predictors, k, l)];
+                        double sum = 0.0;
+                        for (int r = 0; r < rows; ++r) sum -= w[r] * x[r] * other[r];
+                        own(to, rows_.predictors[l].coefficients[e]) += sum;
+                    }
+                for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+                    const FactorRows& factor = rows_.factors[f];
+                    const int q = factor.width();
+                    for (int column = 0; column < q; ++column) {
+                        const double* w = d[pair_order(n_predictors, k, factor.predictor[column])];
+                        const double* z = &factor.columns[column][from];
+                        double* out = &against(plan_.factor_first[f], to);
+                        for (int r = 0; r < rows; ++r)
+                            out[static_cast<std::size_t>(factor.codes[from + r]) * q + column] -= w[r] * x[r] * z[r];
+                    }
+                }
+            }
+    }
+    for (int c = 0; c < n_coefficients_; ++c)
+        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+            const int q = rows_.factors[f].width();
+            for (int level = 0; level < rows_.factors[f].levels; ++level) {
+                auto part = against.block(plan_.factor_first[f] + static_cast<std::size_t>(level) * q, c, q, 1);
+                part = (T_[f].transpose() * part).eval();
+            }
+        }
+    factorisation_.forward_solve(against);
+    return 2.0 * (own - against.transpose() * against);
+}
+
+MatrixXd Laplace::curvature() {
+    MatrixXd out = MatrixXd::Zero(n_parameters(), n_parameters());
+    out.topLeftCorner(n_theta_, n_theta_) = theta_curvature();
+    out.bottomRightCorner(n_coefficients_, n_coefficients_) = gamma_curvature();
+    if (prior_.precision.size() > 0) out.diagonal().tail(n_coefficients_) += 2.0 * prior_.precision;
+    return 0.5 * (out + out.transpose());
+}
+
+// ---- what the modes say ----
+
+SphericalModes Laplace::modes() {
+    read_inverse();
+    SphericalModes out;
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const double* u = u_.data() + plan_.factor_first[f];
+        out.u.emplace_back(u, u + static_cast<std::size_t>(rows_.factors[f].levels) * rows_.factors[f].width());
+        out.variance.push_back(factorisation_.diagonal_blocks()[f]);
+    }
+    return out;
+}
+
+MatrixXd Laplace::linear_predictors() {
+    MatrixXd out(predictors_.size(), rows_.n);
+    for (std::size_t k = 0; k < predictors_.size(); ++k)
+        for (std::int64_t i = 0; i < rows_.n; ++i) out(k, rows_.order[i]) = predictors_[k][i];
+    return out;
+}
+
+// With scores s = Z'l' and their information M = Z'WZ a level, E[ss'] = M + M Sigma M where M varies little.
+std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
+    VectorXd psi = VectorXd::Zero(n_parameters());
+    psi.tail(n_coefficients_) = gamma;
+    read_point(psi);
+    u_.setZero();
+    form_effects(u_);
+    pass(true);
+    std::vector<MatrixXd> out;
+    for (const Term& term : terms_) {
+        const int q = rows_.factors[term.factor].width(), w = term.width, levels = rows_.factors[term.factor].levels;
+        MatrixXd excess = MatrixXd::Zero(w, w), mean = excess;
+        double size = 0.0, squared_size = 0.0;
+        for (int a = 0; a < levels; ++a) {
+            const double* diag = &sums_.diag[term.factor][static_cast<std::size_t>(a) * q * q];
+            MatrixXd M(w, w);
+            for (int r = 0; r < w; ++r)
+                for (int c = 0; c < w; ++c) M(r, c) = diag[(term.first + r) * q + term.first + c];
+            const Eigen::Map<const VectorXd> s(&scores_[term.factor][static_cast<std::size_t>(a) * q + term.first], w);
+            excess += s * s.transpose() - M;
+            mean += M;
+            const double n = M.trace() / w;
+            size += n;
+            squared_size += n * n;
+        }
+        if (!(size > 0.0)) {
+            out.push_back(0.25 * MatrixXd::Identity(w, w));
+            continue;
+        }
+        mean /= size;
+        mean.diagonal().array() += 1e-8 * mean.trace();
+        const MatrixXd inverse = mean.inverse(), rough = inverse * excess * inverse / squared_size;
+        const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(0.5 * (rough + rough.transpose()));
+        const double floor = std::min(0.2 * levels / size, 0.25);
+        const VectorXd values = eigen.eigenvalues().cwiseMax(floor).cwiseMin(25.0);
+        out.push_back(eigen.eigenvectors() * values.asDiagonal() * eigen.eigenvectors().transpose());
+    }
+    return out;
+}
+
+}  // namespace multilevel
