@@ -12,7 +12,7 @@ namespace arrow {
 namespace baseline {
 Sweeps sweeps(int q);
 }
-#ifdef ARROW_X86
+#ifdef X86_KERNELS
 namespace avx2 {
 Sweeps sweeps(int q);
 }
@@ -22,7 +22,7 @@ Sweeps sweeps(int q);
 #endif
 
 Sweeps sweeps_for(int q) {
-#ifdef ARROW_X86
+#ifdef X86_KERNELS
     if (__builtin_cpu_supports("avx512f")) return avx512::sweeps(q);
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::sweeps(q);
 #endif

@@ -43,8 +43,10 @@ int Density::n_predictors() const { return own_predictors(family) + (extra_zeros
 
 void log_density(const Density& density, const Responses& responses, const double* const* predictors,
                  std::int64_t begin, std::int64_t end, const int* active, int n_active, int order, double* const* out) {
-    routines_of(density.family)
-        .evaluate({density, responses, predictors, begin, end, active, n_active, order, out});
+    const Request request{density, responses, predictors, begin, end, active, n_active, order, out};
+    const Routines routines = routines_of(density.family);
+    if (has_blocks(request)) return evaluate_blocks(request, routines.constants);
+    routines.evaluate(request);
 }
 
 void log_constants(const Density& density, const Responses& responses, std::int64_t begin, std::int64_t end,

@@ -193,6 +193,10 @@ struct Routines {
 template <class Family>
 Routines routines() { return {evaluate<Family>, constants<Family>}; }
 
+// Logistic and log-linear rows without an excess of zeros have kernels of their own.
+bool has_blocks(const Request& request);
+void evaluate_blocks(const Request& request, void (*constants)(const Request&));
+
 Routines count_routines(Family family);
 Routines truncated_routines(Family family);
 Routines proportion_routines(Family family);

@@ -153,10 +153,7 @@ T rising_excess(const T& log_x, double y) {
     return compose(log_x, gamma_functions::rising_excess<order_of<T>>(value_of(log_x), y));
 }
 
-// log y!
-inline double log_factorial(double y) {
-    if (y == 0.0 || y == 1.0) return 0.0;
-    return y > -1.0 ? gamma_functions::log_gamma<0>(y + 1.0).f0 : INFINITY;
-}
+// log y!, from a table for small whole numbers
+double log_factorial(double y);
 
 }  // namespace multilevel

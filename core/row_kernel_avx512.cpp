@@ -1,0 +1,2 @@
+#define KERNEL_SET avx512
+#include "row_kernel.ipp"

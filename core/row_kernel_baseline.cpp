@@ -1,0 +1,2 @@
+#define KERNEL_SET baseline
+#include "row_kernel.ipp"
