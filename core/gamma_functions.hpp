@@ -30,27 +30,34 @@ Taylor stirling_series(double x) {
     return {s.f0 * r, s.f1 * r2, s.f2 * r2 * r, s.f3 * r2 * r2};
 }
 
+// A product of factors f_i(t) > 0 that are linear in t, with its derivatives: all of them sums of positive terms
+struct Product {
+    double p0 = 1.0, p1 = 0.0, p2 = 0.0, p3 = 0.0;
+
+    void multiply(double factor, double slope) {
+        p3 = p3 * factor + 3.0 * slope * p2;
+        p2 = p2 * factor + 2.0 * slope * p1;
+        p1 = p1 * factor + slope * p0;
+        p0 *= factor;
+    }
+
+    // Its logarithm, whose value the caller may know better
+    Taylor logarithm(double value) const {
+        const double r = 1.0 / p0, g1 = p1 * r, g2 = p2 * r, g3 = p3 * r;
+        return {value, g1, g2 - g1 * g1, g3 - 3.0 * g1 * g2 + 2.0 * g1 * g1 * g1};
+    }
+    Taylor logarithm() const { return logarithm(std::log(p0)); }
+};
+
 // log Gamma, digamma, trigamma and tetragamma of x > 0
 template <int Order>
 Taylor log_gamma(double x) {
-    Taylor moved;
-    double product = 1.0;
-    while (x < stirling_from) {
-        const double r = 1.0 / x;
-        product *= x;
-        if constexpr (Order >= 1) moved.f1 += r;
-        if constexpr (Order >= 2) moved.f2 -= r * r;
-        if constexpr (Order >= 3) moved.f3 += 2.0 * r * r * r;
-        x += 1.0;
-    }
+    Product moved;
+    for (; x < stirling_from; x += 1.0) moved.multiply(x, 1.0);
     const double log_x = std::log(x), r = 1.0 / x;
-    const Taylor s = stirling_series<Order>(x);
-    Taylor out{(x - 0.5) * log_x - x + half_log_two_pi + s.f0};
-    if (product != 1.0) out.f0 -= std::log(product);
-    if constexpr (Order >= 1) out.f1 = log_x - 0.5 * r + s.f1 - moved.f1;
-    if constexpr (Order >= 2) out.f2 = r + 0.5 * r * r + s.f2 - moved.f2;
-    if constexpr (Order >= 3) out.f3 = -r * r - r * r * r + s.f3 - moved.f3;
-    return out;
+    const Taylor s = stirling_series<Order>(x), below = moved.p0 == 1.0 ? Taylor{} : moved.logarithm();
+    return {(x - 0.5) * log_x - x + half_log_two_pi + s.f0 - below.f0, log_x - 0.5 * r + s.f1 - below.f1,
+            r + 0.5 * r * r + s.f2 - below.f2, -r * r - r * r * r + s.f3 - below.f3};
 }
 
 // A variable for functions of one number written in jets
@@ -81,56 +88,56 @@ Taylor stirling_gap(double log_x) {
     return taylor(y * l - y + l - compose(y, log_gamma<Order>(x + 1.0)));
 }
 
-// log(exp(log_x) + a) and its derivatives in log_x
-inline Taylor log_shifted(double x, double log_x, double a) {
-    if (a == 0.0) return {log_x, 1.0, 0.0, 0.0};
-    const double p = x / (x + a), curvature = p * (1.0 - p);
-    return {std::log(x + a), p, curvature, curvature * (1.0 - 2.0 * p)};
-}
-
-inline void add(Taylor& sum, const Taylor& term, double sign = 1.0) {
-    sum.f0 += sign * term.f0;
-    sum.f1 += sign * term.f1;
-    sum.f2 += sign * term.f2;
-    sum.f3 += sign * term.f3;
-}
-
 constexpr double most_factors = 12.0;
+
+// log of the product of 1 + i / x, i = 1 .. y - 1, in powers of x where it is small and of 1 / x where it is large
+template <int Order>
+Taylor short_rising_excess(double log_x, double y) {
+    Product product;
+    double excess = 0.0;  // the product of 1 + i / x, less one
+    const auto l = variable<Order>(log_x);
+    if (log_x <= 0.0) {
+        const auto x = exp(l);
+        for (double i = 1.0; i < y; i += 1.0) product.multiply(value_of(x) + i, 1.0);
+        return taylor(compose(x, product.logarithm()) - (y - 1.0) * l);
+    }
+    const auto inverse = exp(-l);
+    for (double i = 1.0; i < y; i += 1.0) {
+        const double more = i * value_of(inverse);
+        excess += more + excess * more;
+        product.multiply(1.0 + more, i);
+    }
+    return taylor(compose(inverse, product.logarithm(std::log1p(excess))));
+}
+
+// By Stirling's series, of x and x + y moved up by the recurrence where x is small
+template <int Order>
+Taylor long_rising_excess(double log_x, double y) {
+    const auto l = variable<Order>(log_x);
+    const auto x = exp(l);
+    double moved = 0.0;
+    Product below, above;
+    for (; value_of(x) + moved < stirling_from; moved += 1.0) {
+        if (moved > 0.0) below.multiply(value_of(x) + moved, 1.0);  // x itself is exp(l)
+        above.multiply(value_of(x) + y + moved, 1.0);
+    }
+    const auto z = x + moved;
+    const auto series = (z + (y - 0.5)) * log1p(y / z) - y +
+                        compose(z + y, stirling_series<Order>(value_of(z) + y)) -
+                        compose(z, stirling_series<Order>(value_of(z)));
+    if (moved == 0.0) return taylor(series);
+    return taylor(series + y * (log(z) - l) + l + compose(x, below.logarithm()) - compose(x, above.logarithm()));
+}
 
 template <int Order>
 Taylor rising_excess(double log_x, double y) {
-    Taylor out;
-    if (y == 0.0) return out;
-    const double x = std::exp(log_x);
-    if (log_x > 100.0) {
-        const double excess = 0.5 * y * (y - 1.0) / x;
+    if (y == 0.0) return {};
+    if (log_x > 100.0) {  // y (y - 1) / (2 x)
+        const double excess = 0.5 * y * (y - 1.0) * std::exp(-log_x);
         return {excess, -excess, excess, -excess};
     }
-    if (y <= most_factors && y == std::floor(y)) {  // the product of 1 + i / x
-        double product = 1.0;
-        for (double i = 1.0; i < y; i += 1.0) {
-            const double w = i / (x + i), curvature = w * (1.0 - w);
-            if (x > 1e3) out.f0 += std::log1p(i / x);
-            else product *= x + i;
-            out.f1 -= w;
-            out.f2 += curvature;
-            out.f3 -= curvature * (1.0 - 2.0 * w);
-        }
-        if (x <= 1e3) out.f0 = std::log(product) - (y - 1.0) * log_x;
-        return out;
-    }
-    double moved = 0.0;
-    for (; x + moved < stirling_from; moved += 1.0) {
-        add(out, log_shifted(x, log_x, moved));
-        add(out, log_shifted(x, log_x, moved + y), -1.0);
-    }
-    const auto l = variable<Order>(log_x);
-    const auto z = exp(l) + moved;
-    auto series = (z + (y - 0.5)) * log1p(y / z) - y + compose(z + y, stirling_series<Order>(x + moved + y)) -
-                  compose(z, stirling_series<Order>(x + moved));
-    if (moved > 0.0) series = series + y * (log(z) - l);
-    add(out, taylor(series));
-    return out;
+    if (y <= most_factors && y == std::floor(y)) return short_rising_excess<Order>(log_x, y);
+    return long_rising_excess<Order>(log_x, y);
 }
 
 }  // namespace multilevel::gamma_functions
