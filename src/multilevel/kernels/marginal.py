@@ -1,7 +1,7 @@
 """The compiled criterion of a generalized linear mixed model, as a function of psi = (theta, gamma).
 
-`theta` are the covariance parameters of all terms in order, `gamma` the coefficients of all linear predictors.
-The criterion is minus twice the log-likelihood, random effects integrated out, all constants in.
+`theta` are the covariance parameters of all terms in order, `gamma` the coefficients of all linear
+predictors. The criterion is minus twice the log-likelihood, random effects integrated out, all constants in.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel.kernels import _core
-from multilevel.kernels.threads import one_blas_thread
 from multilevel.kernels.density import DensityCode
 from multilevel.kernels.gaussian import ScaledColumns, TermLayout
+from multilevel.kernels.threads import one_blas_thread
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -158,8 +158,12 @@ class MarginalKernel:
     def search(self, start: Array, *, tolerance: float, max_evaluations: int) -> MarginalOutcome:
         """Minimise the criterion."""
         with one_blas_thread(self.remainder):
-            *numbers, rank = self._native.search(start, tolerance, max_evaluations)
-        return MarginalOutcome(*numbers, tuple(rank))
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, rank = (
+                self._native.search(start, tolerance, max_evaluations)
+            )
+        return MarginalOutcome(
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, tuple(rank)
+        )
 
     def hessian(self, psi: Array, free: Mask | None = None) -> Array:
         """Second derivatives of the criterion (k, k), zero where a parameter is not `free`."""
