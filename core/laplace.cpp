@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "marginal_prior.hpp"
+#include "row_derivatives.hpp"
 #include "threads.hpp"
 
 namespace multilevel {
@@ -15,52 +17,11 @@ using Eigen::VectorXd;
 constexpr int chunk_rows = 256;
 constexpr int most_stripes = 16;
 constexpr int most_inner = 2;  // predictors that random effects enter
-constexpr int most_derivatives = n_derivatives(most_predictors, 3);
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Modes are found when one more Newton step would raise h by less than this.
-constexpr double mode_tolerance = 1e-18;
+constexpr double mode_tolerance = 1e-20;
 constexpr int most_mode_steps = 100;
-
-// Places for the derivatives of a chunk of rows.
-class Derivatives {
-  public:
-    Derivatives() : values_(static_cast<std::size_t>(most_derivatives) * chunk_rows) {
-        for (int d = 0; d < most_derivatives; ++d) at_[d] = &values_[static_cast<std::size_t>(d) * chunk_rows];
-    }
-    double* const* pointers() const { return at_; }
-    const double* operator[](int d) const { return at_[d]; }
-
-  private:
-    std::vector<double> values_;
-    double* at_[most_derivatives];
-};
-
-int pair_order(int variables, int i, int j) { return derivative_at(variables, std::min(i, j), std::max(i, j)); }
-
-int triple_order(int variables, int i, int j, int k) {
-    int s[3] = {i, j, k};
-    std::sort(s, s + 3);
-    return derivative_at(variables, s[0], s[1], s[2]);
-}
-
-// The nearest positive semidefinite matrix of one or two rows (W of a row; row-major, in place).
-void project_row(double* W, int k) {
-    if (k == 1) {
-        W[0] = std::max(W[0], 0.0);
-        return;
-    }
-    const double mean = 0.5 * (W[0] + W[3]), half = 0.5 * (W[0] - W[3]), radius = std::hypot(half, W[1]);
-    if (mean >= radius) return;
-    if (mean <= -radius) {
-        std::fill(W, W + 4, 0.0);
-        return;
-    }
-    const double scale = (mean + radius) / (2.0 * radius), low = mean - radius;
-    W[0] = scale * (W[0] - low);
-    W[3] = scale * (W[3] - low);
-    W[1] = W[2] = scale * W[1];
-}
 
 }  // namespace
 
@@ -153,13 +114,7 @@ void Laplace::read_point(const VectorXd& psi) {
         for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
             const PredictorRows& p = rows_.predictors[k];
             double* out = p.inner ? fixed_[inner_place_[k]].data() : predictors_[k].data();
-            if (p.offset.empty()) std::fill(out + begin, out + end, 0.0);
-            else std::copy(p.offset.begin() + begin, p.offset.begin() + end, out + begin);
-            for (std::size_t c = 0; c < p.columns.size(); ++c) {
-                const double coefficient = psi(n_theta_ + p.coefficients[c]);
-                const double* x = p.columns[c].data();
-                for (std::int64_t i = begin; i < end; ++i) out[i] += coefficient * x[i];
-            }
+            fixed_part(p, psi.data() + n_theta_, begin, end, out);
         }
     });
 }
@@ -180,13 +135,13 @@ void Laplace::form_effects(const VectorXd& u) {
 
 // Adds a chunk's weights W and scores to its levels and pairs of levels. K predictors have random effects.
 template <int K>
-void Laplace::add_rows(std::int64_t begin, int count, const double* const* d, bool project, Stripe& sums) {
+void Laplace::add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
     double W[K * K];
     for (int r = 0; r < count; ++r) {
         const std::int64_t i = begin + r;
         for (int a = 0; a < K; ++a)
-            for (int b = 0; b < K; ++b) W[a * K + b] = -d[pair_order(K, a, b)][r];
-        if (project) project_row(W, K);
+            for (int b = 0; b < K; ++b) W[a * K + b] = -d[pair_place(K, a, b)][r];
+        if (project) project_weights(W, K);
         for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
             const FactorRows& factor = rows_.factors[f];
             const int q = factor.width();
@@ -218,10 +173,7 @@ void Laplace::add_rows(std::int64_t begin, int count, const double* const* d, bo
 }
 
 double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums) {
-    Derivatives d;
-    std::vector<const double*> at;
-    for (const auto& p : predictors_) at.push_back(p.data());
-    const Responses responses = rows_.responses();
+    RowDerivatives d(chunk_rows);
     const int k = static_cast<int>(inner_.size());
     double value = 0.0;
     for (std::int64_t from = begin; from < end; from += chunk_rows) {
@@ -237,10 +189,10 @@ double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, St
                 for (int r = 0; r < count; ++r) eta[r] += z[r] * b_[f][static_cast<std::size_t>(codes[r]) * q + c];
             }
         }
-        log_density(rows_.density, responses, at.data(), from, from + count, inner_.data(), k, 2, d.pointers());
+        d.evaluate(rows_, predictors_, inner_, from, from + count, from, 2);
         for (int r = 0; r < count; ++r) value += d[0][r];
-        if (k == 1) add_rows<1>(from, count, d.pointers(), project, sums);
-        else add_rows<2>(from, count, d.pointers(), project, sums);
+        if (k == 1) add_rows<1>(from, count, d, project, sums);
+        else add_rows<2>(from, count, d, project, sums);
     }
     return value;
 }
@@ -370,16 +322,6 @@ bool Laplace::find_modes() {
     return false;
 }
 
-double Laplace::prior_value() const {
-    double value = 0.0;
-    const VectorXd gamma = psi_.tail(n_coefficients_);
-    if (prior_.precision.size() > 0) value += prior_.precision.dot((gamma - prior_.centre).cwiseAbs2());
-    if (prior_.avoid_zero > 0.0)
-        for (const TermFactor& factor : term_factors_)
-            value -= 2.0 * prior_.avoid_zero * factor.value.diagonal().cwiseAbs().array().log().sum();
-    return value;
-}
-
 double Laplace::value(const VectorXd& psi) {
     read_point(psi);
     defined_ = psi.allFinite() && find_modes();
@@ -387,7 +329,7 @@ double Laplace::value(const VectorXd& psi) {
         u_.setZero();
         return infinity;
     }
-    const double value = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value();
+    const double value = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value(prior_, psi_, n_theta_, term_factors_);
     defined_ = std::isfinite(value);
     return defined_ ? value : infinity;
 }
@@ -457,30 +399,26 @@ void Laplace::row_leverages(std::int64_t i, double* S) const {
 VectorXd Laplace::gradient() {
     read_inverse();
     const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
-    int all[most_predictors] = {0, 1, 2};
-    const Responses responses = rows_.responses();
-    std::vector<const double*> at;
-    for (const auto& p : predictors_) at.push_back(p.data());
     const int count = static_cast<int>(stripes_.size()) - 1;
     // Weights of each row's predictors: -2 l_k + t_k at first, t_k = -sum S_ab l_abk; and l_ak.
     std::vector<std::vector<double>> omega(n_predictors, std::vector<double>(rows_.n));
     std::vector<std::vector<double>> shift(K, std::vector<double>(rows_.n));
     std::vector<std::vector<double>> second(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
     parallel_for(count, [&](int s) {
-        Derivatives d;
+        RowDerivatives d(chunk_rows);
         double S[most_inner * most_inner];
         for (std::int64_t from = stripes_[s]; from < stripes_[s + 1]; from += chunk_rows) {
             const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, stripes_[s + 1] - from));
-            log_density(rows_.density, responses, at.data(), from, from + rows, all, n_predictors, 3, d.pointers());
+            d.evaluate(rows_, predictors_, {}, from, from + rows, from, 3);
             for (int r = 0; r < rows; ++r) {
                 const std::int64_t i = from + r;
                 row_leverages(i, S);
                 for (int k = 0; k < n_predictors; ++k) {
                     double t = 0.0;
                     for (int a = 0; a < K; ++a) {
-                        second[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_order(n_predictors, inner_[a], k)][r];
+                        second[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_place(n_predictors, inner_[a], k)][r];
                         for (int b = 0; b < K; ++b)
-                            t -= S[a * K + b] * d[triple_order(n_predictors, inner_[a], inner_[b], k)][r];
+                            t -= S[a * K + b] * d[triple_place(n_predictors, inner_[a], inner_[b], k)][r];
                     }
                     if (inner_place_[k] >= 0) shift[inner_place_[k]][i] = t;
                     omega[k][i] = -2.0 * d[derivative_at(k)][r] + t;
@@ -547,7 +485,7 @@ VectorXd Laplace::gradient() {
         }
     }
     out.head(n_theta_) = theta_slope(slope);
-    add_prior_slope(out);
+    add_prior_slope(prior_, psi_, n_theta_, term_factors_, first_parameter_, out);
     return out;
 }
 
@@ -560,18 +498,6 @@ VectorXd Laplace::theta_slope(const std::vector<MatrixXd>& by_factor) const {
             out(first_parameter_[i] + j) = block.cwiseProduct(term_factors_[i].derivative[j]).sum();
     }
     return out;
-}
-
-void Laplace::add_prior_slope(VectorXd& gradient) const {
-    if (prior_.precision.size() > 0)
-        gradient.tail(n_coefficients_) +=
-            2.0 * prior_.precision.cwiseProduct(psi_.tail(n_coefficients_) - prior_.centre);
-    if (prior_.avoid_zero > 0.0)
-        for (std::size_t i = 0; i < terms_.size(); ++i)
-            for (std::size_t j = 0; j < term_factors_[i].derivative.size(); ++j)
-                gradient(first_parameter_[i] + j) -=
-                    2.0 * prior_.avoid_zero *
-                    term_factors_[i].derivative[j].diagonal().cwiseQuotient(term_factors_[i].value.diagonal()).sum();
 }
 
 // ---- curvature ----
@@ -598,16 +524,12 @@ MatrixXd Laplace::theta_curvature() const {
 // Curvature of -2 h in gamma when the modes follow.
 MatrixXd Laplace::gamma_curvature() {
     const int n_predictors = static_cast<int>(rows_.predictors.size());
-    int all[most_predictors] = {0, 1, 2};
-    const Responses responses = rows_.responses();
-    std::vector<const double*> at;
-    for (const auto& p : predictors_) at.push_back(p.data());
     MatrixXd own = MatrixXd::Zero(n_coefficients_, n_coefficients_);
     MatrixXd against = MatrixXd::Zero(plan_.n_random, n_coefficients_);
-    Derivatives d;
+    RowDerivatives d(chunk_rows);
     for (std::int64_t from = 0; from < rows_.n; from += chunk_rows) {
         const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, rows_.n - from));
-        log_density(rows_.density, responses, at.data(), from, from + rows, all, n_predictors, 2, d.pointers());
+        d.evaluate(rows_, predictors_, {}, from, from + rows, from, 2);
         for (int k = 0; k < n_predictors; ++k)
             for (std::size_t c = 0; c < rows_.predictors[k].columns.size(); ++c) {
                 const double* x = &rows_.predictors[k].columns[c][from];
@@ -615,7 +537,7 @@ MatrixXd Laplace::gamma_curvature() {
                 for (int l = 0; l < n_predictors; ++l)
                     for (std::size_t e = 0; e < rows_.predictors[l].columns.size(); ++e) {
                         const double* other = &rows_.predictors[l].columns[e][from];
-                        const double* w = d[pair_order(n_predictors, k, l)];
+                        const double* w = d[pair_place(n_predictors, k, l)];
                         double sum = 0.0;
                         for (int r = 0; r < rows; ++r) sum -= w[r] * x[r] * other[r];
                         own(to, rows_.predictors[l].coefficients[e]) += sum;
@@ -624,7 +546,7 @@ MatrixXd Laplace::gamma_curvature() {
                     const FactorRows& factor = rows_.factors[f];
                     const int q = factor.width();
                     for (int column = 0; column < q; ++column) {
-                        const double* w = d[pair_order(n_predictors, k, factor.predictor[column])];
+                        const double* w = d[pair_place(n_predictors, k, factor.predictor[column])];
                         const double* z = &factor.columns[column][from];
                         double* out = &against(plan_.factor_first[f], to);
                         for (int r = 0; r < rows; ++r)
@@ -673,7 +595,6 @@ MatrixXd Laplace::linear_predictors() {
     return out;
 }
 
-// With scores s = Z'l' and their information M = Z'WZ a level, E[ss'] = M + M Sigma M where M varies little.
 std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
     VectorXd psi = VectorXd::Zero(n_parameters());
     psi.tail(n_coefficients_) = gamma;
@@ -681,36 +602,16 @@ std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
     u_.setZero();
     form_effects(u_);
     pass(true);
-    std::vector<MatrixXd> out;
-    for (const Term& term : terms_) {
-        const int q = rows_.factors[term.factor].width(), w = term.width, levels = rows_.factors[term.factor].levels;
-        MatrixXd excess = MatrixXd::Zero(w, w), mean = excess;
-        double size = 0.0, squared_size = 0.0;
-        for (int a = 0; a < levels; ++a) {
-            const double* diag = &sums_.diag[term.factor][static_cast<std::size_t>(a) * q * q];
-            MatrixXd M(w, w);
-            for (int r = 0; r < w; ++r)
-                for (int c = 0; c < w; ++c) M(r, c) = diag[(term.first + r) * q + term.first + c];
-            const Eigen::Map<const VectorXd> s(&scores_[term.factor][static_cast<std::size_t>(a) * q + term.first], w);
-            excess += s * s.transpose() - M;
-            mean += M;
-            const double n = M.trace() / w;
-            size += n;
-            squared_size += n * n;
+    ScoreMoments moments(terms_);
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const int q = rows_.factors[f].width();
+        for (int a = 0; a < rows_.factors[f].levels; ++a) {
+            const auto level = static_cast<std::size_t>(a) * q;
+            moments.add_level(static_cast<int>(f), Eigen::Map<const MatrixXd>(&sums_.diag[f][level * q], q, q),
+                              Eigen::Map<const VectorXd>(&scores_[f][level], q));
         }
-        if (!(size > 0.0)) {
-            out.push_back(0.25 * MatrixXd::Identity(w, w));
-            continue;
-        }
-        mean /= size;
-        mean.diagonal().array() += 1e-8 * mean.trace();
-        const MatrixXd inverse = mean.inverse(), rough = inverse * excess * inverse / squared_size;
-        const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(0.5 * (rough + rough.transpose()));
-        const double floor = std::min(0.2 * levels / size, 0.25);
-        const VectorXd values = eigen.eigenvalues().cwiseMax(floor).cwiseMin(25.0);
-        out.push_back(eigen.eigenvectors() * values.asDiagonal() * eigen.eigenvectors().transpose());
     }
-    return out;
+    return moments.covariances();
 }
 
 }  // namespace multilevel

@@ -14,6 +14,7 @@
 #include "factorisation.hpp"
 #include "grouped_rows.hpp"
 #include "marginal.hpp"
+#include "row_derivatives.hpp"
 
 namespace multilevel {
 
@@ -47,15 +48,13 @@ class Laplace : public Marginal {
     double pass(bool project);
     double pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums);
     template <int K>
-    void add_rows(std::int64_t begin, int count, const double* const* d, bool project, Stripe& sums);
+    void add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
     void gather(const std::vector<Stripe>& parts);
     bool find_modes();
     Eigen::VectorXd spherical(const std::vector<std::vector<double>>& by_factor) const;
     void solve(Eigen::VectorXd& b) const;
     void read_inverse();
     void row_leverages(std::int64_t i, double* S) const;
-    double prior_value() const;
-    void add_prior_slope(Eigen::VectorXd& gradient) const;
     Eigen::VectorXd theta_slope(const std::vector<Eigen::MatrixXd>& by_factor) const;
     Eigen::MatrixXd theta_curvature() const;
     Eigen::MatrixXd gamma_curvature();

@@ -15,6 +15,7 @@
 
 #include "laplace.hpp"
 #include "marginal_search.hpp"
+#include "quadrature.hpp"
 #include "threads.hpp"
 #include "workspaces.hpp"
 
@@ -73,8 +74,9 @@ class MarginalModel {
     MarginalModel(std::tuple<int, int, bool, int> density, Vector y, nb::object trials, nb::object power,
                   std::vector<PredictorArrays> predictors, std::vector<FactorArrays> factors,
                   std::vector<TermNumbers> terms, int n_coefficients, VectorXd precision, VectorXd centre,
-                  double avoid_zero, double memory_limit)
-        : n_coefficients_(n_coefficients), memory_limit_(memory_limit) {
+                  double avoid_zero, int nodes, double memory_limit)
+        : n_coefficients_(n_coefficients), nodes_(nodes), memory_limit_(memory_limit) {
+        require(nodes >= 1, "quadrature has at least one node");
         const auto [family, link, extra_zeros, categories] = density;
         require(family >= 0 && family <= static_cast<int>(Family::truncated_nbinom1), "there is no such family");
         require(link >= 0 && link <= static_cast<int>(Link::sqrt), "there is no such link");
@@ -119,6 +121,7 @@ class MarginalModel {
         prior_ = {precision, centre, avoid_zero};
         nb::gil_scoped_release release;
         rows_ = group_rows(rows);
+        require(nodes == 1 || quadrature_serves(rows_), "quadrature is for one grouping factor of few columns");
         model_ = make_model();
     }
 
@@ -226,6 +229,7 @@ class MarginalModel {
 
   private:
     std::unique_ptr<Marginal> make_model() const {
+        if (quadrature_serves(rows_)) return make_quadrature(rows_, terms_, n_coefficients_, prior_, nodes_);
         return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_);
     }
 
@@ -233,7 +237,7 @@ class MarginalModel {
 
     GroupedRows rows_;
     std::vector<Term> terms_;
-    int n_coefficients_;
+    int n_coefficients_, nodes_;
     Prior prior_;
     double memory_limit_;
     std::unique_ptr<Marginal> model_;
@@ -244,9 +248,10 @@ class MarginalModel {
 void bind_marginal(nb::module_& m) {
     nb::class_<MarginalModel>(m, "MarginalModel")
         .def(nb::init<std::tuple<int, int, bool, int>, Vector, nb::object, nb::object, std::vector<PredictorArrays>,
-                      std::vector<FactorArrays>, std::vector<TermNumbers>, int, VectorXd, VectorXd, double, double>(),
+                      std::vector<FactorArrays>, std::vector<TermNumbers>, int, VectorXd, VectorXd, double, int, double>(),
              "density"_a, "y"_a, "trials"_a.none(), "power"_a.none(), "predictors"_a, "factors"_a, "terms"_a,
-             "n_coefficients"_a, "precision"_a, "centre"_a, "avoid_zero"_a, "memory_limit"_a)
+             "n_coefficients"_a, "precision"_a, "centre"_a, "avoid_zero"_a, "nodes"_a,
+             "memory_limit"_a)
         .def_prop_ro("n_parameters", &MarginalModel::n_parameters)
         .def_prop_ro("n_theta", &MarginalModel::n_theta)
         .def("set_response", &MarginalModel::set_response, "y"_a)

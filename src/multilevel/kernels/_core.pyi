@@ -119,6 +119,7 @@ class MarginalModel:
         precision: Array,
         centre: Array,
         avoid_zero: float,
+        nodes: int,
         memory_limit: float,
     ) -> None: ...
     @property

@@ -124,6 +124,7 @@ class MarginalKernel:
             none if prior is None else prior.precision,
             none if prior is None else prior.centre,
             0.0 if prior is None else prior.avoid_zero,
+            nodes,
             memory_limit,
         )
 
