@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from multilevel import datasets, errors, families
     from multilevel.results.centring import center
+    from multilevel.results.cluster_summary import cluster_summary
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
     from multilevel.results.effect_of_design import design_effect
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
     from multilevel.results.ols import ols
+    from multilevel.results.structure import structure
 
 __version__ = "0.1.0"
 
 _HOMES = {  # public name -> module that defines it
     "center": "multilevel.results.centring",
+    "cluster_summary": "multilevel.results.cluster_summary",
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
@@ -36,12 +39,14 @@ _HOMES = {  # public name -> module that defines it
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
+    "structure": "multilevel.results.structure",
 }
 _MODULES = ("datasets", "errors", "families")
 
 __all__ = [
     "__version__",
     "center",
+    "cluster_summary",
     "compare",
     "datasets",
     "decompose_effect",
@@ -52,6 +57,7 @@ __all__ = [
     "ladder",
     "lmm",
     "ols",
+    "structure",
 ]
 
 

@@ -1,0 +1,162 @@
+"""Structures that were built are recognised, whatever the labels and the order of rows."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multilevel.clusters.bar_terms import bar_terms
+from multilevel.clusters.structure import DataStructure, Relation, data_structure
+from multilevel.design.design import Grouping
+
+
+def grouping(name: str, codes: np.ndarray, labels: tuple[str, ...] | None = None) -> Grouping:
+    """A factor of codes that may have gaps."""
+    distinct, dense = np.unique(codes, return_inverse=True)
+    return Grouping(name, dense.astype(np.int32), labels or tuple(f"level {code}" for code in distinct))
+
+
+def by_definition(a: Grouping, b: Grouping) -> Relation:
+    """The relation from sets of rows, as a textbook says it."""
+    a_in_b = all(len(set(b.codes[a.codes == level])) == 1 for level in range(a.n_levels))
+    b_in_a = all(len(set(a.codes[b.codes == level])) == 1 for level in range(b.n_levels))
+    if a_in_b and b_in_a:
+        return Relation.SAME
+    if a_in_b or b_in_a:
+        return Relation.INSIDE
+    occurring = len(set(zip(a.codes.tolist(), b.codes.tolist(), strict=True)))
+    return Relation.CROSSED if occurring == a.n_levels * b.n_levels else Relation.PARTIAL
+
+
+@st.composite
+def nestings(draw: st.DrawFn) -> tuple[list[Grouping], set[tuple[str, str]]]:
+    """Two to five factors: each nested in one made before it, or beside them all; and which lie in which."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    n = draw(st.integers(40, 120))
+    codes: dict[str, np.ndarray] = {}
+    inside: set[tuple[str, str]] = set()
+    for i in range(draw(st.integers(2, 5))):
+        name, parent = f"f{i}", draw(st.sampled_from([None, *codes]))
+        own = rng.integers(0, draw(st.integers(2, 4)), n)
+        codes[name] = own if parent is None else codes[parent] * 4 + own
+        if parent is not None:
+            inside |= {(name, parent), *((name, outer) for inner, outer in inside if inner == parent)}
+    order = rng.permutation(n)
+    return [grouping(name, rng.permutation(4**6)[each[order]]) for name, each in codes.items()], inside
+
+
+@settings(deadline=None, max_examples=60)
+@given(nestings())
+def test_random_nestings_are_recognised(made: tuple[list[Grouping], set[tuple[str, str]]]) -> None:
+    groupings, inside = made
+    found = data_structure(groupings, {})
+    by_name = {each.name: each for each in groupings}
+    for one, other in inside:
+        pair = found.pair(one, other)
+        assert (pair.first == one and pair.relation is Relation.INSIDE) or pair.relation is Relation.SAME
+    for pair in found.pairs:
+        assert pair.relation is by_definition(by_name[pair.first], by_name[pair.second])
+
+
+@settings(deadline=None, max_examples=30)
+@given(nestings(), st.integers(0, 2**32))
+def test_neither_labels_nor_order_matter(
+    made: tuple[list[Grouping], set[tuple[str, str]]], seed: int
+) -> None:
+    groupings, _ = made
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(groupings[0].codes))
+    moved = [
+        grouping(each.name, rng.permutation(each.n_levels)[each.codes[rows]]) for each in groupings[::-1]
+    ]
+    one, other = data_structure(groupings, {}), data_structure(moved, {})
+    assert {facts(one, *pair) for pair in combinations(sorted(names(one)), 2)} == {
+        facts(other, *pair) for pair in combinations(sorted(names(other)), 2)
+    }
+
+
+def names(structure: DataStructure) -> list[str]:
+    return [factor.name for factor in structure.factors]
+
+
+def facts(structure: DataStructure, one: str, other: str) -> tuple[object, ...]:
+    """What must not depend on labels; of two factors with as many levels, either may come first."""
+    pair = structure.pair(one, other)
+    return one, other, pair.relation, pair.n_pairs, pair.possible, pair.smallest, pair.largest
+
+
+def test_crossed_within_counts_the_pairs_that_the_holder_allows() -> None:
+    clinic = np.repeat([0, 1], 8)
+    patient = clinic * 2 + np.tile(np.repeat([0, 1], 4), 2)
+    physician = clinic * 4 + np.tile([0, 1, 2, 3], 4)
+    found = data_structure(
+        [grouping("patient", patient), grouping("physician", physician), grouping("clinic", clinic)], {}
+    )
+    pair = found.pair("patient", "physician")
+    assert pair.within == "clinic"
+    assert (pair.n_pairs, pair.possible, pair.complete) == (16, 2 * 2 * 4, True)
+
+
+def test_the_smallest_holder_is_named() -> None:
+    region = np.repeat([0, 1], 16)
+    clinic = np.repeat([0, 1, 2, 3], 8)
+    patient = clinic * 2 + np.tile(np.repeat([0, 1], 4), 4)
+    physician = clinic * 4 + np.tile([0, 1, 2, 3], 8)
+    factors = {"region": region, "clinic": clinic, "patient": patient, "physician": physician}
+    found = data_structure([grouping(name, codes) for name, codes in factors.items()], {})
+    assert found.pair("patient", "physician").within == "clinic"
+    assert found.holders("patient") == ["clinic", "region"]
+
+
+def test_columns_stand_at_the_outermost_level_in_which_they_are_constant() -> None:
+    school, pupil = np.repeat([0, 1, 2], 4), np.repeat(np.arange(6), 2)
+    columns = {
+        "sector": np.array([0.0, 1.0, 0.0])[school],
+        "sex": np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0])[pupil],
+        "score": np.arange(12.0),
+        "country": np.ones(12),
+    }
+    found = data_structure([grouping("school", school), grouping("pupil", pupil)], columns)
+    assert {column.name: column.varies for column in found.columns} == {
+        "sector": "school",
+        "sex": "pupil",
+        "score": None,
+        "country": "",
+    }
+    assert found.columns[0].constant_within == ("school", "pupil")
+
+
+@pytest.mark.parametrize(
+    ("labels", "renumbered"),
+    [
+        (("1", "2", "3"), "cask"),
+        (("a", "b", "c"), "cask"),
+        (("0", "1", "2"), "cask"),
+        (("x", "y", "q"), None),
+    ],
+)
+def test_labels_that_may_begin_anew_are_noticed(labels: tuple[str, ...], renumbered: str | None) -> None:
+    batch, cask = np.repeat(np.arange(10), 6), np.tile(np.repeat([0, 1, 2], 2), 10)
+    found = data_structure([grouping("batch", batch), grouping("cask", cask, labels)], {})
+    assert found.pairs[0].renumbered == renumbered
+
+
+def test_rows_times_and_few_levels_make_no_bars() -> None:
+    person, wave = np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8)
+    factors = [
+        grouping("person", person),
+        grouping("wave", wave, tuple("012345")),
+        grouping("row", np.arange(48)),
+        grouping("arm", person % 2),
+        grouping("id", person, tuple("abcdefgh")),
+    ]
+    bars = bar_terms(data_structure(factors, {}))
+    assert bars.text in {"(1 | person)", "(1 | id)"}
+    assert bars.rows == ("row",)
+    assert bars.times == ("wave",)
+    assert bars.few == ("arm",)
+    assert len(bars.doubles) == 1
