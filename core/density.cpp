@@ -43,6 +43,8 @@ int Density::n_predictors() const { return own_predictors(family) + (extra_zeros
 
 void log_density(const Density& density, const Responses& responses, const double* const* predictors,
                  std::int64_t begin, std::int64_t end, const int* active, int n_active, int order, double* const* out) {
+    if (density.n_predictors() > most_predictors)
+        throw std::invalid_argument("a density has at most three predictors, its excess of zeros among them");
     const Request request{density, responses, predictors, begin, end, active, n_active, order, out};
     const Routines routines = routines_of(density.family);
     if (has_blocks(request)) return evaluate_blocks(request, routines.constants);

@@ -1,7 +1,20 @@
 // Log-densities of a response, row by row, with exact derivatives in the row's predictors.
 //
-// A row's density depends on a few linear predictors: of the mean first, then whatever else the family has (a log
-// dispersion, a shape, two thresholds), and last, with an excess of zeros, the logit of their probability.
+// A row's density depends on a few linear predictors: of the mean first, then whatever else the family has, and last,
+// with an excess of zeros, the logit of their probability pi.
+//
+//   gaussian          log phi                Var = phi
+//   gamma             log phi                Var = phi mu^2
+//   inverse_gaussian  log phi                Var = phi mu^3
+//   nbinom2           log phi                Var = mu + mu^2 / phi
+//   nbinom1           log phi                Var = mu (1 + phi)
+//   beta              log phi                Var = mu (1 - mu) / (1 + phi)
+//   beta_binomial     log phi                a = mu phi, b = (1 - mu) phi
+//   student           log phi, log nu        y = mu + sqrt(phi) t, nu degrees of freedom
+//   tweedie           log phi, shape         Var = phi mu^p, p = 1 + 1 / (1 + exp(-shape))
+//   ordinal           upper, lower           link(P(y <= j)) = threshold_j - eta, thresholds j = y and j = y - 1
+//
+// The first category has no lower threshold, the last no upper one: what stands there is not read.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +31,7 @@ enum class Link { logit, probit, cloglog, cauchit, log, identity, inverse, inver
 struct Density {
     Family family;
     Link link;
-    bool extra_zeros;    // P(0) = pi + (1 - pi) f(0); of a truncated family, a hurdle: P(0) = pi
+    bool extra_zeros;    // P(0) = pi + (1 - pi) f(0); where f(0) = 0 (truncated counts, gamma), a hurdle: P(0) = pi
     int categories = 0;  // of an ordinal response
 
     int n_predictors() const;

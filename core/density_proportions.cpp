@@ -6,6 +6,7 @@ namespace multilevel {
 namespace {
 
 double log_choose(const Observed& o) {
+    if (o.trials == 1.0 && (o.y == 0.0 || o.y == 1.0)) return 0.0;
     const bool possible = o.y >= 0.0 && o.y <= o.trials;
     return possible ? log_factorial(o.trials) - log_factorial(o.y) - log_factorial(o.trials - o.y) : impossible;
 }
@@ -51,8 +52,9 @@ struct Beta {
     template <class T, class S>
     static Wider<T, S> log_density(const Observed& o, Link link, const T& eta, const S& log_phi) {
         if (o.constant == impossible) return Wider<T, S>(impossible);
-        const auto log_a = log_probability(link, eta) + log_phi, log_b = log_complement(link, eta) + log_phi;
-        return exp(log_a) * (std::log(o.y) + log_phi - log_a) + exp(log_b) * (std::log1p(-o.y) + log_phi - log_b) +
+        const T log_mu = log_probability(link, eta), log_rest = log_complement(link, eta);
+        const auto log_a = log_mu + log_phi, log_b = log_rest + log_phi;
+        return exp(log_a) * (std::log(o.y) - log_mu) + exp(log_b) * (std::log1p(-o.y) - log_rest) +
                stirling_gap(log_a) + stirling_gap(log_b) - stirling_gap(log_phi) + o.constant;
     }
 };

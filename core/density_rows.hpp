@@ -5,8 +5,6 @@
 // stay doubles, so that a derivative costs only where it is asked for.
 #pragma once
 
-#include <stdexcept>
-
 #include "links.hpp"
 
 namespace multilevel {

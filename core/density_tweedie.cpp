@@ -21,7 +21,9 @@ S log_series(double y, const S& log_phi, const S& log_first, const S& log_second
     const double start = std::max(1.0, std::round(centre));
     const auto exponent = [&](double j) {
         const double log_j = std::log(j);
-        return -slope * (j * (log_j - log_top) - j + top) - log_j + stirling_gap(S(log_j)) + stirling_gap(log_j + log_a);
+        const S log_u = with_value(log_j - log_top, j < 2.0 * centre ? std::log1p((j - centre) / centre)
+                                                                     : log_j - value_of(log_top));
+        return -slope * (j * log_u + (top - j)) - log_j + stirling_gap(S(log_j)) + stirling_gap(log_j + log_a);
     };
     const S middle = exponent(start);
     S sum(1.0);
@@ -29,7 +31,7 @@ S log_series(double y, const S& log_phi, const S& log_first, const S& log_second
         for (double j = start + direction * step; j >= 1.0; j += direction * step) {
             const S term = exp(exponent(j) - middle);
             sum = sum + term;
-            if (value_of(term) < 1e-20 * value_of(sum)) break;
+            if (!(value_of(term) > 1e-20 * value_of(sum))) break;
         }
     return middle + log(sum) + std::log(step);
 }

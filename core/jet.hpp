@@ -40,6 +40,14 @@ inline double value_of(double x) { return x; }
 template <int V, int O>
 double value_of(const Jet<V, O>& x) { return x.d[0]; }
 
+// The same derivatives, and a value that was computed with less rounding
+inline double with_value(double, double value) { return value; }
+template <int V, int O>
+Jet<V, O> with_value(Jet<V, O> x, double value) {
+    x.d[0] = value;
+    return x;
+}
+
 // Sums and products
 
 template <int V, int O>
@@ -161,7 +169,7 @@ T exp(const T& x) {
 
 template <class T>
 T expm1(const T& x) {
-    const double v = std::expm1(value_of(x)), e = v + 1.0;
+    const double v = std::expm1(value_of(x)), e = v > -0.5 ? v + 1.0 : std::exp(value_of(x));
     return compose(x, {v, e, e, e});
 }
 

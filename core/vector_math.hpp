@@ -69,11 +69,12 @@ VECTOR_FUNCTION Doubles exp(Doubles x) {
     return x > largest ? all(__builtin_inf()) : (x < smallest ? all(0.0) : result);
 }
 
-// log(1 + e) for 0 <= e <= 1: 2 atanh(f / (2 + f)), of 1 + e = 1 + f or of (1 + e) / 2 = 1 + f
+// log(1 + e) for 0 <= e <= 1. With 1 + f = 1 + e or (1 + e) / 2 and s = f / (2 + f) it is 2 atanh(s), whose leading
+// term is 2 s = f - s f.
 VECTOR_FUNCTION Doubles log1p_unit(Doubles e) {
     constexpr double ln_2 = 0.693147180559945309417;
     const auto halved = e > 0.41421356237309503;
-    const Doubles s = (halved ? e - 1.0 : e) / (halved ? e + 3.0 : e + 2.0), z = s * s;
+    const Doubles f = halved ? (e - 1.0) * 0.5 : e, s = f / (f + 2.0), z = s * s;
     Doubles q = z * (1.0 / 19.0) + 1.0 / 17.0;
     q = q * z + 1.0 / 15.0;
     q = q * z + 1.0 / 13.0;
@@ -82,8 +83,7 @@ VECTOR_FUNCTION Doubles log1p_unit(Doubles e) {
     q = q * z + 1.0 / 7.0;
     q = q * z + 1.0 / 5.0;
     q = q * z + 1.0 / 3.0;
-    const Doubles twice = s + s;
-    return (halved ? all(ln_2) : all(0.0)) + (twice + twice * z * q);
+    return (halved ? all(ln_2) : all(0.0)) + (f - s * (f - 2.0 * z * q));
 }
 
 VECTOR_FUNCTION Doubles minus_absolute(Doubles x) { return x < 0.0 ? x : -x; }

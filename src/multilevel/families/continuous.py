@@ -42,7 +42,10 @@ class Gaussian(Family):
 
 @dataclass(frozen=True, init=False)
 class StudentT(Gaussian):
-    """Errors with long tails: y = mu + sqrt(phi) t, t with nu degrees of freedom, which are estimated."""
+    """Errors with long tails: y = mu + sqrt(phi) t, t with nu degrees of freedom, which are estimated.
+
+    The shape is log nu: tails as long as there are, and normal ones in the limit.
+    """
 
     name: ClassVar[str] = "student"
     density: ClassVar[DensityName] = "student"
@@ -98,8 +101,8 @@ class InverseGaussian(Gamma):
 class Tweedie(Family):
     """Sums of a Poisson number of gamma amounts: zeros beside positive measurements, Var(y) = phi mu^p.
 
-    The power p, between 1 and 2, is estimated by `ml.glmm`; GEE and the quasi-likelihood take it as given,
-    `Tweedie(power=1.5)`.
+    The power p, between 1 and 2, is estimated by `ml.glmm`, as 1 + 1 / (1 + exp(-shape)); GEE and the
+    quasi-likelihood take it as given, `Tweedie(power=1.5)`.
     """
 
     power: float | None = None
