@@ -19,6 +19,7 @@ S log_series(double y, const S& log_phi, const S& log_first, const S& log_second
     const double centre = value_of(top), spread = std::sqrt(centre / value_of(slope));
     const double step = std::max(1.0, std::floor(spread / 4.0));
     const double start = std::max(1.0, std::round(centre));
+    if (!(start + step > start && start - step < start)) return S(std::numeric_limits<double>::quiet_NaN());
     const auto exponent = [&](double j) {
         const double log_j = std::log(j);
         const S log_u = with_value(log_j - log_top, j < 2.0 * centre ? std::log1p((j - centre) / centre)

@@ -228,3 +228,13 @@ def test_sizes_are_checked() -> None:
 def test_every_family_and_link_has_a_name() -> None:
     assert {table["family"] for table in TABLES} == set(DENSITIES)
     assert {table["link"] for table in TABLES} == set(LINKS)
+
+
+def test_tweedie_ends_wherever_a_search_may_go() -> None:
+    """Predictors too far out for the series give no number, and do not keep anybody waiting."""
+    ends = (-700.0, -100.0, 0.0, 100.0, 700.0)
+    predictors = np.array(list(itertools.product(ends, ends, ends))).T
+    y = np.full(predictors.shape[1], 5.0)
+    got = log_density(DensityCode("tweedie", "log"), y, None, None, predictors, order=3)
+    assert np.isfinite(got[0]).mean() > 0.4
+    assert not np.any(got[0] == np.inf)
