@@ -368,6 +368,7 @@ void use_blas(std::size_t potrf, std::size_t trtri, std::size_t trsm, std::size_
 namespace multilevel {
 void bind_density(nb::module_& m);   // density_module.cpp
 void bind_marginal(nb::module_& m);  // marginal_module.cpp
+void bind_fixed_fit(nb::module_& m);  // fixed_fit_module.cpp
 }  // namespace multilevel
 
 NB_MODULE(_core, m) {
@@ -411,4 +412,5 @@ NB_MODULE(_core, m) {
         .def("elimination", &GaussianModel::elimination);
     multilevel::bind_density(m);
     multilevel::bind_marginal(m);
+    multilevel::bind_fixed_fit(m);
 }

@@ -140,3 +140,14 @@ class MarginalModel:
     def refit_many(
         self, Y: Array, start: Array, tolerance: float, max_evaluations: int
     ) -> tuple[Array, Array, list[int], list[int]]: ...
+
+def fixed_fit(
+    density: tuple[int, int, bool, int],
+    y: Array,
+    trials: Array | None,
+    power: Array | None,
+    predictors: Sequence[tuple[Array | None, Array, Array, Array, Codes]],
+    start: Array,
+    tolerance: float,
+    most_steps: int,
+) -> tuple[Array, float, Array, Array, bool, int]: ...

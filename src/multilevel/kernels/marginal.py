@@ -57,6 +57,17 @@ class PriorPenalty:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedOutcome:
+    """Where a search without random effects ended."""
+
+    gamma: Array  # (G,)
+    loglik: float
+    gradient: Array  # (G,)
+    information: Array  # (G, G) minus the Hessian
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MarginalOutcome:
     """Where a search ended, and how."""
 
@@ -78,6 +89,30 @@ class MarginalOutcomes:
     criterion: Array  # (B,)
     evaluations: Codes  # (B,)
     converged: Mask  # (B,)
+
+
+def fit_fixed(
+    density: DensityCode,
+    y: Array,
+    trials: Array | None,
+    power: Array | None,
+    predictors: Sequence[RowPredictor],
+    start: Array,
+    *,
+    tolerance: float,
+    most_steps: int,
+) -> FixedOutcome:
+    """Climb to the maximum of the likelihood without random effects, from a start where it is finite."""
+    gamma, loglik, gradient, information, converged, _ = _core.fixed_fit(
+        density.codes, y, trials, power, [arrays_of(p) for p in predictors], start, tolerance, most_steps
+    )
+    return FixedOutcome(gamma, loglik, gradient, information, converged)
+
+
+def arrays_of(predictor: RowPredictor) -> tuple[Array | None, Array, Array, Array, Codes]:
+    """A predictor as the core takes it."""
+    columns = predictor.columns
+    return predictor.offset, columns.values, columns.shift, columns.scale, predictor.coefficients
 
 
 class MarginalKernel:
@@ -111,10 +146,7 @@ class MarginalKernel:
             y,
             trials,
             power,
-            [
-                (p.offset, p.columns.values, p.columns.shift, p.columns.scale, p.coefficients)
-                for p in predictors
-            ],
+            [arrays_of(p) for p in predictors],
             [
                 (f.codes, f.n_levels, f.columns.values, f.columns.shift, f.columns.scale, list(f.predictors))
                 for f in factors
