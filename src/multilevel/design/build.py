@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from multilevel._typing import Array, Frame
+from multilevel._typing import Frame
 from multilevel.design.arguments import RowNumbers, in_rows, read_given
 from multilevel.design.columns import (
     known_levels,
@@ -22,10 +22,11 @@ from multilevel.design.design import Design, Dropped
 from multilevel.design.encoder import Encoder
 from multilevel.design.expressions import COUNTS, Columns
 from multilevel.design.model_terms import columns_of_all, columns_of_sides, formula_sides
+from multilevel.design.observed import Observed, ResponseKind, observe
 from multilevel.design.offsets import total_offset
 from multilevel.design.random_terms import code_random_part, row_labels
 from multilevel.design.rank import dropped_as_kept, independent_columns, take_columns
-from multilevel.design.response import evaluate_response, refuse_constant
+from multilevel.design.response import refuse_constant
 from multilevel.design.rows import UsedRows, choose_rows
 from multilevel.design.scale import refuse_extreme_columns
 from multilevel.design.sides import LearnedSides, Matrix, learn_sides, own_columns
@@ -42,13 +43,15 @@ def build_design(
     offset: RowNumbers | None = None,
     contrasts: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    response: ResponseKind = "number",
     extra_columns: Sequence[str] = (),
 ) -> Design:
     """The response, model matrices and group codes that a formula asks of the data.
 
     `weights` (precision), `freq_weights` (counts) and `offset` name a column or are one number a row.
     Rows with something missing in any column used, or in `extra_columns`, are left out and counted, or
-    refused with `missing="raise"`. Stateful functions (`scale`, `poly`, `within`) learn from the rows used.
+    refused with `missing="raise"`. `response` says what the family takes on the left: a number, successes in
+    trials, or ordered categories. Stateful functions (`scale`, `poly`, `within`) learn from the rows used.
 
     >>> from multilevel.formula.parse import parse_formula
     >>> data = {"y": [1.0, 2.0, 4.0, 3.0], "x": [0.0, 1.0, 0.0, 1.0], "g": ["a", "a", "b", "b"]}
@@ -72,9 +75,10 @@ def build_design(
     labels = partial(row_labels, table=table, rows=rows.mask, columns=columns, memory=learned.memory)
     random = code_random_part(formula.bars, left_of_bars, labels)
     kept = independent_columns(fixed.values, learned.intercept_of(0))
+    observed = _response(response, formula, columns, learned, rows)
     return Design(
         formula=formula,
-        y=_response(formula, columns, learned, rows),
+        y=observed.y,
         X=take_columns(fixed.values, kept),
         coef_names=tuple(fixed.names[j] for j in kept),
         groupings=random.groupings,
@@ -101,9 +105,18 @@ def build_design(
             groups=random.coders,
             offset=_where_given(offset),
             weights=_where_given(weights),
+            response=response,
+            categories=observed.categories,
         ),
         frame_kind=table.kind,
+        trials=observed.trials,
+        categories=observed.categories,
     )
+
+
+def columns_needed(formula: Formula, available: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that a formula needs, of those available."""
+    return (*_computed_columns(formula, available), *_label_columns(formula, available))
 
 
 def _computed_columns(formula: Formula, available: tuple[str, ...]) -> tuple[str, ...]:
@@ -128,11 +141,14 @@ def _code_sides(formula: Formula, columns: Columns, rows: UsedRows) -> tuple[lis
     return sides, learned
 
 
-def _response(formula: Formula, columns: Columns, learned: LearnedSides, rows: UsedRows) -> Array:
-    y = evaluate_response(formula.response, columns, learned.memory, rows.n_used, rows.mask)
-    refuse_constant(y, formula.response.text)
-    refuse_extreme_columns([formula.response.text], y[:, None])
-    return y
+def _response(
+    kind: ResponseKind, formula: Formula, columns: Columns, learned: LearnedSides, rows: UsedRows
+) -> Observed:
+    observed = observe(kind, formula.response, columns, learned.memory, rows.n_used, rows.mask)
+    share = observed.y if observed.trials is None else observed.y / observed.trials
+    refuse_constant(share, formula.response.text)
+    refuse_extreme_columns([formula.response.text], observed.y[:, None])
+    return observed
 
 
 def _dropped(rows: UsedRows, fixed: Matrix, kept: tuple[int, ...], intercept: int | None) -> Dropped:

@@ -75,6 +75,8 @@ class Design:
     dropped: Dropped
     encoder: Encoder  # codes new data as these were coded
     frame_kind: FrameKind  # the user's own kind of frame, for tables that go back
+    trials: Array | None = None  # (n,) where the response counts successes; None where each row is one trial
+    categories: tuple[str, ...] = ()  # labels of an ordered response, whose y is the category from 0
 
     @property
     def n_rows(self) -> int:

@@ -11,13 +11,13 @@ import numpy as np
 from multilevel._typing import Array, Codes, Frame, Mask
 from multilevel.design.arguments import read_numbers
 from multilevel.design.columns import missing_rows, read_columns, recode, refuse_columns_not_finite
-from multilevel.design.expressions import Value
+from multilevel.design.expressions import Value, evaluate
 from multilevel.design.grouping import FoundLevels, GroupCoder, find_groups
 from multilevel.design.model_terms import columns_of_all, columns_of_sides
+from multilevel.design.observed import ResponseKind, category_of, observe
 from multilevel.design.offsets import total_offset
 from multilevel.design.random_terms import row_labels
 from multilevel.design.rank import take_columns
-from multilevel.design.response import evaluate_response
 from multilevel.design.sides import LearnedSides, Matrix, apply_sides
 from multilevel.errors import DataError
 from multilevel.formula.terms import Formula
@@ -56,6 +56,8 @@ class Encoder:
     groups: tuple[GroupCoder, ...]  # for each grouping factor
     offset: str | bool  # column that offset= named; True for an array, False for none
     weights: str | bool  # the same for weights=
+    response: ResponseKind = "number"  # what the left side is
+    categories: tuple[str, ...] = ()  # of an ordered response
 
     def encode(
         self, data: Frame, groupings: Collection[int] | None = None, *, every_term: bool = False
@@ -103,7 +105,13 @@ class Encoder:
         columns = _recode(self, source, rows)
         n = int(np.count_nonzero(rows))
         y = np.full(table.n_rows, np.nan)
-        y[rows] = evaluate_response(self.formula.response, columns, self.sides.memory, n, rows)
+        response, memory = self.formula.response, self.sides.memory
+        if self.response == "ordered":
+            y[rows] = category_of(
+                self.categories, response, evaluate(response.expressions[0], columns, memory)
+            )
+        else:
+            y[rows] = observe(self.response, response, columns, memory, n, rows).y
         return y
 
 
