@@ -31,6 +31,10 @@ class ModelError(MultilevelError, ValueError):
     """A model that these data cannot identify, or a request that it cannot answer."""
 
 
+class SeparationError(ModelError):
+    """Predictors that tell responses apart perfectly, so that coefficients would be infinite."""
+
+
 class NewLevelsError(DataError):
     """Prediction met a group that the fit has not seen."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from multilevel._typing import Array
 from multilevel.estimation.optimum import Optimum
@@ -34,6 +35,32 @@ class Modes:
     terms: tuple[int, ...]  # terms that act on this factor
     values: Array  # (J, Q)
     variance: Array  # (J, Q, Q) conditional variance given beta-hat's theta, as lme4's condVar
+
+
+class MixedEstimates(Protocol):
+    """What the record of any mixed model holds of its fixed and random effects."""
+
+    @property
+    def coef_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def beta(self) -> Array: ...  # noqa: D102
+    @property
+    def vcov(self) -> Array: ...  # noqa: D102
+    @property
+    def terms(self) -> tuple[TermCovariance, ...]: ...  # noqa: D102
+    @property
+    def modes(self) -> tuple[Modes, ...]: ...  # noqa: D102
+    @property
+    def unit(self) -> float: ...  # noqa: D102
+
+
+class MixedFit(MixedEstimates, Protocol):
+    """The same, with how the fit was found and its residual standard deviation."""
+
+    @property
+    def sigma(self) -> float: ...  # noqa: D102
+    @property
+    def optimum(self) -> Optimum: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,199 @@
+"""Where is the maximum of a generalized mixed model's likelihood, its random effects integrated out?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.design.design import Grouping, RandomTerm
+from multilevel.design.glmm import GLMMDesign
+from multilevel.errors import ModelError
+from multilevel.estimation.fixed_newton import FixedFit
+from multilevel.estimation.glmm_prior import WeakPrior, penalty, prior_penalty
+from multilevel.estimation.glmm_rows import WorkingRows, working_rows
+from multilevel.estimation.glmm_start import fit_without_random_effects
+from multilevel.estimation.lmm import memory_limit
+from multilevel.estimation.optimum import Certificate, Optimum
+from multilevel.estimation.separation import refuse_separation
+from multilevel.estimation.term_factors import term_factors
+from multilevel.estimation.working import WorkingTerm, effective_weights, working_term
+from multilevel.families.family import Family
+from multilevel.kernels.gaussian import ScaledColumns, StructureCode, TermLayout
+from multilevel.kernels.marginal import MarginalKernel, MarginalOutcome, PriorPenalty, RandomColumns
+
+TOLERANCE = 1e-11  # decrease of the criterion that the last step may promise: 3e-6 of a standard error
+MAX_EVALUATIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTerm:
+    """A random-effects term: which side of the model it belongs to, and where the kernel has it."""
+
+    side: int  # 0 for the mean, 1 for the excess of zeros
+    index: int  # among that side's terms
+    term: RandomTerm
+    working: WorkingTerm
+    layout: TermLayout
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingGLMM:
+    """A design in working coordinates, with its compiled kernel."""
+
+    rows: WorkingRows
+    kernel: MarginalKernel
+    terms: tuple[PlacedTerm, ...]  # of the mean, then of zeros
+    factors: tuple[Grouping, ...]  # as the kernel has them
+    fixed: FixedFit  # the fit without random effects
+    prior: PriorPenalty | None
+
+    @property
+    def layouts(self) -> tuple[TermLayout, ...]:
+        """Where the kernel has each term."""
+        return tuple(placed.layout for placed in self.terms)
+
+    @property
+    def n_theta(self) -> int:
+        """Number of covariance parameters, which come before the coefficients."""
+        return sum(layout.n_parameters for layout in self.layouts)
+
+    def factors_of(self, psi: Array) -> list[Array]:
+        """T of each term, in working coordinates."""
+        return term_factors(self.layouts, psi[: self.n_theta])
+
+
+def working_glmm(
+    design: GLMMDesign, family: Family, *, nodes: int = 1, prior: WeakPrior | None = None
+) -> WorkingGLMM:
+    """Scale a design's columns, fit it without random effects, and set the kernel up."""
+    rows = working_rows(design, family, rotate=prior is None)
+    fixed = fit_without_random_effects(rows, family)
+    if prior is None:
+        refuse_separation(design, family, rows, fixed)
+    terms, factors = placed_terms(design)
+    refuse_several_factors(nodes, factors)
+    restraint = prior_penalty(prior, rows)
+    kernel = MarginalKernel(
+        rows.density,
+        rows.y,
+        rows.trials,
+        rows.power,
+        rows.predictors,
+        [random_columns(k, factor, terms, rows) for k, factor in enumerate(factors)],
+        [placed.layout for placed in terms],
+        len(rows.constant),
+        nodes=nodes,
+        prior=restraint,
+        memory_limit=memory_limit(),
+    )
+    return WorkingGLMM(rows, kernel, terms, factors, fixed, restraint)
+
+
+def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
+    """Search for the optimum, from the fit without random effects unless told where to begin."""
+    starts = [model.kernel.start(model.fixed.gamma)] if begin is None else begin
+    found = [
+        model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS) for start in starts
+    ]
+    outcome = min(found, key=lambda each: each.criterion)
+    if not np.isfinite(outcome.criterion):
+        raise ModelError(
+            "no finite likelihood was found from the starting values: the data and the model do not go "
+            "together. Check the scale of the predictors and offsets, and whether the link fits the response."
+        )
+    return Optimum(
+        theta=outcome.psi,
+        criterion=outcome.criterion,
+        evaluations=outcome.evaluations,
+        iterations=outcome.iterations,
+        converged=outcome.converged,
+        message=search_message(outcome),
+        certificate=Certificate(outcome.stationarity, outcome.null_slope, outcome.converged),
+        rank=outcome.rank,
+    )
+
+
+def log_likelihood(model: WorkingGLMM, optimum: Optimum) -> float:
+    """In the user's units, and without the prior."""
+    return log_likelihood_at(model, optimum.theta, optimum.criterion)
+
+
+def log_likelihood_at(model: WorkingGLMM, psi: Array, criterion: float) -> float:
+    """The log-likelihood that belongs to a criterion at psi."""
+    rows = model.rows
+    restraint = penalty(model.prior, psi[model.n_theta :], model.factors_of(psi))
+    return -0.5 * (criterion - restraint) + rows.units.log_density(rows.power, len(rows.y))
+
+
+def search_message(outcome: MarginalOutcome) -> str:
+    """How the search ended, in a sentence."""
+    if outcome.converged:
+        return f"converged after {outcome.evaluations} evaluations; first-order conditions hold"
+    if outcome.evaluations >= MAX_EVALUATIONS:
+        return f"stopped after {outcome.evaluations} evaluations without meeting the first-order conditions"
+    return (
+        f"found no better point after {outcome.evaluations} evaluations, yet the first-order conditions "
+        f"do not hold (a further step would promise {outcome.stationarity:.1e})"
+    )
+
+
+# ---- random effects as the kernel has them ----
+
+
+def placed_terms(
+    design: GLMMDesign,
+) -> tuple[tuple[PlacedTerm, ...], tuple[Grouping, ...]]:
+    """All terms, and the grouping factors that they share, most levels first."""
+    weights = effective_weights(design.main)
+    found: list[Grouping] = []
+    for side in design.sides:
+        for term in side.terms:
+            grouping = side.groupings[term.grouping]
+            if not any(same_levels(grouping, other) for other in found):
+                found.append(grouping)
+    factors = tuple(sorted(found, key=lambda each: -each.n_levels))
+    taken = [0] * len(factors)
+    placed = []
+    for number, side in enumerate(design.sides):
+        for index, term in enumerate(side.terms):
+            grouping = side.groupings[term.grouping]
+            factor = next(k for k, other in enumerate(factors) if same_levels(grouping, other))
+            structure = "diag" if term.n_columns == 1 else term.structure
+            layout = TermLayout(factor, taken[factor], term.n_columns, StructureCode[structure], term.hom)
+            taken[factor] += term.n_columns
+            placed.append(PlacedTerm(number, index, term, working_term(term, weights), layout))
+    return tuple(placed), factors
+
+
+def same_levels(one: Grouping, other: Grouping) -> bool:
+    """Whether two grouping factors put every row into the same level."""
+    return one is other or (one.levels == other.levels and np.array_equal(one.codes, other.codes))
+
+
+def random_columns(
+    factor: int, grouping: Grouping, terms: Sequence[PlacedTerm], rows: WorkingRows
+) -> RandomColumns:
+    """A grouping factor with the columns of all its terms side by side."""
+    mine = [placed for placed in terms if placed.layout.factor == factor]
+    last = len(rows.predictors) - 1
+    Z = mine[0].term.Z if len(mine) == 1 else np.hstack([placed.term.Z for placed in mine])
+    columns = ScaledColumns(
+        np.asfortranarray(Z),
+        np.concatenate([placed.working.shift for placed in mine]),
+        np.concatenate([placed.working.scale for placed in mine]),
+    )
+    predictors = tuple(last if placed.side else 0 for placed in mine for _ in range(placed.term.n_columns))
+    return RandomColumns(grouping.codes, grouping.n_levels, columns, predictors)
+
+
+def refuse_several_factors(nodes: int, factors: Sequence[Grouping]) -> None:
+    """Quadrature integrates over the random effects of one grouping factor."""
+    if nodes > 1 and len(factors) > 1:
+        names = ", ".join(grouping.name for grouping in factors)
+        raise ModelError(
+            f"nagq={nodes} needs one grouping factor, and the model has {len(factors)} ({names}); "
+            "use nagq=1, the Laplace approximation, which serves any random effects."
+        )
