@@ -20,7 +20,7 @@ from multilevel._options import checked_numbers
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.errors import DataError, DataTypeError
-from multilevel.fitted.lmm import LMMRecord
+from multilevel.fitted.lmm import LMMRecord, MixedEstimates
 from multilevel.inference.matrices import effect_variance
 
 INTERCEPT = "Intercept"
@@ -60,7 +60,7 @@ def intraclass_correlations(design: Design, record: LMMRecord) -> IntraclassCorr
     )
 
 
-def group_variances(design: Design, record: LMMRecord) -> Array:
+def group_variances(design: Design, record: MixedEstimates) -> Array:
     """Mean over the rows of z' Sigma z, summed over the terms of each grouping factor: (G,)."""
     variance = np.zeros(len(design.groupings))
     for term, fit in zip(design.terms, record.terms, strict=True):
@@ -68,7 +68,7 @@ def group_variances(design: Design, record: LMMRecord) -> Array:
     return variance
 
 
-def fixed_variance(design: Design, record: LMMRecord) -> float:
+def fixed_variance(design: Design, record: MixedEstimates) -> float:
     """Sample variance of X beta over the observations."""
     predictor = design.X @ record.beta
     weights = np.ones(design.n_rows) if design.freq_weights is None else design.freq_weights

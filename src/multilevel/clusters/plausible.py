@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.fitted.lmm import LMMRecord
+from multilevel.fitted.lmm import MixedEstimates
 from multilevel.inference.wald import critical_value
 
 
@@ -23,7 +23,7 @@ class PlausibleRanges:
     conf_high: Array
 
 
-def plausible_ranges(record: LMMRecord, level: float) -> PlausibleRanges:
+def plausible_ranges(record: MixedEstimates, level: float) -> PlausibleRanges:
     """Ranges that hold a share `level` of clusters: beta_j -+ z sd_j, with the estimates taken as known.
 
     Raudenbush, S. W. and Bryk, A. S. (2002). Hierarchical Linear Models, 2nd ed., p. 71. Sage.

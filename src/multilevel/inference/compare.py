@@ -56,6 +56,11 @@ def likelihood_ratios(models: Sequence[Candidate], nested: Sequence[bool]) -> Li
         tested(small, large) if is_nested else NO_TEST
         for (small, large), is_nested in zip(pairwise(models), nested, strict=True)
     ]
+    return gathered(tests)
+
+
+def gathered(tests: Sequence[LikelihoodRatio]) -> LikelihoodRatios:
+    """Tests of neighbours (K - 1) as columns (K,), the first of which tests nothing."""
     rows = [(test.chisq, test.df, test.p_value, test.p_boundary) for test in (NO_TEST, *tests)]
     return LikelihoodRatios(*np.array(rows).T)
 

@@ -16,7 +16,7 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.fitted.assemble import factor_root, user_roots
-from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.fitted.lmm import LMMRecord, MixedFit, TermCovariance
 from multilevel.inference.finding import NOTE, Finding, by_p, note, ok, warn
 from multilevel.inference.residual_checks import HEAVY, SKEWED, effects_shape
 
@@ -26,14 +26,14 @@ NO_VARIANCE = 1e-8  # share of a random effect's variance that the data resolve,
 MOST_NAMED = 3
 
 
-def convergence(record: LMMRecord) -> Finding:
+def convergence(record: MixedFit) -> Finding:
     """Whether the optimum is certified."""
     optimum = record.optimum
     tell = ok if optimum.converged and optimum.certificate.holds else warn
     return tell("convergence", optimum.certificate.stationarity, message=optimum.message)
 
 
-def singularity(record: LMMRecord) -> list[Finding]:
+def singularity(record: MixedFit) -> list[Finding]:
     """Terms whose covariance lies on the boundary: a zero variance, effects that determine each other."""
     singular = [term for term in record.terms if term.singular]
     return [singular_term(term, record.sigma) for term in singular] or [ok("singular terms")]
@@ -46,7 +46,7 @@ def singular_term(term: TermCovariance, sigma: float) -> Finding:
     return tell("singular terms", label=term.label, group=term.group, names=term.names, zero=tuple(zero))
 
 
-def correlations(record: LMMRecord) -> list[Finding]:
+def correlations(record: MixedFit) -> list[Finding]:
     """Random effects that are nearly perfectly correlated without being singular."""
     findings = [
         note(

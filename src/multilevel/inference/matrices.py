@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,11 @@ from scipy import sparse
 
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design, RandomTerm
+from multilevel.design.glmm import GLMMDesign
+from multilevel.families.moments import response_variance
+from multilevel.fitted.glmm import GLMMRecord
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.inference.glmm_residuals import row_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +42,30 @@ class ModelMatrices:
 
 def model_matrices(design: Design, record: LMMRecord) -> ModelMatrices:
     """Write out the matrices of a fit; Z, Lambda and Sigma are sparse."""
+    return matrices_of(design, record.terms, record.sigma, residual_variance(design, record.sigma))
+
+
+def glmm_matrices(design: GLMMDesign, record: GLMMRecord) -> ModelMatrices:
+    """The same of the mean of a generalized mixed model; the residual variance is that of the family."""
+    variance = np.full(design.main.n_rows, np.nan)
+    if record.family.response != "ordered":
+        variance = response_variance(record.family, row_parameters(design, record))
+    return matrices_of(design.main, record.terms, 1.0, variance)
+
+
+def matrices_of(
+    design: Design, terms: Sequence[TermCovariance], unit: float, variance: Array
+) -> ModelMatrices:
+    """X and the sparse matrices of the random effects, whose Sigma is unit^2 Lambda Lambda'."""
     Z = sparse.hstack([spread(term, _codes(design, term), _levels(design, term)) for term in design.terms])
     Lambda = sparse.block_diag(
         [
             sparse.kron(sparse.eye_array(_levels(design, term)), fit.factor)
-            for term, fit in zip(design.terms, record.terms, strict=True)
+            for term, fit in zip(design.terms, terms, strict=True)
         ]
     ).tocsc()
-    Sigma = (record.sigma**2 * (Lambda @ Lambda.T)).tocsc()
-    return ModelMatrices(
-        design.X,
-        Z.tocsc(),
-        Lambda,
-        Sigma,
-        residual_variance(design, record.sigma),
-        random_effect_names(design),
-    )
+    Sigma = (unit**2 * (Lambda @ Lambda.T)).tocsc()
+    return ModelMatrices(design.X, Z.tocsc(), Lambda, Sigma, variance, random_effect_names(design))
 
 
 def linear_matrices(design: Design, sigma: float) -> ModelMatrices:

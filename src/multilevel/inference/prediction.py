@@ -22,7 +22,7 @@ from multilevel._options import checked_choice, checked_seed
 from multilevel._typing import Array, Frame
 from multilevel.design.design import Design
 from multilevel.errors import DataError, DataTypeError, ModelError, NewLevelsError
-from multilevel.fitted.lmm import LMMRecord
+from multilevel.fitted.lmm import LMMRecord, MixedEstimates
 from multilevel.inference.joint_variance import prediction_variance
 from multilevel.inference.matrices import effect_variance
 from multilevel.inference.prediction_rows import Rows, over_all_rows, rows_of_data, rows_of_design
@@ -133,13 +133,13 @@ def refuse_new_levels(design: Design, rows: Rows, included: Sequence[bool]) -> N
 # The predicted value ---------------------------------------------------------------------------------
 
 
-def mean(record: LMMRecord, rows: Rows) -> Array:
+def mean(record: MixedEstimates, rows: Rows) -> Array:
     """X beta + offset (k,)."""
     fixed = rows.X @ record.beta
     return np.asarray(fixed if rows.offset is None else fixed + rows.offset)
 
 
-def known_part(record: LMMRecord, rows: Rows, included: Sequence[bool]) -> Array:
+def known_part(record: MixedEstimates, rows: Rows, included: Sequence[bool]) -> Array:
     """Z b-hat (k,) over the terms included; zero for levels that were not seen."""
     total = np.zeros(len(rows.X))
     for modes in record.modes:
@@ -154,7 +154,7 @@ def known_part(record: LMMRecord, rows: Rows, included: Sequence[bool]) -> Array
 
 
 def sampled_part(
-    design: Design, record: LMMRecord, rows: Rows, included: Sequence[bool], rng: np.random.Generator
+    design: Design, record: MixedEstimates, rows: Rows, included: Sequence[bool], rng: np.random.Generator
 ) -> Array:
     """Z b (k,) with one draw of b for each unseen level, the same in all of its rows."""
     total = np.zeros(len(rows.X))

@@ -18,6 +18,7 @@ import numpy as np
 
 from multilevel._typing import Array, Codes, Frame
 from multilevel.design.design import Design
+from multilevel.design.encoder import NewRows
 from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.labels import label_text
 from multilevel.frames.output import to_frame
@@ -222,6 +223,15 @@ def code_cells(source: Population, axes: Sequence[Axis], instead: Mapping[str, A
 
 def code_rows(source: Population, columns: Mapping[str, Any], n: int) -> tuple[Array, Array]:
     """Model matrix (n, p + d) and offset (n,) of rows given by the values of all variables."""
+    encoded = encode_rows(source, columns, n)
+    offset = np.zeros(n) if encoded.offset is None else encoded.offset
+    return encoded.X, offset + source.offset
+
+
+def encode_rows(
+    source: Population, columns: Mapping[str, Any], n: int, *, every_term: bool = False
+) -> NewRows:
+    """Rows given by the values of all variables, coded; with `every_term` the columns left of bars too."""
     design = source.design
     encoder = full_encoder(design)
     encoder = replace(
@@ -231,9 +241,7 @@ def code_rows(source: Population, columns: Mapping[str, Any], n: int) -> tuple[A
         levels={**encoder.levels, **known_levels(source.variables.values())},
     )
     frame = to_frame({**columns, "number of the row": np.arange(n)}, "pandas")
-    encoded = encoder.encode(frame, ())
-    offset = np.zeros(n) if encoded.offset is None else encoded.offset
-    return encoded.X, offset + source.offset
+    return encoder.encode(frame, (), every_term=every_term)
 
 
 def refuse_huge(source: Population, axes: Sequence[Axis]) -> None:

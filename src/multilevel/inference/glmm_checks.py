@@ -1,0 +1,134 @@
+"""What would an expert see in a fitted generalized mixed model?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import chdtr, chdtrc
+
+from multilevel._typing import Array
+from multilevel.design.glmm import GLMMDesign
+from multilevel.fitted.glmm import GLMMRecord
+from multilevel.inference.covariance_checks import convergence, correlations, singularity
+from multilevel.inference.design_checks import collinearity, dropped_columns, dropped_rows, scaling
+from multilevel.inference.finding import Finding, by_p, note, ok
+from multilevel.inference.glmm_residuals import glmm_residuals
+from multilevel.inference.scaled_residuals import (
+    ModelCheck,
+    dispersion,
+    outliers,
+    scaled_residuals,
+    uniformity,
+    zeros,
+)
+
+FEW_GROUPS = 10
+MATTERS = 1.2  # ratio of spreads from which a departure is told
+FAR = 0.03  # distance from the uniform distribution that matters
+WITHOUT_DISPERSION = {  # what to do about overdispersion, by density
+    "poisson": 'Use family="negative_binomial", or a random effect for each row.',
+    "binomial": 'Use family="beta_binomial", or a random effect for each row.',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Responses simulated from a fit, beside the ones observed; n rows, S simulations."""
+
+    y: Array  # (n,)
+    draws: Array  # (n, S)
+    residuals: Array  # (n,) scaled: uniform where the model holds
+
+
+def simulated_rows(y: Array, draws: Array, rng: np.random.Generator) -> Simulated:
+    """Responses and simulated ones with the scaled residuals between them."""
+    return Simulated(y, draws, scaled_residuals(y, draws, rng))
+
+
+def glmm_findings(design: GLMMDesign, record: GLMMRecord, simulated: Simulated) -> list[Finding]:
+    """All looks at a generalized mixed model."""
+    main = design.main
+    return [
+        convergence(record),
+        *singularity(record),
+        *correlations(record),
+        *numbers_of_groups(design),
+        dropped_rows(main),
+        dropped_columns(main),
+        *scaling(main),
+        collinearity(main),
+        *overdispersion(design, record),
+        *response_findings(record, simulated),
+    ]
+
+
+def numbers_of_groups(design: GLMMDesign) -> list[Finding]:
+    """Whether each grouping factor has enough levels for its variance."""
+    return [
+        (note if grouping.n_levels < FEW_GROUPS else ok)(
+            "number of groups", float(grouping.n_levels), group=grouping.name, count=grouping.n_levels
+        )
+        for grouping in design.main.groupings
+    ]
+
+
+def overdispersion(design: GLMMDesign, record: GLMMRecord) -> list[Finding]:
+    """Pearson's sum of squares, given the random effects, over its degrees of freedom."""
+    density = record.family.density
+    if density not in WITHOUT_DISPERSION or record.eta_zi is not None or is_binary(design, record):
+        return []
+    squares = glmm_residuals(design, record, "pearson") ** 2
+    counts = design.main.freq_weights
+    total = float(squares.sum() if counts is None else counts @ squares)
+    df = record.n_obs - record.n_parameters
+    if df <= 0:
+        return []
+    ratio = total / df
+    p_value = min(1.0, 2.0 * min(float(chdtrc(df, total)), float(chdtr(df, total))))
+    return [
+        by_p(
+            "overdispersion",
+            ratio,
+            p_value,
+            matters=not 1.0 / MATTERS < ratio < MATTERS,
+            family=record.family.name,
+            cure=WITHOUT_DISPERSION[density],
+        )
+    ]
+
+
+def is_binary(design: GLMMDesign, record: GLMMRecord) -> bool:
+    """Single trials have no variance of their own to compare."""
+    return record.family.density == "binomial" and design.trials is None
+
+
+def response_findings(record: GLMMRecord, simulated: Simulated) -> list[Finding]:
+    """Where responses stand among simulated ones."""
+    y, draws = simulated.y, simulated.draws
+    uniform = uniformity(simulated.residuals)
+    findings = [by_p("uniform residuals", uniform.observed, uniform.p_value, matters=uniform.observed > FAR)]
+    if record.family.response != "ordered":
+        spread = dispersion(y, draws, draws.mean(axis=1))
+        large = not 1.0 / MATTERS < spread.observed < MATTERS
+        findings.append(by_p("spread of responses", spread.observed, spread.p_value, matters=large))
+        findings.append(told("responses out of reach", outliers(y, draws)))
+    if record.family.density in COUNTS and (y == 0.0).any():
+        findings.append(told("number of zeros", zeros(y, draws)))
+    return findings
+
+
+COUNTS = (
+    "poisson",
+    "nbinom2",
+    "nbinom1",
+    "tweedie",
+    "truncated_poisson",
+    "truncated_nbinom2",
+    "truncated_nbinom1",
+)
+
+
+def told(check: str, found: ModelCheck) -> Finding:
+    """A comparison of counts."""
+    return by_p(check, found.observed, found.p_value, observed=found.observed, expected=found.expected)
