@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
     from multilevel.results.effect_of_design import design_effect
+    from multilevel.results.glmm import glmm
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
@@ -35,6 +36,7 @@ _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
+    "glmm": "multilevel.results.glmm",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
@@ -53,6 +55,7 @@ __all__ = [
     "design_effect",
     "errors",
     "families",
+    "glmm",
     "icc",
     "ladder",
     "lmm",

@@ -9,6 +9,7 @@ import numpy as np
 from multilevel.inference.anova import HypothesisTests, TermTests
 from multilevel.inference.coefficients import FTest
 from multilevel.inference.strata import StratumRow
+from multilevel.inference.wald_terms import ChiSquareTests
 from multilevel.report.tables import Columns
 
 
@@ -23,6 +24,16 @@ def anova_columns(tests: TermTests) -> Columns:
         "df_den": np.array([test.df_den for test in tests.tests]),
         "statistic": np.array([test.statistic for test in tests.tests]),
         "p_value": np.array([test.p_value for test in tests.tests]),
+    }
+
+
+def chi_square_columns(tests: ChiSquareTests) -> Columns:
+    """One row a term: Wald's chi-square, where the variance is known up to what was estimated with it."""
+    return {
+        "term": list(tests.term),
+        "statistic": tests.statistic,
+        "df": tests.df.astype(int),
+        "p_value": tests.p_value,
     }
 
 

@@ -93,7 +93,7 @@ def effects_page(numbers: EffectNumbers, design: Design, mixed_formula: str, rec
             *error_words(numbers),
             *dropped_notes(design.dropped),
             *singular_notes(record),
-            *convergence_notes(record),
+            *convergence_notes(record.optimum),
         ),
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from multilevel._typing import Array, Codes
 from multilevel.clusters.icc import holds
 from multilevel.design.design import Design
-from multilevel.fitted.lmm import LMMRecord, TermCovariance
+from multilevel.fitted.lmm import LMMRecord, MixedEstimates, TermCovariance
 from multilevel.report.notation import Equation, Normal, Product, Section, Symbol, Value, response_label
 from multilevel.report.numbers import format_number
 from multilevel.report.structures import is_structured, structure_words
@@ -62,7 +62,7 @@ def equation_sections(design: Design, record: LMMRecord) -> list[Section]:
     ]
 
 
-def hierarchy(design: Design, record: LMMRecord) -> Hierarchy:
+def hierarchy(design: Design, record: MixedEstimates) -> Hierarchy:
     """Order the grouping factors, and find what varies over each and what explains it."""
     inside = holds(design)
     order = tuple(sorted(range(len(design.groupings)), key=lambda g: -design.groupings[g].n_levels))
@@ -174,6 +174,11 @@ def observation_section(tree: Hierarchy, design: Design) -> Section:
 
 def combined_section(tree: Hierarchy, design: Design) -> Section:
     """All levels put into one equation."""
+    return Section("Combined", (whole(tree, design, combined_terms(tree)),))
+
+
+def combined_terms(tree: Hierarchy) -> list[Product]:
+    """Fixed coefficients and random effects with what they multiply."""
     indices = observation(tree)
     fixed = [
         Product(gamma(tree, name), fixed_variables(tree, name)) for name in tree.coefficients[: tree.n_fixed]
@@ -184,7 +189,7 @@ def combined_section(tree: Hierarchy, design: Design) -> Section:
         for name in tree.coefficients
         if position in tree.varies.get(name, ())
     ]
-    return Section("Combined", (whole(tree, design, fixed + random),))
+    return fixed + random
 
 
 def whole(tree: Hierarchy, design: Design, terms: Sequence[Product]) -> Equation:
@@ -270,7 +275,7 @@ def random_normal(tree: Hierarchy, term: TermCovariance) -> Normal:
     return Normal(symbols, tuple(tuple(number(entry) for entry in row) for row in term.covariance))
 
 
-def values(tree: Hierarchy, record: LMMRecord) -> list[Value]:
+def values(tree: Hierarchy, record: MixedEstimates) -> list[Value]:
     """The fixed coefficients with their estimates and names."""
     return [
         Value(gamma(tree, name), number(estimate), name)

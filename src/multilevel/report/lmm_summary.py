@@ -8,6 +8,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.design import Design
+from multilevel.estimation.optimum import Optimum
 from multilevel.fitted.lmm import LMMRecord, TermCovariance
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.wald import inferred_table
@@ -65,7 +66,7 @@ def lmm_summary(
             *dropped_notes(design.dropped),
             *singular_notes(record),
             *df_notes(record, inference.method, df),
-            *convergence_notes(record),
+            *convergence_notes(record.optimum),
         ),
     )
 
@@ -167,9 +168,8 @@ def df_notes(record: LMMRecord, method: str, df: str | None) -> list[str]:
     return []
 
 
-def convergence_notes(record: LMMRecord) -> list[str]:
+def convergence_notes(optimum: Optimum) -> list[str]:
     """What the search says, if the optimum is not certified."""
-    optimum = record.optimum
     if optimum.converged and optimum.certificate.holds:
         return []
     return [

@@ -12,7 +12,7 @@ from multilevel.clusters.icc import IntraclassCorrelations
 from multilevel.clusters.plausible import PlausibleRanges
 from multilevel.clusters.shrinkage import Shrinkage
 from multilevel.design.design import Design
-from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
+from multilevel.fitted.lmm import LMMRecord, MixedEstimates, Modes, TermCovariance
 from multilevel.inference.wald import critical_value
 from multilevel.report.tables import Columns
 
@@ -23,14 +23,15 @@ RESIDUAL = "Residual"
 def varcorr_columns(record: LMMRecord) -> Columns:
     """One row a variance (`term2` empty), one a covariance of two columns, and the residual's row last."""
     rows = [
-        *chain.from_iterable(map(_term_rows, record.terms)),
+        *chain.from_iterable(map(term_rows, record.terms)),
         (RESIDUAL, None, None, record.sigma**2, record.sigma, np.nan, np.nan),
     ]
     names = ("group", "term", "term2", "variance", "sd", "covariance", "correlation")
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
-def _term_rows(term: TermCovariance) -> list[tuple[object, ...]]:
+def term_rows(term: TermCovariance) -> list[tuple[object, ...]]:
+    """Group, columns, variance, SD, covariance and correlation of each entry of a term's covariance."""
     variances: list[tuple[object, ...]] = [
         (term.group, name, None, term.covariance[k, k], term.sd[k], np.nan, np.nan)
         for k, name in enumerate(term.names)
@@ -59,14 +60,15 @@ def correlated_pairs(term: TermCovariance) -> list[tuple[int, int]]:
 def ran_pars_columns(record: LMMRecord) -> Columns:
     """Standard deviations and correlations under broom's names: `sd__(Intercept)`, `cor__(Intercept).x`."""
     rows = [
-        *chain.from_iterable(map(_ran_pars_rows, record.terms)),
+        *chain.from_iterable(map(ran_pars_rows, record.terms)),
         (RESIDUAL, "sd__Observation", record.sigma),
     ]
     group, term, estimate = zip(*rows, strict=True)
     return {"group": list(group), "term": list(term), "estimate": np.array(estimate, dtype=float)}
 
 
-def _ran_pars_rows(term: TermCovariance) -> list[tuple[str, str, float]]:
+def ran_pars_rows(term: TermCovariance) -> list[tuple[str, str, float]]:
+    """Group, broom's name and value of each standard deviation and correlation of a term."""
     names = ["(Intercept)" if name == "Intercept" else name for name in term.names]
     deviations = [(term.group, f"sd__{name}", float(sd)) for name, sd in zip(names, term.sd, strict=True)]
     correlations = [
@@ -129,7 +131,7 @@ def coef_columns(design: Design, record: LMMRecord, levels: Sequence[Sequence[ob
     }
 
 
-def group_coefficients(record: LMMRecord, modes: Modes, names: Sequence[str]) -> Array:
+def group_coefficients(record: MixedEstimates, modes: Modes, names: Sequence[str]) -> Array:
     """Coefficients (J, len(names)) in each level of one grouping factor."""
     fixed = dict(zip(record.coef_names, record.beta, strict=True))
     total = np.tile([fixed.get(name, 0.0) for name in names], (len(modes.values), 1))

@@ -9,7 +9,7 @@ from typing import Literal
 from multilevel._options import checked_choice
 from multilevel.design.design import Design
 
-GREEK = {"beta": "β", "gamma": "γ"}
+GREEK = {"beta": "β", "gamma": "γ", "eta": "η"}
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -63,11 +63,18 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """A line in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A heading and its lines."""
 
     heading: str
-    lines: tuple[Equation | Normal | Value, ...]
+    lines: tuple[Equation | Normal | Value | Words, ...]
 
 
 class Text:
@@ -106,6 +113,10 @@ class Text:
     def value(self, symbol: str, estimate: str, name: str) -> str:
         """An estimate and whose it is."""
         return f"{symbol} = {estimate}  ({name})"
+
+    def words(self, text: str) -> str:
+        """A line in words."""
+        return text
 
 
 class Latex:
@@ -150,6 +161,11 @@ class Latex:
         body = r" \\ ".join(" & ".join(row) for row in covariance)
         return body if len(covariance) == 1 else rf"\begin{{pmatrix}} {body} \end{{pmatrix}}"
 
+    def words(self, text: str) -> str:
+        """A line in words."""
+        written = escape_latex(text).replace("μ", r"$\mu$").replace("η", r"$\eta$")
+        return rf"\text{{{written}}}"
+
     def value(self, symbol: str, estimate: str, name: str) -> str:
         """An estimate and whose it is."""
         return rf"{symbol} = {estimate} \quad \text{{({escape_latex(name)})}}"
@@ -166,8 +182,10 @@ def write_page(sections: Sequence[Section], style: Literal["text", "latex"]) -> 
     return (Text() if style == "text" else Latex()).page(sections)
 
 
-def write(style: Text | Latex, line: Equation | Normal | Value) -> str:
+def write(style: Text | Latex, line: Equation | Normal | Value | Words) -> str:
     """Write one line in a style."""
+    if isinstance(line, Words):
+        return style.words(line.text)
     if isinstance(line, Equation):
         return f"{style.symbol(line.left)} = {' + '.join(_product(style, each) for each in line.right)}"
     if isinstance(line, Value):

@@ -18,6 +18,11 @@ def fixed_columns(table: CoefficientTable, conf_level: float | None, exponentiat
     `exponentiate` transforms estimates and limits; standard errors follow by the delta method, while
     statistic and p-value stay those of the untransformed coefficient (as in broom).
     """
+    with np.errstate(over="ignore"):  # of an estimate that stands for infinity
+        return _fixed_columns(table, conf_level, exponentiate)
+
+
+def _fixed_columns(table: CoefficientTable, conf_level: float | None, exponentiate: bool) -> Columns:
     scale = np.exp(table.estimate) if exponentiate else np.ones_like(table.estimate)
     columns: Columns = {
         "term": list(table.term),

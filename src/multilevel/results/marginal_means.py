@@ -26,6 +26,7 @@ from multilevel.report.means import (
     test_columns,
     unknown_notes,
 )
+from multilevel.report.response_scale import ResponseScale, as_ratios, scale_notes, through_link
 from multilevel.report.summary import Summary
 from multilevel.results.printed_table import PrintedTable
 
@@ -39,12 +40,14 @@ class Holder:
     response: str
     var: str | None  # the covariate whose slopes they are; None for means
     dropped: tuple[str, ...]  # columns that the fit dropped
+    scale: ResponseScale | None = None  # where means are to be shown through the inverse of a link
 
     @property
     def what(self) -> str:
         """What the rows are."""
         if self.var is None:
-            return f"marginal means of {self.response}"
+            scale = "" if self.scale is None else f" ({self.scale.means})"
+            return f"marginal means of {self.response}{scale}"
         return f"slopes of {self.response} along {self.var}"
 
 
@@ -66,7 +69,8 @@ class MarginalMeans(PrintedTable):
     def columns(self) -> dict[str, Any]:
         """The factors, estimate, std_error, df, conf_low and conf_high."""
         found = estimated(self.means.functions, self.holder.basis)
-        return estimate_columns(label_columns(self.means.cells), found, self.level)
+        columns = estimate_columns(label_columns(self.means.cells), found, self.level)
+        return columns if self.holder.scale is None else through_link(columns, self.holder.scale)
 
     def page(self) -> Summary:
         """The means as they print, group by group."""
@@ -147,7 +151,8 @@ class ContrastTable(PrintedTable):
 
     def columns(self) -> dict[str, Any]:
         """The groups, contrast, estimate, std_error, statistic, df, p_value, conf_low and conf_high."""
-        return contrast_columns(self.contrasts, self.tested)
+        columns = contrast_columns(self.contrasts, self.tested)
+        return columns if self.holder.scale is None else as_ratios(columns, self.holder.scale)
 
     def page(self) -> Summary:
         """The contrasts as they print, group by group."""
@@ -158,6 +163,7 @@ class ContrastTable(PrintedTable):
             facts=averaging_facts(averaging, self.holder.basis.inference.method, self.adjustment.level),
             blocks=group_blocks(columns, tuple(self.contrasts.groups), "Contrasts"),
             notes=(
+                *scale_notes(self.holder.scale),
                 *adjustment_notes(self.contrasts, self.adjustment),
                 *interaction_notes(averaging, names),
                 *unknown_notes(columns["std_error"], averaging, self.holder.dropped),

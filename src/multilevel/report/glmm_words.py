@@ -1,0 +1,70 @@
+"""Sentences about a generalized mixed model's responses, beside those that it would have given itself."""
+
+from __future__ import annotations
+
+from multilevel.inference.finding import Finding
+from multilevel.report.wording import number, plural
+
+
+def number_of_groups(finding: Finding) -> str:
+    """Words about the number of levels."""
+    group, count = finding.facts["group"], finding.facts["count"]
+    if finding.status == "ok":
+        return f"{group} has {count} levels."
+    return (
+        f"{group} has {plural(count, 'level')}: its variance is known poorly and estimated too small on"
+        " average, and z tests are too easy on effects that differ between its levels."
+    )
+
+
+def overdispersion(finding: Finding) -> str:
+    """Words about Pearson's sum of squares."""
+    ratio = number(finding.statistic)
+    if finding.status == "ok":
+        return f"Pearson's residuals spread as the family says (ratio {ratio})."
+    if finding.statistic < 1.0:
+        return (
+            f"Responses vary less than the {finding.facts['family']} family says (ratio {ratio}), so standard"
+            " errors are too large."
+        )
+    return (
+        f"Responses vary more than the {finding.facts['family']} family says (ratio {ratio}), so standard"
+        f" errors are too small. {finding.facts['cure']}"
+    )
+
+
+def uniform_residuals(finding: Finding) -> str:
+    """Words about the distribution of the scaled residuals."""
+    if finding.status == "ok":
+        return "Responses lie among simulated ones as they should."
+    return (
+        "Responses do not lie among simulated ones as the model says: its family, link or linear predictor"
+        " does not fit. Plot fit.residuals('quantile') against the fitted values and each predictor."
+    )
+
+
+def spread_of_responses(finding: Finding) -> str:
+    """Words about the spread of responses against simulated ones."""
+    ratio = number(finding.statistic)
+    if finding.status == "ok":
+        return f"Responses spread about their expectation as simulated ones do (ratio {ratio})."
+    more = "more" if finding.statistic > 1.0 else "less"
+    return f"Responses spread {more} about their expectation than simulated ones do (ratio {ratio})."
+
+
+def number_of_zeros(finding: Finding) -> str:
+    """Words about the number of zeros."""
+    observed, expected = round(finding.facts["observed"]), finding.facts["expected"]
+    said = f"{plural(observed, 'zero')}; the model expects {number(expected)}"
+    if finding.status == "ok":
+        return f"{said}."
+    if observed > expected:
+        return f'{said}. Consider a negative binomial family first, then zi="~ 1".'
+    return f"{said}: too few, as where zeros were left out of the data (a truncated family)."
+
+
+def responses_out_of_reach(finding: Finding) -> str:
+    """Words about responses beyond all simulated ones."""
+    observed, expected = round(finding.facts["observed"]), finding.facts["expected"]
+    said = f"{plural(observed, 'response')} beyond all simulated ones, {number(expected)} by chance"
+    return f"{said}." if finding.status == "ok" else f"{said}. Look at those rows."

@@ -1,0 +1,171 @@
+"""Intervals of a generalized mixed model, and the fits to other responses that they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from multilevel._options import Seed, checked_choice
+from multilevel._typing import Frame
+from multilevel.errors import ModelError
+from multilevel.estimation.glmm_prior import checked_prior
+from multilevel.estimation.glmm_refits import GLMMFits, fit_many
+from multilevel.inference.bootstrap_intervals import LimitMethod
+from multilevel.inference.glmm_parameters import glmm_parameters, parameters_at
+from multilevel.inference.glmm_profile import ProfiledGLMM, parameter_errors
+from multilevel.inference.wald import checked_level
+from multilevel.report.glmm_tables import confint_columns
+from multilevel.results.checks import checked_responses
+from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.glmm_bootstrap import GLMMBootstrap, make_glmm_bootstrap
+from multilevel.results.glmm_profile import GLMMProfile, make_glmm_profile
+from multilevel.results.intervals import Effects, refuse_wald_ran_pars
+
+
+class GLMMIntervals(GLMMBase):
+    """Wald, profile-likelihood and bootstrap intervals."""
+
+    def profile(self, which: str | Sequence[str] | None = None) -> GLMMProfile:
+        """Profile the likelihood: how the best fit worsens as one parameter moves from its estimate.
+
+        Args:
+            which: parameters by name ("x", "zi~Intercept", "sd__(Intercept)|g", "cor__(Intercept).x|g"), or
+                "fixed", or "ran_pars"; all by default.
+
+        Example:
+            >>> import multilevel as ml
+            >>> cbpp = ml.datasets.cbpp(frame="polars")
+            >>> fit = ml.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+            >>> limits = fit.profile("ran_pars").confint()
+            >>> limits["conf_low"].round(3).item(), limits["conf_high"].round(3).item()
+            (0.346, 1.1)
+
+        References:
+            Venzon, D. J. & Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based
+            confidence intervals. Applied Statistics 37, 87-94.
+        """
+        model = self._working_model()
+        parameters = glmm_parameters(self.model, model)
+        psi = self.record.optimum.theta
+        profiled = ProfiledGLMM(
+            model=model,
+            psi=psi,
+            criterion=float(model.kernel.value(psi)),
+            parameters=parameters,
+            estimates=parameters_at(model, parameters, psi),
+            std_errors=parameter_errors(model, parameters, psi),
+        )
+        return make_glmm_profile(
+            profiled, which, self.formula, self.design.frame_kind, prior=self.record.prior
+        )
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        kind: Literal["parametric"] = "parametric",
+        *,
+        seed: Seed = None,
+        progress: bool | None = None,
+        statistic: Callable[[Any], object] | None = None,
+    ) -> GLMMBootstrap:
+        """Refit the model to `n` simulated responses: standard errors and intervals of all parameters.
+
+        New random effects and new responses are drawn from the fit. Each replicate has a random stream of
+        its own: the same seed gives the same numbers on any number of processors. Ctrl-C keeps the
+        replicates that are done.
+
+        Args:
+            n: number of replicates.
+            kind: "parametric".
+            seed: of the random streams.
+            progress: show a progress bar; on by default when it turns out long.
+            statistic: a function of a refitted fit that returns a number, an array or a mapping of names to
+                numbers, in the place of the parameters; slower, since each refit is then a whole fit.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glmm("incidence / size ~ period + (1 | herd)", ml.datasets.cbpp(), family="binomial")
+            >>> boot = fit.bootstrap(200, seed=1)
+            >>> boot.replicates.shape, bool(abs(boot.se[1] / fit.se[1] - 1.0) < 0.2)
+            ((200, 5), True)
+
+        References:
+            Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
+            University Press.
+        """
+        checked_choice("kind", kind, ("parametric",))
+        return make_glmm_bootstrap(self, n, seed, progress, statistic)
+
+    def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> GLMMFits:
+        """Fit the same model to the columns of Y (n, B), on all processors: bootstraps, simulations, power.
+
+        Returns arrays with a row a response: psi (working parameters), coefficients of all parts, loglik,
+        converged, singular. The numbers do not depend on how many processors there are.
+
+        Args:
+            Y: responses over the rows used, (n, B), as `simulate(B)` returns them: successes where there are
+                trials, categories counted from 0.
+            progress: show a progress bar; on by default when it will be long.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glmm("incidence / size ~ period + (1 | herd)", ml.datasets.cbpp(), family="binomial")
+            >>> fit.refit_many(fit.simulate(50, seed=1)).coefficients.shape
+            (50, 4)
+        """
+        responses = checked_responses(Y, self.design)
+        prior = checked_prior(self.call.options.get("prior"))
+        return fit_many(
+            self.model,
+            self.record.family,
+            self._working_model(),
+            self.record.optimum.theta,
+            responses,
+            progress,
+            prior,
+            self.record.nodes,
+        )
+
+    def confint(
+        self,
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        *,
+        level: float = 0.95,
+        df: Literal["z"] | None = None,
+        effects: Effects = "all",
+        limits: LimitMethod = "percentile",
+        **options: Any,
+    ) -> Frame:
+        """Confidence limits: term, estimate, conf_low, conf_high; by profile or bootstrap of variances too.
+
+        Args:
+            method: "wald" for the coefficients of all parts, quick and symmetric; "profile" and "bootstrap"
+                for standard deviations and correlations too, with the columns effect and group.
+            level: of the intervals.
+            df: None or "z".
+            effects: "all" that the method can give, the "fixed" ones, or "ran_pars".
+            limits: of a bootstrap: "percentile", "basic" or "normal".
+            options: those of `profile()` or `bootstrap()`, for example n=2000, seed=1.
+
+        Example:
+            >>> import multilevel as ml
+            >>> cbpp = ml.datasets.cbpp(frame="polars")
+            >>> fit = ml.glmm("incidence / size ~ period + (1 | herd)", cbpp, family="binomial")
+            >>> fit.confint("profile", effects="fixed")["conf_low"].round(2).to_list()
+            [-1.9, -1.62, -1.8, -2.5]
+        """
+        checked_choice("method", method, ("wald", "profile", "bootstrap"))
+        checked_choice("effects", effects, ("all", "fixed", "ran_pars"))
+        checked_choice("df", df, (None, "z"))
+        if method == "profile":
+            return self.profile(options.pop("which", effects), **options).confint(level)
+        if method == "bootstrap":
+            return self.bootstrap(**options).confint(limits, level, effects=effects)
+        if options:
+            raise ModelError(
+                f"{next(iter(options))}= belongs to profiles and bootstraps, not to Wald limits."
+            )
+        refuse_wald_ran_pars(effects)
+        return self._frame(confint_columns(self.record, checked_level(level)))
