@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
     from multilevel.results.effect_of_design import design_effect
+    from multilevel.results.glm import glm
     from multilevel.results.glmm import glmm
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
@@ -36,6 +37,7 @@ _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
+    "glm": "multilevel.results.glm",
     "glmm": "multilevel.results.glmm",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
@@ -55,6 +57,7 @@ __all__ = [
     "design_effect",
     "errors",
     "families",
+    "glm",
     "glmm",
     "icc",
     "ladder",

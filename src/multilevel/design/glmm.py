@@ -58,8 +58,11 @@ def build_glmm_design(
     offset: RowNumbers | None = None,
     contrasts: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    extra_columns: Sequence[str] = (),
 ) -> GLMMDesign:
     """Code the formula and the right-hand sides `zi` and `dispersion` on the rows complete for all of them.
+
+    Rows with something missing in `extra_columns` are left out, too.
 
     >>> data = {"y": [1, 2, 0, 3], "x": [0.0, 1.0, 0.0, 1.0], "g": ["a", "a", "b", "b"]}
     >>> design = build_glmm_design(parse_formula("y ~ x + (1 | g)"), data, zi="~ x")
@@ -87,7 +90,7 @@ def build_glmm_design(
             data,
             response=response,
             missing=missing,
-            extra_columns=tuple(dict.fromkeys(others)),
+            extra_columns=tuple(dict.fromkeys([*others, *extra_columns])),
             **given,
             **more,
         )

@@ -129,12 +129,12 @@ def ols(
     return fit
 
 
-def refuse_bars(formula: Formula) -> None:
-    """Random effects are not least squares."""
+def refuse_bars(formula: Formula, mixed: str = "ml.lmm") -> None:
+    """Random effects are of a mixed model, fitted by another function."""
     if formula.bars:
         raise FormulaError(
-            f"'{formula.text}' has random effects, {formula.bars[0].text}, which least squares cannot "
-            "estimate; use ml.lmm, or leave the bars out."
+            f"'{formula.text}' has random effects, {formula.bars[0].text}, which a model of independent rows "
+            f"cannot have; use {mixed}, or leave the bars out."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -11,12 +11,26 @@ from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
+from multilevel.families.family import Family
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.fitted.lmm import TermCovariance
 from multilevel.kernels.density import DensityCode
 from multilevel.simulation.families import draw
 from multilevel.simulation.lmm import draw_effects, refuse_counted_rows
 from multilevel.simulation.streams import random_streams
+
+
+class Distribution(Protocol):
+    """What the record of a fit says of the distribution of a row around its mean."""
+
+    @property
+    def family(self) -> Family: ...  # noqa: D102
+    @property
+    def dispersion(self) -> Array | None: ...  # noqa: D102
+    @property
+    def shape(self) -> float | None: ...  # noqa: D102
+    @property
+    def thresholds(self) -> Array: ...  # noqa: D102
 
 
 def simulate_glmm(
@@ -40,7 +54,7 @@ def draw_glmm(
     return drawn.T
 
 
-def density_of(design: GLMMDesign, record: GLMMRecord) -> DensityCode:
+def density_of(design: GLMMDesign, record: Distribution) -> DensityCode:
     """The distribution of a row, as the core calls it."""
     family = record.family
     return DensityCode(family.density, family.link.name, design.zi is not None, len(design.categories))
@@ -84,7 +98,7 @@ def drawn_part(side: Design, terms: Sequence[TermCovariance], rng: np.random.Gen
     return total
 
 
-def stacked(design: GLMMDesign, record: GLMMRecord, eta: Array, zeros: Array | None) -> Array:
+def stacked(design: GLMMDesign, record: Distribution, eta: Array, zeros: Array | None) -> Array:
     """Predictors (K, n) in the order of the core."""
     n, rows = design.main.n_rows, [eta]
     if record.dispersion is not None:
@@ -95,13 +109,13 @@ def stacked(design: GLMMDesign, record: GLMMRecord, eta: Array, zeros: Array | N
     return np.array(rows if zeros is None else [*rows, zeros])
 
 
-def dispersion_of_rows(design: GLMMDesign, record: GLMMRecord, phi: Array) -> Array:
+def dispersion_of_rows(design: GLMMDesign, record: Distribution, phi: Array) -> Array:
     """The dispersion (n,), over precision weights where the family has them."""
     divided = design.main.weights is not None and record.family.weights_divide_dispersion
     return np.asarray(phi / design.main.weights) if divided and design.main.weights is not None else phi
 
 
-def shape_predictor(record: GLMMRecord, shape: float) -> float:
+def shape_predictor(record: Distribution, shape: float) -> float:
     """What the core takes for a power or for degrees of freedom."""
     if record.family.density == "tweedie":
         return float(np.log((shape - 1.0) / (2.0 - shape)))
