@@ -93,12 +93,16 @@ class Part {
     std::vector<std::vector<double>> derivatives_;
 };
 
+// A working coefficient moves by no more in one step: what is further away is reached in several.
+constexpr double most_move = 10.0;
+
 // Newton's step, with curvatures of the wrong sign turned round so that it leads uphill.
 VectorXd uphill(const FixedDerivatives& at) {
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(0.5 * (at.information + at.information.transpose()));
     const VectorXd size = eigen.eigenvalues().cwiseAbs();
     const VectorXd kept = size.cwiseMax(least_curvature * std::max(size.maxCoeff(), 1e-300));
-    return eigen.eigenvectors() * (eigen.eigenvectors().transpose() * at.gradient).cwiseQuotient(kept);
+    const VectorXd step = eigen.eigenvectors() * (eigen.eigenvectors().transpose() * at.gradient).cwiseQuotient(kept);
+    return step * std::min(1.0, most_move / std::max(step.cwiseAbs().maxCoeff(), 1e-300));
 }
 
 }  // namespace
@@ -123,10 +127,10 @@ FixedDerivatives fixed_derivatives(const FixedRows& rows, const VectorXd& gamma,
 
 FixedFit climb(const FixedRows& rows, const VectorXd& start, double tolerance, int most_steps) {
     FixedFit fit{start, fixed_derivatives(rows, start, false), false, 0};
-    if (!std::isfinite(fit.at.loglik)) return fit;
+    if (!std::isfinite(fit.at.loglik) || start.size() == 0) return fit;
     for (; fit.steps < most_steps; ++fit.steps) {
+        if (!fit.at.gradient.allFinite() || !fit.at.information.allFinite()) return fit;
         const VectorXd step = uphill(fit.at);
-        if (!step.allFinite()) return fit;
         if (0.5 * step.dot(fit.at.gradient) < tolerance) {
             fit.converged = true;
             return fit;

@@ -6,7 +6,7 @@ At the optimum a generalized linear model is a least-squares fit, of
 
 mu' the slope of the mean in x'beta: the working response of Fisher scoring (McCullagh and Nelder 1989,
 section 2.5), on the scale of the response, where residuals are y - mu. Its variances, robust ones among them,
-are those of the model; what adjusts residuals by cluster (CR2) depends on that scale, which is clubSandwich's.
+are those of the model; what adjusts residuals by cluster (CR2) depends on that scale, as in clubSandwich.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
-from multilevel.estimation.fixed_newton import derivatives, log_likelihood, uphill_step
+from multilevel.estimation.fixed_newton import log_likelihood
 from multilevel.estimation.glmm_rows import WorkingRows, working_rows
 from multilevel.estimation.glmm_start import fit_without_random_effects
 from multilevel.estimation.ols import LeastSquares, least_squares
@@ -67,11 +67,8 @@ def solve_glm(design: GLMMDesign, family: Family) -> GLMSolution:
             f"no maximum of the likelihood was found for '{design.main.response_name}': the {family.name} "
             f"family with the {family.link.name} link does not go with these data. {advice(family)}"
         )
-    gradient, information = derivatives(rows, fixed.gamma)
-    gamma = fixed.gamma + uphill_step(
-        gradient, information
-    )  # the last step, which squares what error is left
-    inverse = np.linalg.pinv(information, hermitian=True)
+    inverse = np.linalg.pinv(fixed.information, hermitian=True)
+    gamma = fixed.gamma + inverse @ fixed.gradient  # the last step, which squares what error is left
     return GLMSolution(
         rows=rows,
         gamma=gamma,
