@@ -186,6 +186,15 @@ class MarginalModel {
         return {std::move(modes.u), std::move(modes.variance)};
     }
 
+    MatrixXd group_scores(const VectorXd& psi) {
+        check(psi);
+        auto* groupwise = dynamic_cast<GroupwiseMarginal*>(model_.get());
+        require(groupwise != nullptr, "groups have scores of their own where there is one grouping factor of few columns");
+        nb::gil_scoped_release release;
+        require(model_->value(psi) < std::numeric_limits<double>::infinity(), "the criterion is not defined there");
+        return groupwise->group_scores();
+    }
+
     MatrixXd linear_predictors(const VectorXd& psi) {
         check(psi);
         nb::gil_scoped_release release;
@@ -261,6 +270,7 @@ void bind_marginal(nb::module_& m) {
         .def("search", &MarginalModel::search, "start"_a, "tolerance"_a, "max_evaluations"_a)
         .def("hessian", &MarginalModel::hessian, "psi"_a, "free"_a)
         .def("modes", &MarginalModel::modes, "psi"_a)
+        .def("group_scores", &MarginalModel::group_scores, "psi"_a)
         .def("linear_predictors", &MarginalModel::linear_predictors, "psi"_a)
         .def("term_factors", &MarginalModel::term_factors, "psi"_a)
         .def("refit_many", &MarginalModel::refit_many, "Y"_a, "start"_a, "tolerance"_a, "max_evaluations"_a);

@@ -214,6 +214,11 @@ class MarginalKernel:
             tuple(np.asarray(each).reshape(J, Q, Q) for each, (J, Q) in zip(variance, shapes, strict=True)),
         )
 
+    def group_scores(self, psi: Array) -> Array:
+        """Scores of the groups' log-likelihoods (J, k), without the prior; for one grouping factor."""
+        with one_blas_thread(self.remainder):
+            return self._native.group_scores(psi)
+
     def linear_predictors(self, psi: Array) -> Array:
         """All predictors of all rows at the modes: (K, n)."""
         with one_blas_thread(self.remainder):
