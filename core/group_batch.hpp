@@ -70,7 +70,7 @@ class GroupBatch {
     struct Mode {
         Vec before, step, score;  // score: Z'l'
         Mat M;                    // Z'WZ
-        double height, lower;
+        double height, lower, decrement;
         bool found;
     };
 
@@ -192,6 +192,7 @@ class GroupBatch {
     bool find_modes(GroupStates<Q>& states) {
         for (Mode& mode : modes_) {
             mode.lower = -infinity;
+            mode.decrement = infinity;
             mode.found = false;
         }
         for (int look_number = 0; look_number < most_looks; ++look_number) {
@@ -212,28 +213,33 @@ class GroupBatch {
     bool step(int g, int look_number, Vec& u) {
         Mode& mode = modes_[g];
         sum_rows(g, u);
-        const bool better = mode.height >= mode.lower - 1e-11 * (1.0 + std::abs(mode.lower));
-        if (!std::isfinite(mode.height) || !better) {
-            if (look_number == 0 && !u.isZero()) {  // a warm start that leads nowhere
-                u.setZero(q_);
-                return true;
-            }
-            if (mode.lower == -infinity) return false;
-            mode.step *= 0.4;
-            u = mode.before + mode.step;
-            return mode.step.squaredNorm() > 1e-24;
+        if (!std::isfinite(mode.height)) {
+            if (look_number > 0 || u.isZero()) return shorten(mode, u);
+            u.setZero(q_);  // a warm start that leads nowhere
+            return true;
         }
         Mat C(q_, q_);
         if (!invert(mode.M, C) && !invert(projected(g), C)) return false;
         const Vec half = C.transpose() * (T_.transpose() * mode.score - u);
         const double decrement = half.squaredNorm();
         if (!(decrement < infinity)) return false;
+        // Near the mode the slope says more than the height, of which large counts leave few digits.
+        const bool nearer = mode.decrement < near_mode && decrement < 0.25 * mode.decrement;
+        if (!nearer && mode.height < mode.lower - 1e-11 * (1.0 + std::abs(mode.lower))) return shorten(mode, u);
         mode.lower = mode.height;
         mode.before = u;
+        mode.decrement = decrement;
         mode.step = C * half;
         u += mode.step;
         mode.found = decrement < last_step;
         return true;
+    }
+
+    static bool shorten(Mode& mode, Vec& u) {
+        if (mode.lower == -infinity) return false;
+        mode.step *= 0.4;
+        u = mode.before + mode.step;
+        return mode.step.squaredNorm() > 1e-24;
     }
 
     bool look_at_modes(GroupStates<Q>& states) {
@@ -316,6 +322,7 @@ class GroupBatch {
 
     static constexpr double infinity = std::numeric_limits<double>::infinity();
     static constexpr double last_step = 1e-10;  // Newton's decrement before the last step, which leaves its square
+    static constexpr double near_mode = 1.0;    // a decrement within which Newton's steps are trusted to shrink
     static constexpr int most_looks = 200;
 
     BatchRows rows_;

@@ -333,6 +333,21 @@ def test_parameters_far_away_are_survived() -> None:
     assert kernel.value(near) == pytest.approx(before, rel=1e-13)
 
 
+@pytest.mark.parametrize("nodes", [1, 9])
+def test_counts_of_hundreds_of_millions_leave_the_criterion_defined(nodes: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(20), 10).astype(np.int32)
+    X = np.column_stack([np.ones(200), rng.normal(size=200)])
+    y = rng.poisson(np.exp(10 + 3 * X[:, 1] + 0.3 * rng.normal(size=20)[codes])).astype(float)
+    kernel = kernel_of(one_predictor("poisson", "log", y, X, codes, X[:, :1]), nodes)
+    for sd in (0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0):
+        assert np.isfinite(kernel.value(np.array([sd, 10.0, 3.0])))
+    outcome = kernel.search(kernel.start(np.array([10.0, 3.0])), tolerance=1e-9, max_evaluations=300)
+    assert outcome.converged
+    assert outcome.psi[2] == pytest.approx(3.0, abs=1e-3)
+    assert 0.2 < abs(outcome.psi[0]) < 0.45
+
+
 def test_groups_all_zero_or_all_one_have_finite_modes() -> None:
     codes = np.repeat(np.arange(30), 5).astype(np.int32)
     y = np.repeat(np.arange(30) % 2, 5).astype(float)
