@@ -157,10 +157,10 @@ def fit_communities(schools: pd.DataFrame) -> LMMFit:
     return ml.lmm("risk_score ~ 1 + (1 | community)", schools)
 
 
-def teach_by_hand(hand: ByHand) -> None:
+def teach_by_hand(schools: pd.DataFrame, hand: ByHand) -> None:
     section("2.1  The variances by hand")
-    for community, mean in hand.means.items():
-        print(f"  {community}   mean {mean:5.1f}")
+    print(ml.cluster_summary(schools, "risk_score", groups="community"))
+    print()
     say(f"""
         Variance within communities: the squares around these means, divided by N - 5 = 15:  {hand.within:.2f}
           (divided by N - 1 = 19 they would give {hand.naive_within:.2f}: naive: five means were estimated)
@@ -189,7 +189,7 @@ def chapter_two() -> None:
     title("Chapter 2  Risk scores of four schools in each of five communities")
     schools = ml.datasets.course_prevention()
     fit = fit_communities(schools)
-    teach_by_hand(by_hand(schools))
+    teach_by_hand(schools, by_hand(schools))
     teach_model(fit)
     teach_shrinkage(fit)
 

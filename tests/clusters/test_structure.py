@@ -145,6 +145,18 @@ def test_labels_that_may_begin_anew_are_noticed(labels: tuple[str, ...], renumbe
     assert found.pairs[0].renumbered == renumbered
 
 
+def test_what_holds_something_of_its_own_did_not_begin_anew() -> None:
+    rng = np.random.default_rng(2)
+    region, wave = rng.integers(0, 4, 600), rng.integers(0, 8, 600)
+    factors = [
+        grouping("wave", wave),
+        grouping("region", region, ("1", "2", "3", "4")),
+        grouping("clinic", region * 3 + rng.integers(0, 3, 600)),
+    ]
+    assert data_structure(factors[:2], {}).pair("wave", "region").renumbered == "region"
+    assert data_structure(factors, {}).pair("wave", "region").renumbered is None
+
+
 def test_rows_times_and_few_levels_make_no_bars() -> None:
     person, wave = np.repeat(np.arange(8), 6), np.tile(np.arange(6), 8)
     factors = [

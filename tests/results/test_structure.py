@@ -40,6 +40,38 @@ def test_physicians_numbered_anew_are_noticed_and_the_repair_works() -> None:
     assert repaired.relation("clinic:physician", "clinic") == "nested in"
 
 
+def test_labels_that_begin_anew_in_several_factors_are_told_once() -> None:
+    rng = np.random.default_rng(4)
+    region, clinic = np.repeat([0, 1, 2, 3, 4, 5], 200), np.repeat(np.arange(24), 50)
+    data = {"physician": rng.integers(1, 6, 1200), "clinic": clinic, "region": region}
+    text = " ".join(str(ml.structure(data, list(data))).split())
+    assert text.count("numbering begins anew") == 1
+    assert "Labels of physician come back in levels of clinic, region" in text
+    assert "likewise for clinic" in text
+
+
+def test_a_factor_that_numbers_the_combinations_is_pointed_out() -> None:
+    text = " ".join(str(ml.structure(ml.datasets.pastes(), ["batch", "cask", "sample"])).split())
+    assert "sample has a level for each batch:cask already." in text
+
+
+def test_whole_numbers_are_guessed_where_nothing_else_groups() -> None:
+    data = {"id": np.repeat(np.arange(1, 21), 5), "age": np.tile([41, 43, 50, 61, 70], 20)}
+    found = ml.structure(data)
+    assert found.bars == "(1 | id)"
+    assert "Taken for grouping factors: id." in " ".join(str(found).split())
+
+
+def test_empty_data_are_refused() -> None:
+    data = ml.datasets.pastes()
+    with pytest.raises(ml.errors.DataError, match="The data have no rows"):
+        ml.structure(data.iloc[:0], ["batch"])
+    with pytest.raises(ml.errors.DataError, match="No rows are left of 60"):
+        ml.structure(data.assign(batch=None), ["batch", "cask"])
+    with pytest.raises(ml.errors.DataError, match="The data have no rows"):
+        ml.cluster_summary(data.iloc[:0], "strength", "batch")
+
+
 @pytest.mark.parametrize(
     ("name", "groups", "bars"),
     [
@@ -138,6 +170,19 @@ def test_the_page_shows_the_first_clusters_and_reads_the_means() -> None:
     page = str(ml.cluster_summary(ml.datasets.hsb82(), "mAch", groups="school"))
     assert "The first 20 of 160 (all are in .frame)" in page
     assert "by chance" in page
+
+
+def test_the_share_between_is_that_of_the_analysis_of_variance() -> None:
+    schools = ml.datasets.course_prevention()
+    summary = ml.cluster_summary(schools, "risk_score", groups="community")
+    assert summary["mean"].tolist() == [43.0, 31.0, 56.0, 37.0, 49.0]
+    assert summary.grand_mean == pytest.approx(43.2)
+    text = " ".join(str(summary).split())
+    assert "89.2% of the variance of risk_score lies between levels of community (ICC 0.892;" in text
+    shuffled = schools.assign(risk_score=np.tile([1.0, 2.0, 3.0, 4.0], 5))
+    assert "differ no more than chance" in " ".join(
+        str(ml.cluster_summary(shuffled, "risk_score", groups="community")).split()
+    )
 
 
 def test_mistakes_in_cluster_summaries_are_named() -> None:

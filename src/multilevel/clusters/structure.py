@@ -190,7 +190,7 @@ def pair_of(
         possible=possible,
         smallest=int(size.min()),
         largest=int(size.max()),
-        renumbered=renumbered_of(a, b, size),
+        renumbered=renumbered_of(a, b, size, inside),
         time=b.name if size.max() == 1 and holder is None and read_as_numbers(b.levels) else None,
     )
 
@@ -221,19 +221,28 @@ def pairs_within(a: Grouping, b: Grouping, holder: Grouping) -> int:
     return int(counts[0] @ counts[1])
 
 
-def renumbered_of(a: Grouping, b: Grouping, size: npt.NDArray[np.intp]) -> str | None:
+def renumbered_of(
+    a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: set[tuple[str, str]]
+) -> str | None:
     """The one of two crossed factors whose labels look as if they began anew in each level of the other.
 
     They do when they run 1, 2, 3, ... (or 0, 1, ..., or a, b, c, ...) without gaps, most of them come back in
     most levels of the other, and a combination of the two has several rows: else it would be the row itself.
+    Where a third factor is nested in the one and crosses the other, a label means the same everywhere.
     """
     if size.max() == 1:
         return None
     for one, other in ((a, b), (b, a)):
         possible = one.n_levels * other.n_levels
-        if 2 * len(size) >= possible >= one.n_levels**2 and runs_without_gaps(one.levels):
+        often = 2 * len(size) >= possible >= one.n_levels**2
+        if often and not anchored(one.name, other.name, inside) and runs_without_gaps(one.levels):
             return one.name
     return None
+
+
+def anchored(one: str, other: str, inside: set[tuple[str, str]]) -> bool:
+    """Whether something is nested in one factor and not in the other."""
+    return any(outer == one and (inner, other) not in inside for inner, outer in inside)
 
 
 def runs_without_gaps(labels: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.clusters.cluster_means import ClusterCells
+from multilevel.clusters.one_way import OneWay, one_way
 from multilevel.report.numbers import format_column
 from multilevel.report.one_way import sizes_text
 from multilevel.report.summary import Block, Summary
@@ -109,10 +110,26 @@ def mean_words(y: str, groups: str, by: str | None, cells: ClusterCells, columns
             f"Were there no differences, means of so many rows would have a standard deviation of "
             f"{number(chance)} by chance: the extremes are in part luck, most of all in small clusters."
         )
+        words += share_words(y, groups, one_way(moments)) if by is None else []
     single = int((moments.size == 1.0).sum())
     if single:
         words.append(f"{plural(single, 'cluster')} of one row: no standard deviation (shown as -).")
     return words
+
+
+def share_words(y: str, groups: str, anova: OneWay) -> list[str]:
+    """How much of the variation lies between clusters."""
+    if anova.ss_between + anova.ss_within == 0.0:
+        return []
+    if anova.icc <= 0.0:
+        return [
+            f"By the analysis of variance, means of {groups} differ no more than chance would have them (ICC "
+            f"{number(anova.icc)})."
+        ]
+    return [
+        f"By the analysis of variance, {100.0 * anova.icc:.3g}% of the variance of {y} lies between levels "
+        f"of {groups} (ICC {number(anova.icc)}; ml.icc gives its limits)."
+    ]
 
 
 def shown(name: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from multilevel.clusters.bar_terms import BarTerms
@@ -205,16 +207,33 @@ def single_words(pair: PairOfFactors) -> str:
 
 
 def renumbering_words(structure: DataStructure) -> list[str]:
-    """What to do where labels may begin anew."""
-    words = []
+    """What to do where labels may begin anew; from the factor with most levels to the fewest."""
+    others: dict[str, list[str]] = {}
     for pair in structure.pairs:
-        if pair.renumbered is None:
-            continue
-        other = pair.second if pair.renumbered == pair.first else pair.first
-        words.append(
-            f"Labels of {pair.renumbered} come back in levels of {other}. If a label means the same "
-            f"{pair.renumbered} everywhere, the factors are crossed, as counted here. If numbering begins "
-            f"anew in each {other}, {pair.renumbered} is nested: write (1 | {other}/{pair.renumbered}), or "
-            f"(1 | {other}:{pair.renumbered}) beside (1 | {other})."
-        )
-    return words
+        if pair.renumbered is not None:
+            other = pair.second if pair.renumbered == pair.first else pair.first
+            others.setdefault(pair.renumbered, []).append(other)
+    return [anew_words(name, around, structure) for name, around in others.items()]
+
+
+def anew_words(name: str, around: Sequence[str], structure: DataStructure) -> str:
+    """What to write if labels begin anew in levels of another factor; `around` ends with fewest levels."""
+    *more, other = around
+    words = (
+        f"Labels of {name} come back in levels of {listed(around, len(around))}. If a label means the same "
+        f"{name} everywhere, the factors are crossed, as counted here. If numbering begins anew in each "
+        f"{other}, {name} is nested: write (1 | {other}/{name}), or (1 | {other}:{name}) beside "
+        f"(1 | {other})"
+    )
+    words += f"; likewise for {listed(more, len(more))}." if more else "."
+    already = combinations_of(structure, name, other)
+    return words if already is None else f"{words} {already} has a level for each {other}:{name} already."
+
+
+def combinations_of(structure: DataStructure, one: str, other: str) -> str | None:
+    """A factor that has a level for each combination of two crossed ones."""
+    n_pairs = structure.pair(one, other).n_pairs
+    for factor in structure.factors:
+        if factor.n_levels == n_pairs and {one, other} <= set(structure.holders(factor.name)):
+            return factor.name
+    return None

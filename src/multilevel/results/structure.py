@@ -12,7 +12,7 @@ import numpy.typing as npt
 from multilevel._options import checked_choice
 from multilevel._typing import Frame, Mask
 from multilevel.clusters.bar_terms import BarTerms, bar_terms
-from multilevel.clusters.structure import DataStructure, data_structure
+from multilevel.clusters.structure import DataStructure, data_structure, runs_without_gaps
 from multilevel.design.clustered import labels_in_rows
 from multilevel.design.design import Dropped, Grouping
 from multilevel.design.grouping import code_groups
@@ -112,7 +112,8 @@ def structure(
     Args:
         data: any data frame, or a mapping of equally long columns (n rows).
         groups: columns that name groups, from any level, in any order. Without it, columns of labels with
-            five or more levels, each with several rows, are taken.
+            five or more levels, on average of two or more rows, are taken; if there are none, whole numbers
+            without gaps from 0 or 1 are.
         missing: "drop" rows in which a label is missing and say how many, or "raise".
 
     Example:
@@ -158,8 +159,9 @@ def checked_names(groups: object, table: Table) -> list[str] | None:
 
 
 def guessed_factors(table: Table) -> list[str]:
-    """Columns of labels that make groups of several rows."""
+    """Columns of labels that make groups of several rows; without any, whole numbers like labels."""
     found = [name for name in table.names if makes_groups(table, name)]
+    found = found or [name for name in table.names if is_numbering(table, name)]
     if not found:
         raise DataError(
             "No column of labels makes groups of several rows each; name the columns that do, "
@@ -171,10 +173,22 @@ def guessed_factors(table: Table) -> list[str]:
 def makes_groups(table: Table, name: str) -> bool:
     """Whether a column holds labels, at least five and on average twice."""
     column = table.column(name)
-    if not isinstance(column, Categorical):
+    return isinstance(column, Categorical) and repeats(column)
+
+
+def is_numbering(table: Table, name: str) -> bool:
+    """Whether a column holds whole numbers from 0 or 1 without gaps, at least five and on average twice."""
+    column = table.column(name)
+    if isinstance(column, Categorical) or not column.integer:
         return False
-    levels = len(np.unique(column.codes[column.codes >= 0]))
-    return FEWEST_GUESSED <= levels <= len(column.codes) // 2
+    labels = table.labels(name)
+    return repeats(labels) and runs_without_gaps([str(level) for level in labels.levels])
+
+
+def repeats(labels: Categorical) -> bool:
+    """Whether there are at least five labels, on average twice."""
+    levels = len(np.unique(labels.codes[labels.codes >= 0]))
+    return FEWEST_GUESSED <= levels <= len(labels.codes) // 2
 
 
 def refuse_single(groupings: Sequence[Grouping]) -> None:
