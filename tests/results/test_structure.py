@@ -79,11 +79,21 @@ def test_empty_data_are_refused() -> None:
         ("penicillin", ["plate", "sample"], "(1 | sample) + (1 | plate)"),
         ("sleepstudy", ["Subject", "Days"], "(1 | Subject)"),
         ("verbagg", ["id", "item"], "(1 | item) + (1 | id)"),
+        ("insteval", ["s", "d", "dept"], "(1 | dept) + (1 | d) + (1 | s)"),
         ("machines", None, "(1 | Worker)"),
     ],
 )
 def test_bars_of_classic_data(name: str, groups: list[str] | None, bars: str) -> None:
     assert ml.structure(getattr(ml.datasets, name)(), groups).bars == bars
+
+
+def test_numbers_that_name_things_are_no_times() -> None:
+    """Lecturers (d) are numbered, lie in departments, and meet few students (s)."""
+    lecturers = ml.datasets.insteval()
+    assert "repeated measures" not in str(ml.structure(lecturers, ["s", "d", "dept"]))
+    assert "repeated measures" not in str(ml.structure(lecturers, ["s", "d"]))
+    page = " ".join(str(ml.structure(ml.datasets.sleepstudy(), ["Subject", "Days"])).split())
+    assert "Days orders the rows of each Subject (repeated measures)" in page
 
 
 def test_levels_of_columns() -> None:

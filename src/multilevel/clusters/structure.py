@@ -191,7 +191,7 @@ def pair_of(
         smallest=int(size.min()),
         largest=int(size.max()),
         renumbered=renumbered_of(a, b, size, inside),
-        time=b.name if size.max() == 1 and holder is None and read_as_numbers(b.levels) else None,
+        time=b.name if orders_rows(a, b, size, inside) else None,
     )
 
 
@@ -238,6 +238,17 @@ def renumbered_of(
         if often and not anchored(one.name, other.name, inside) and runs_without_gaps(one.levels):
             return one.name
     return None
+
+
+def orders_rows(a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: set[tuple[str, str]]) -> bool:
+    """Whether the labels of `b` look like the times at which levels of `a` were measured.
+
+    They are numbers, each once in a level of `a` and most in most of its levels; and times lie in nothing.
+    Numbers that name things, as those of lecturers whom students rate, meet few levels of the other.
+    """
+    often = 2 * len(size) >= a.n_levels * b.n_levels
+    nested = any(inner == b.name for inner, _ in inside)
+    return bool(size.max() == 1 and often and not nested and read_as_numbers(b.levels))
 
 
 def anchored(one: str, other: str, inside: set[tuple[str, str]]) -> bool:

@@ -194,7 +194,8 @@ def time_words(pair: PairOfFactors) -> str:
     """Numbers that order the rows of a level."""
     return (
         f"{pair.time} orders the rows of each {pair.first} (repeated measures): it serves as a predictor, "
-        f"whose slope may vary, ({pair.time} | {pair.first}), rather than as groups."
+        f"whose slope may vary, ({pair.time} | {pair.first}), rather than as groups. Should its numbers be "
+        f"mere names, add (1 | {pair.time})."
     )
 
 
