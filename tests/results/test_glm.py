@@ -1,4 +1,4 @@
-"""`ml.glm`: against R's robust variances, against the likelihood written out, by algebra, and when misused."""
+"""`ml.glm`: against R's robust variances, the likelihood written out, by algebra, and when misused."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_an_offset_is_a_predictor_with_coefficient_one():
     data = simulated("poisson").assign(exposure=lambda d: np.exp(0.2 * d["x"]))
     fit = ml.glm("y ~ x + offset(log(exposure))", data, family="poisson")
     plain = ml.glm("y ~ x", data, family="poisson")
-    np.testing.assert_allclose(fit.fixef + [0.0, 0.2], plain.fixef, rtol=1e-8)
+    np.testing.assert_allclose(fit.fixef + np.array([0.0, 0.2]), plain.fixef, rtol=1e-8)
     assert fit.deviance == pytest.approx(plain.deviance, rel=1e-9)
 
 
