@@ -131,6 +131,7 @@ class MarginalModel {
     void set_response(Vector y) {
         require(static_cast<std::int64_t>(y.shape(0)) == rows_.n, "the new response has the rows of the old");
         nb::gil_scoped_release release;
+        forget_point();
         rows_.set_response(y.data());
         model_->set_response(y.data());
     }
@@ -138,18 +139,21 @@ class MarginalModel {
     VectorXd start(const VectorXd& gamma) {
         require(gamma.size() == n_coefficients_, "one start a coefficient");
         nb::gil_scoped_release release;
+        forget_point();
         return marginal_start(*model_, gamma);
     }
 
     double value(const VectorXd& psi) {
         check(psi);
         nb::gil_scoped_release release;
+        forget_point();
         return model_->value(psi);
     }
 
     std::tuple<double, VectorXd, MatrixXd> derivatives(const VectorXd& psi) {
         check(psi);
         nb::gil_scoped_release release;
+        forget_point();
         const double value = model_->value(psi);
         if (value == std::numeric_limits<double>::infinity()) {
             constexpr double none = std::numeric_limits<double>::quiet_NaN();
@@ -162,6 +166,7 @@ class MarginalModel {
     auto search(const VectorXd& start, double tolerance, int max_evaluations) {
         check(start);
         nb::gil_scoped_release release;
+        forget_point();
         model_->forget_modes();
         MarginalResult r = search_marginal(*model_, start, {tolerance, max_evaluations}, Interrupts());
         return std::make_tuple(r.psi, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_slope, r.converged,
@@ -172,7 +177,10 @@ class MarginalModel {
         check(psi);
         require(free.size() == static_cast<std::size_t>(psi.size()), "one flag a parameter");
         nb::gil_scoped_release release;
-        return marginal_hessian(*model_, psi, free);
+        forget_point();
+        MatrixXd H = marginal_hessian(*model_, psi, free);
+        if (H.allFinite()) psi_ = psi;  // where it leaves the model
+        return H;
     }
 
     std::tuple<std::vector<std::vector<double>>, std::vector<std::vector<double>>> modes(const VectorXd& psi) {
@@ -180,7 +188,7 @@ class MarginalModel {
         SphericalModes modes;
         {
             nb::gil_scoped_release release;
-            require(model_->value(psi) < std::numeric_limits<double>::infinity(), "the criterion is not defined there");
+            stand_at(psi);
             modes = model_->modes();
         }
         return {std::move(modes.u), std::move(modes.variance)};
@@ -191,14 +199,14 @@ class MarginalModel {
         auto* groupwise = dynamic_cast<GroupwiseMarginal*>(model_.get());
         require(groupwise != nullptr, "groups have scores of their own where there is one grouping factor of few columns");
         nb::gil_scoped_release release;
-        require(model_->value(psi) < std::numeric_limits<double>::infinity(), "the criterion is not defined there");
+        stand_at(psi);
         return groupwise->group_scores();
     }
 
     MatrixXd linear_predictors(const VectorXd& psi) {
         check(psi);
         nb::gil_scoped_release release;
-        require(model_->value(psi) < std::numeric_limits<double>::infinity(), "the criterion is not defined there");
+        stand_at(psi);
         return model_->linear_predictors();
     }
 
@@ -242,6 +250,15 @@ class MarginalModel {
         return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_);
     }
 
+    // What is asked about a point that was looked at last costs no second look.
+    void stand_at(const VectorXd& psi) {
+        if (psi_.size() == psi.size() && psi_ == psi) return;
+        forget_point();
+        require(model_->value(psi) < std::numeric_limits<double>::infinity(), "the criterion is not defined there");
+        psi_ = psi;
+    }
+    void forget_point() { psi_.resize(0); }
+
     void check(const VectorXd& psi) const { require(psi.size() == model_->n_parameters(), "psi has another length"); }
 
     GroupedRows rows_;
@@ -250,6 +267,7 @@ class MarginalModel {
     Prior prior_;
     double memory_limit_;
     std::unique_ptr<Marginal> model_;
+    VectorXd psi_;  // where the model is known to stand; empty if nowhere
 };
 
 }  // namespace

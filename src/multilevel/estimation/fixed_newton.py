@@ -6,7 +6,6 @@ the start of mixed models, and says whether the data determine the coefficients 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,11 +86,3 @@ def scaled_block(predictor: RowPredictor, block: slice) -> Array:
     """Some rows of a predictor's columns, in working coordinates."""
     columns = predictor.columns
     return np.asarray((columns.values[block] - columns.shift) * columns.scale)
-
-
-def first_that_holds(rows: WorkingRows, starts: Sequence[Array]) -> Array:
-    """The first start at which every row has a finite log-density; the last if none has."""
-    for start in starts:
-        if np.isfinite(log_likelihood(rows, start)):
-            return start
-    return starts[-1]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logit
 
 from multilevel._typing import Array
-from multilevel.estimation.fixed_newton import FixedFit, first_that_holds, newton, one_predictor
+from multilevel.estimation.fixed_newton import FixedFit, log_likelihood, newton, one_predictor
 from multilevel.estimation.glmm_rows import Part, WorkingRows, plain_columns
 from multilevel.estimation.thresholds import threshold_map
 from multilevel.families.family import Family
@@ -30,16 +30,16 @@ def start_coefficients(rows: WorkingRows, family: Family) -> Array:
         fill_thresholds(gamma, rows, family)
         return gamma
     means = starting_means(rows, family)
-    whole = gamma.copy()
-    fill_mean(whole, rows, family, means)
-    flat = gamma.copy()
-    fill_mean(flat, rows, family, np.full(len(rows.y), means.mean()))
-    for candidate in (whole, flat):
+    for target in (means, np.full(len(rows.y), means.mean())):  # row by row, or the same for all
+        candidate = gamma.copy()
+        fill_mean(candidate, rows, family, target)
         fill_dispersion(candidate, rows, family)
         fill_zeros(candidate, rows, family)
         if family.density == "student":
             candidate[rows.parts[2].places] = np.log(STUDENT_DF)
-    return first_that_holds(rows, [whole, flat])
+        if np.isfinite(log_likelihood(rows, candidate)):
+            break
+    return candidate
 
 
 def fit_without_random_effects(rows: WorkingRows, family: Family) -> FixedFit:
