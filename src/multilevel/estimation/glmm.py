@@ -15,7 +15,7 @@ from multilevel.estimation.fixed_newton import FixedFit
 from multilevel.estimation.glmm_prior import WeakPrior, penalty, prior_penalty
 from multilevel.estimation.glmm_rows import WorkingRows, working_rows
 from multilevel.estimation.glmm_start import fit_without_random_effects
-from multilevel.estimation.lmm import memory_limit
+from multilevel.estimation.lmm import memory_limit, spherical_start
 from multilevel.estimation.optimum import Certificate, Optimum
 from multilevel.estimation.separation import refuse_separation
 from multilevel.estimation.term_factors import term_factors
@@ -26,6 +26,8 @@ from multilevel.kernels.marginal import MarginalKernel, MarginalOutcome, PriorPe
 
 TOLERANCE = 1e-11  # decrease of the criterion that the last step may promise: 3e-6 of a standard error
 MAX_EVALUATIONS = 1000
+OTHER_SIZES = (0.3, 1.5)  # standard deviations to begin from where a term has few levels
+SMALLER = (1.0, 0.3, 0.1, 0.01)  # shares of the first covariances, until the likelihood is finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ def working_glmm(
 
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
     """Search for the optimum, from the fit without random effects unless told where to begin."""
-    starts = [model.kernel.start(model.fixed.gamma)] if begin is None else begin
     found = [
-        model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS) for start in starts
+        model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+        for start in (starts(model) if begin is None else begin)
     ]
     outcome = min(found, key=lambda each: each.criterion)
     if not np.isfinite(outcome.criterion):
@@ -114,6 +116,29 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
         certificate=Certificate(outcome.stationarity, outcome.null_slope, outcome.converged),
         rank=outcome.rank,
     )
+
+
+def starts(model: WorkingGLMM) -> list[Array]:
+    """Where searches begin: a moment estimate, and other sizes where a covariance has hardly any levels."""
+    first = first_that_is_finite(model, model.kernel.start(model.fixed.gamma))
+    if not any(has_few_levels(model, layout) for layout in model.layouts):
+        return [first]
+    others = [spherical_start(model.layouts, size) for size in OTHER_SIZES]
+    return [first, *(np.concatenate([theta, first[model.n_theta :]]) for theta in others)]
+
+
+def first_that_is_finite(model: WorkingGLMM, start: Array) -> Array:
+    """A start, its covariances drawn to zero as far as the criterion needs to be defined."""
+    for share in SMALLER:
+        begin = np.concatenate([share * start[: model.n_theta], start[model.n_theta :]])
+        if np.isfinite(model.kernel.value(begin)):
+            return begin
+    return start
+
+
+def has_few_levels(model: WorkingGLMM, layout: TermLayout) -> bool:
+    """Whether a covariance has hardly more levels than columns: several optima are common then."""
+    return layout.width > 1 and model.factors[layout.factor].n_levels < 3 * layout.width
 
 
 def log_likelihood(model: WorkingGLMM, optimum: Optimum) -> float:

@@ -16,6 +16,7 @@ from multilevel.design.glmm import GLMMDesign, build_glmm_design
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.glmm import WorkingGLMM, minimise_glmm, working_glmm
 from multilevel.estimation.glmm_prior import checked_prior
+from multilevel.estimation.glmm_refits import off_the_boundary
 from multilevel.estimation.optimum import Optimum
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
@@ -152,7 +153,7 @@ def estimate(
     refuse_impossible(family, design)
     refuse_row_effects(family, design)
     model = working_glmm(design, family, nodes=nodes, prior=checked_prior(prior))
-    optimum = minimise_glmm(model, begin=None if begin is None else [begin])
+    optimum = minimise_glmm(model, begin=None if begin is None else [off_the_boundary(model, begin)])
     record = assemble_glmm(design, family, model, optimum, nodes=nodes)
     if not optimum.converged:
         warnings.warn(f"The search {optimum.message}.", MultilevelWarning, stacklevel=3)
