@@ -154,7 +154,17 @@ def estimate(
     refuse_row_effects(family, design)
     model = working_glmm(design, family, nodes=nodes, prior=checked_prior(prior))
     optimum = minimise_glmm(model, begin=None if begin is None else [off_the_boundary(model, begin)])
-    record = assemble_glmm(design, family, model, optimum, nodes=nodes)
+    try:
+        record = assemble_glmm(design, family, model, optimum, nodes=nodes)
+    except ModelError:
+        raise
+    except ValueError as error:  # the core's: the criterion is not defined there
+        raise ModelError(
+            "the approximation breaks down where the search ended: given the data, the density of the random "
+            "effects has no proper peak there, as happens with few rows a group in families whose "
+            "log-density is not concave. Use fewer random effects, another family or link, or nagq= with one "
+            "grouping factor."
+        ) from error
     if not optimum.converged:
         warnings.warn(f"The search {optimum.message}.", MultilevelWarning, stacklevel=3)
     return record, model
