@@ -14,7 +14,7 @@ from multilevel.errors import ModelError
 from multilevel.estimation.fixed_newton import FixedFit
 from multilevel.estimation.glmm_prior import WeakPrior, penalty, prior_penalty
 from multilevel.estimation.glmm_rows import WorkingRows, working_rows
-from multilevel.estimation.glmm_start import fit_without_random_effects
+from multilevel.estimation.glmm_start import fit_without_random_effects, start_coefficients
 from multilevel.estimation.lmm import memory_limit, spherical_start
 from multilevel.estimation.optimum import Certificate, Optimum
 from multilevel.estimation.separation import refuse_separation
@@ -50,6 +50,7 @@ class WorkingGLMM:
     terms: tuple[PlacedTerm, ...]  # of the mean, then of zeros
     factors: tuple[Grouping, ...]  # as the kernel has them
     fixed: FixedFit  # the fit without random effects
+    moderate: Array  # (G,) coefficients before that fit, none of which is far from zero
     prior: PriorPenalty | None
 
     @property
@@ -91,7 +92,7 @@ def working_glmm(
         prior=restraint,
         memory_limit=memory_limit(),
     )
-    return WorkingGLMM(rows, kernel, terms, factors, fixed, restraint)
+    return WorkingGLMM(rows, kernel, terms, factors, fixed, start_coefficients(rows, family), restraint)
 
 
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
@@ -100,7 +101,8 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
         model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
         for start in (starts(model) if begin is None else begin)
     ]
-    outcome = min(found, key=lambda each: each.criterion)
+    # where the log-density is not concave the approximation has holes, in which no search ends well
+    outcome = min(found, key=lambda each: (not each.converged, each.criterion))
     if not np.isfinite(outcome.criterion):
         raise ModelError(
             "no finite likelihood was found from the starting values: the data and the model do not go "
@@ -119,12 +121,18 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
 
 
 def starts(model: WorkingGLMM) -> list[Array]:
-    """Where searches begin: a moment estimate, and other sizes where a covariance has hardly any levels."""
-    first = first_that_is_finite(model, model.kernel.start(model.fixed.gamma))
-    if not any(has_few_levels(model, layout) for layout in model.layouts):
-        return [first]
-    others = [spherical_start(model.layouts, size) for size in OTHER_SIZES]
-    return [first, *(np.concatenate([theta, first[model.n_theta :]]) for theta in others)]
+    """Where searches begin: from moments, and from elsewhere where there may be several optima.
+
+    A covariance of hardly any levels may have several sizes; an excess of zeros may be none at all, or explain
+    what the mean explains as well.
+    """
+    found = [first_that_is_finite(model, model.kernel.start(model.fixed.gamma))]
+    if model.rows.part("zi") is not None:
+        found.append(first_that_is_finite(model, model.kernel.start(model.moderate)))
+    if any(has_few_levels(model, layout) for layout in model.layouts):
+        sizes = [spherical_start(model.layouts, size) for size in OTHER_SIZES]
+        found += [np.concatenate([theta, found[0][model.n_theta :]]) for theta in sizes]
+    return found
 
 
 def first_that_is_finite(model: WorkingGLMM, start: Array) -> Array:
