@@ -27,6 +27,7 @@ from multilevel.kernels.marginal import MarginalKernel, MarginalOutcome, PriorPe
 TOLERANCE = 1e-11  # decrease of the criterion that the last step may promise: 3e-6 of a standard error
 MAX_EVALUATIONS = 1000
 OTHER_SIZES = (0.3, 1.5)  # standard deviations to begin from where a term has few levels
+SMALL = 0.2
 SMALLER = (1.0, 0.3, 0.1, 0.01)  # shares of the first covariances, until the likelihood is finite
 
 
@@ -97,10 +98,13 @@ def working_glmm(
 
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
     """Search for the optimum, from the fit without random effects unless told where to begin."""
-    found = [
-        model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
-        for start in (starts(model) if begin is None else begin)
-    ]
+
+    def search(start: Array) -> MarginalOutcome:
+        return model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+
+    found = [search(start) for start in (starts(model) if begin is None else begin)]
+    if not any(outcome.converged for outcome in found):
+        found += [search(start) for start in last_resorts(model)]
     # where the log-density is not concave the approximation has holes, in which no search ends well
     outcome = min(found, key=lambda each: (not each.converged, each.criterion))
     if not np.isfinite(outcome.criterion):
@@ -142,6 +146,12 @@ def first_that_is_finite(model: WorkingGLMM, start: Array) -> Array:
         if np.isfinite(model.kernel.value(begin)):
             return begin
     return start
+
+
+def last_resorts(model: WorkingGLMM) -> list[Array]:
+    """Where to begin when no search has ended well: small covariances, and coefficients near zero."""
+    size = np.concatenate([spherical_start(model.layouts, SMALL), model.moderate])
+    return [first_that_is_finite(model, size)]
 
 
 def has_few_levels(model: WorkingGLMM, layout: TermLayout) -> bool:
