@@ -132,7 +132,8 @@ def test_the_joint_covariance_has_names(zero_inflated: Any) -> None:
     assert names[:3] == ("Intercept", "x", "disp~Intercept")
     assert names[-1] == "g.Intercept"
     np.testing.assert_allclose(full[:2, :2], zero_inflated.vcov())
-    assert (np.linalg.eigvalsh(full) > 0).all()
+    se = np.sqrt(np.diag(full))  # those of a zero-inflation model without bounds are huge
+    assert (np.linalg.eigvalsh(full / np.outer(se, se)) > -1e-8).all()
 
 
 def test_comparison_with_a_smaller_family() -> None:
@@ -274,3 +275,39 @@ def test_what_has_no_bound_is_said(said: str, data: Any, options: Any) -> None:
     family = "poisson" if options else "negative_binomial"
     page = " ".join(str(ml.glmm("count ~ x + (1 | g)", frame, family=family, **options)).split())
     assert pytest.importorskip("re").search(said, page)
+
+
+def test_contrasts_belong_to_the_side_that_has_the_factor() -> None:
+    data = grouped()
+    treatment = ml.glmm("empty ~ x + (1 | g)", data, family="poisson", zi="~ a")
+    sums = ml.glmm("empty ~ x + (1 | g)", data, family="poisson", zi="~ a", contrasts={"a": "sum"})
+    assert sums.loglik == pytest.approx(treatment.loglik, abs=1e-8)
+    part = sums.record.part("zi")
+    assert part is not None
+    assert part.names == ("Intercept", "a[S.p]", "a[S.q]")
+    with pytest.raises(DataError, match="'h', which is no predictor"):
+        ml.glmm("empty ~ x + (1 | g)", data, family="poisson", zi="~ a", contrasts={"h": "sum"})
+
+
+def test_means_of_an_ordinal_model_are_those_of_its_latent_variable() -> None:
+    fit = ml.glmm("grade ~ x + a + (1 | g)", grouped(), family="ordinal")
+    differences = fit.contrasts("a", "treatment_vs_control", adjust="none")
+    at = [fit.coef_names.index(name) for name in ("a[T.q]", "a[T.r]")]
+    np.testing.assert_allclose(differences["estimate"], fit.fixef[at])
+    np.testing.assert_allclose(differences["std_error"], fit.se[at])
+    assert fit.emtrends("a", "x")["estimate"] == pytest.approx(fit.fixef[fit.coef_names.index("x")])
+    copy = ml.glmm("grade ~ x + a + I(2 * x) + (1 | g)", grouped(), family="ordinal")
+    assert copy.dropped.columns == ("I(2 * x)",)
+    again = copy.contrasts("a", "treatment_vs_control", adjust="none")
+    np.testing.assert_allclose(again["estimate"], differences["estimate"], atol=1e-5)
+    with pytest.raises(ModelError, match="no mean"):
+        fit.emmeans("a", kind="response")
+
+
+def test_random_effects_of_zeros_alone() -> None:
+    fit = ml.glmm("empty ~ x", grouped(), family="poisson", zi="~ 1 + (1 | g)")
+    assert set(fit.ranef()["component"]) == {"zi"}
+    for ask in (fit.coef, fit.matrices, fit.icc, fit.r2, fit.plausible_ranges, fit.marginal):
+        with pytest.raises(ModelError, match="the mean has no random effects"):
+            ask()
+    assert np.isfinite(fit.predict(interval="confidence")).all(axis=None)

@@ -1,4 +1,4 @@
-"""Quadrature is right where Laplace's approximation is visibly not: yes or no, few times, groups far apart."""
+"""Quadrature is right where Laplace's approximation is not: yes or no, few times, groups far apart."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def build_glmm_design(
     ]
     available = read_table(data).names
     needed = [columns_needed(each, available) for each in formulas]
-    given: dict[str, Any] = {"weights": weights, "freq_weights": freq_weights, "contrasts": contrasts}
+    given: dict[str, Any] = {"weights": weights, "freq_weights": freq_weights}
 
     def build(index: int, **more: Any) -> Design:
         others = [name for k, names in enumerate(needed) if k != index for name in names]
@@ -91,6 +91,7 @@ def build_glmm_design(
             response=response,
             missing=missing,
             extra_columns=tuple(dict.fromkeys([*others, *extra_columns])),
+            contrasts=contrasts_of(index, needed, contrasts),
             **given,
             **more,
         )
@@ -102,6 +103,17 @@ def build_glmm_design(
         zi=build(next(sides)) if zi else None,
         dispersion=build(next(sides)) if dispersion else None,
     )
+
+
+def contrasts_of(
+    side: int, needed: Sequence[Sequence[str]], contrasts: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Codings of the factors that a side has; the main one also gets those that none has, to refuse them."""
+    if contrasts is None:
+        return None
+    elsewhere = {name for k, names in enumerate(needed) if k != side for name in names}
+    mine = set(needed[side])
+    return {n: c for n, c in contrasts.items() if n in mine or (side == 0 and n not in elsewhere)}
 
 
 def side_formula(formula: Formula, name: str, text: object) -> Formula:

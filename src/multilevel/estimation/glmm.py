@@ -127,8 +127,8 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
 def starts(model: WorkingGLMM) -> list[Array]:
     """Where searches begin: from moments, and from elsewhere where there may be several optima.
 
-    A covariance of hardly any levels may have several sizes; an excess of zeros may be none at all, or explain
-    what the mean explains as well.
+    A covariance of hardly any levels may have several sizes; an excess of zeros may be none at all, or
+    explain what the mean explains as well.
     """
     found = [first_that_is_finite(model, model.kernel.start(model.fixed.gamma))]
     if model.rows.part("zi") is not None:

@@ -38,9 +38,9 @@ class FullColumns:
 def full_columns(design: Design, data: Frame) -> FullColumns:
     """How the columns that were dropped depend on those that were kept; d is zero for nearly all fits."""
     kept = design.encoder.kept
-    width = len(kept) + len(design.dropped.columns)
+    width = full_width(design)
     intercept = design.encoder.sides.intercept_of(0)
-    if width == len(kept):
+    if not design.dropped.columns:
         return FullColumns(kept, intercept, np.zeros(width), np.ones(width), np.zeros((width, 0)))
     encoded = full_encoder(design).encode(data, ())
     X = encoded.X[design.rows[encoded.rows]]
@@ -50,13 +50,20 @@ def full_columns(design: Design, data: Frame) -> FullColumns:
     centred = X - centre
     length = np.linalg.norm(centred, axis=0)
     length[length == 0.0] = 1.0
-    return FullColumns(kept, intercept, centre, length, dependencies(centred / length, kept))
+    independent = kept if intercept is None or intercept in kept else (intercept, *kept)
+    return FullColumns(kept, intercept, centre, length, dependencies(centred / length, independent))
 
 
 def full_encoder(design: Design) -> Encoder:
     """The encoder of the fit, giving also the columns that the fit dropped."""
-    width = len(design.encoder.kept) + len(design.dropped.columns)
-    return replace(design.encoder, kept=tuple(range(width)))
+    return replace(design.encoder, kept=tuple(range(full_width(design))))
+
+
+def full_width(design: Design) -> int:
+    """How many columns the fixed part was coded in: an ordinal model's thresholds stand for the intercept."""
+    kept, intercept = design.encoder.kept, design.encoder.sides.intercept_of(0)
+    replaced = design.categories != () and intercept is not None and intercept not in kept
+    return len(kept) + len(design.dropped.columns) + int(replaced)
 
 
 def dependencies(X: Array, kept: tuple[int, ...]) -> Array:

@@ -293,7 +293,7 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
     def coef(self) -> Frame:
         """Coefficients of the mean in each level: the fixed ones plus the level's own random effects."""
         levels = own_levels(self.design.groupings, self.call.data)
-        return self._frame(coef_columns(self.model, self.record, levels))
+        return self._frame(coef_columns(self.model, self._with_random_effects(), levels))
 
     def varcorr(self) -> Frame:
         """Variances, standard deviations, covariances and correlations of the random effects."""
@@ -330,7 +330,7 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         `residual_variance` is the variance of each response (of a share, where there are trials) given the
         random effects.
         """
-        return glmm_matrices(self.model, self.record)
+        return glmm_matrices(self.model, self._with_random_effects())
 
     @property
     def se(self) -> Array:
@@ -382,13 +382,6 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         if self.record.family.response != "ordered":
             columns |= {"residual": self.residuals(), "residual_pearson": self.residuals("pearson")}
         return columns
-
-    def _with_random_effects(self) -> GLMMRecord:
-        if not self.record.terms:
-            raise ModelError(
-                "the mean has no random effects; those of the zero-inflation model are in varcorr()."
-            )
-        return self.record
 
     def _level_effects(self) -> list[LevelEffects]:
         levels: list[list[Levels]] = [own_levels(side.groupings, self.call.data) for side in self.model.sides]

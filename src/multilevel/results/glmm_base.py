@@ -46,6 +46,14 @@ class GLMMBase(Fit[GLMMRecord]):
             self._working = working_glmm(self.model, self.record.family, nodes=self.record.nodes, prior=prior)
         return self._working
 
+    def _with_random_effects(self) -> GLMMRecord:
+        """The record, refused where the mean has no random effects that could be asked about."""
+        if not self.record.terms:
+            raise ModelError(
+                "the mean has no random effects; those of the zero-inflation model are in varcorr()."
+            )
+        return self.record
+
     def _coefficients(self, df: str | None = None) -> CoefficientTable:
         return inferred_table(self.coef_names, self._inference(df))
 

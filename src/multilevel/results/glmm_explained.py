@@ -109,7 +109,8 @@ class GLMMExplained(GLMMBase):
         checked_choice("method", method, METHODS)
         if mean is not None and not (np.isfinite(mean) and mean > 0.0):
             raise DataError(f"mean={mean} is no mean response; give a positive number, or leave it out.")
-        used = usual_method(self.record) if method is None else method
+        record = self._with_random_effects()
+        used = usual_method(record) if method is None else method
         at = 1.0 if used == "latent" else self._typical_mean() if mean is None else float(mean)
         return latent_variance(self.model, self.record, used, at), used
 
