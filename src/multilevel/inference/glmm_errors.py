@@ -1,18 +1,22 @@
 """How uncertain is a predicted linear predictor of a generalized mixed model?
 
-Given the parameters, random effects are about normal with the curvature of the log-density at their
-modes; the modes move with the coefficients, db/dbeta = -(Z'WZ + Sigma^-1)^-1 Z'WX. With l the loadings
-of a row on the spherical effects, M = I + L'Z'WZL and V the covariance of beta-hat,
+Given the parameters psi (coefficients and covariances of all parts), random effects are about normal
+with the curvature of the log-density at their modes; and the modes b(psi) move with the parameters. With
+l the loadings of a row on the spherical effects, M = I + L'Z'WZL and V the covariance of psi-hat,
 
-    var(x'beta + z'b) = l'M^-1 l + (x - X'WZL M^-1 l)'V(x - X'WZL M^-1 l).
+    var(x'beta + z'b) = l'M^-1 l + j'V j,     j = d(x'beta + z'b(psi)) / d psi.
 
 Booth, J. G. & Hobert, J. P. (1998). Standard errors of prediction in generalized linear mixed models.
-Journal of the American Statistical Association 93, 262-272.
+Journal of the American Statistical Association 93, 262-272. Kass, R. E. & Steffey, D. (1989).
+Approximate Bayesian inference in conditionally independent hierarchical models. Journal of the American
+Statistical Association 84, 717-726.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +25,10 @@ from scipy.sparse.linalg import splu
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
+from multilevel.estimation.glmm import WorkingGLMM
+from multilevel.fitted.assemble_glmm import conditional_modes, user_roots
 from multilevel.fitted.glmm import GLMMRecord
+from multilevel.fitted.joint_covariance import working_covariance
 from multilevel.inference.glmm_prediction import SideEstimates
 from multilevel.inference.matrices import spread
 from multilevel.inference.prediction_rows import Rows
@@ -29,11 +36,14 @@ from multilevel.kernels.density import log_density
 from multilevel.simulation.glmm import density_of, kept_core_predictors
 
 CHUNK_BYTES = 64e6  # of right-hand sides solved at a time
+STEP = 0.01  # of a standard error, for derivatives of modes
+BOUNDLESS = 1e3  # standard error in working units of a parameter that has run off to infinity
 
 
 def predictor_variance(
     design: GLMMDesign,
     record: GLMMRecord,
+    model: WorkingGLMM,
     estimates: SideEstimates,
     rows: Rows,
     included: Sequence[bool],
@@ -50,22 +60,59 @@ def predictor_variance(
     loaded = (Z.tocsr() @ root).tocsc()
     W = row_curvature(design, record, side)
     M = sparse.eye_array(loaded.shape[1], format="csc") + loaded.T @ sparse.diags_array(W) @ loaded
-    factor = splu(M.tocsc())
-    moved = factor.solve(np.asarray(loaded.T @ (W[:, None] * which.X)))
-    return by_chunks(rows, new_loadings(which, rows, included) @ root, factor, moved, estimates.vcov)
+    loading = new_loadings(which, rows, included)
+    moves = mode_slopes(design, record, model, side)
+    slopes = rows.X @ moves.beta + loading @ moves.effects
+    return inverse_forms(loading @ root, splu(M.tocsc())) + quadratic(slopes, moves.covariance)
 
 
-def by_chunks(rows: Rows, loading: sparse.csr_array, factor: object, moved: Array, vcov: Array) -> Array:
-    """The formula, some rows at a time."""
+@dataclass(frozen=True, slots=True)
+class ModeSlopes:
+    """How coefficients and random effects of one side move with the m working parameters that are free."""
+
+    beta: Array  # (p, m)
+    effects: Array  # (q, m) of all random effects, term by term, level by level
+    covariance: Array  # (m, m) of these parameters
+
+
+def mode_slopes(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, side: int) -> ModeSlopes:
+    """Derivatives at the optimum: of coefficients known, of modes by central differences."""
+    psi = record.optimum.theta
+    covariance = working_covariance(model.kernel.hessian(psi), model.n_theta)
+    se = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    free = np.flatnonzero((se > 0.0) & (se < BOUNDLESS))
+    part = next(each for each in model.rows.parts if each.component == ("zi" if side else "cond"))
+    beta = np.hstack([np.zeros((len(part.names), model.n_theta)), model.rows.back[part.places]])
+    columns = []
+    for k in free.tolist():
+        step = np.zeros(len(psi))
+        step[k] = STEP * min(float(se[k]), 1.0)
+        high, low = (effects_at(design, model, psi + sign * step, side) for sign in (1.0, -1.0))
+        columns.append((high - low) / (2.0 * step[k]))
+    return ModeSlopes(beta[:, free], np.array(columns).T, covariance[np.ix_(free, free)])
+
+
+def effects_at(design: GLMMDesign, model: WorkingGLMM, psi: Array, side: int) -> Array:
+    """All random effects (q,) of a side at their modes, term by term, level by level."""
+    found: dict[int, Array] = {}
+    for modes in conditional_modes(design, model, psi, user_roots(model, psi), side):
+        first = 0
+        for term in modes.terms:
+            width = design.sides[side].terms[term].n_columns
+            found[term] = modes.values[:, first : first + width].ravel()
+            first += width
+    return np.concatenate([found[term] for term in sorted(found)])
+
+
+def inverse_forms(loading: sparse.csr_array, factor: Any) -> Array:
+    """l'M^-1 l of each row, some rows at a time."""
     k, q = loading.shape
     step = max(1, int(CHUNK_BYTES / 8 / max(q, 1)))
-    variance = np.empty(k)
+    forms = np.empty(k)
     for begin in range(0, k, step):
-        block = slice(begin, begin + step)
-        right = loading[block].toarray().T
-        own = np.einsum("qk,qk->k", right, factor.solve(np.asfortranarray(right)))  # type: ignore[attr-defined]
-        variance[block] = own + quadratic(rows.X[block] - right.T @ moved, vcov)
-    return variance
+        right = loading[begin : begin + step].toarray().T
+        forms[begin : begin + step] = np.einsum("qk,qk->k", right, factor.solve(np.asfortranarray(right)))
+    return forms
 
 
 def quadratic(X: Array, vcov: Array) -> Array:

@@ -20,6 +20,7 @@ from multilevel._options import checked_seed
 from multilevel._typing import Array, Frame
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
+from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.fitted.term_theta import covariance_at, split_theta
 from multilevel.inference.glmm_errors import predictor_variance
@@ -64,6 +65,7 @@ class SideErrors:
 def predict_with_limits(
     design: GLMMDesign,
     record: GLMMRecord,
+    model: WorkingGLMM,
     new: Frame | None,
     request: GLMMRequest,
     interval: Literal["confidence", "prediction"],
@@ -73,17 +75,17 @@ def predict_with_limits(
     refuse_limits(record, request)
     fitted = predict_glmm(design, record, new, request)
     if interval == "prediction":
-        return LimitedPrediction(fitted, *simulated_limits(design, record, new, request, level))
+        return LimitedPrediction(fitted, *simulated_limits(design, record, model, new, request, level))
     z = float(critical_value(level, None))
     if request.kind == "zprob":
-        zeros = side_errors(design, record, new, request, 1)
+        zeros = side_errors(design, record, model, new, request, 1)
         return through(expit, zeros, z, fitted)
-    mean = side_errors(design, record, new, request, 0)
+    mean = side_errors(design, record, model, new, request, 0)
     if request.kind == "link":
         half = z * np.sqrt(mean.variance)
         return LimitedPrediction(fitted, fitted - half, fitted + half)
     if design.zi is not None and request.kind == "response":
-        zeros = side_errors(design, record, new, request, 1)
+        zeros = side_errors(design, record, model, new, request, 1)
         return on_log_scale(record, mean, zeros, z, fitted)
     return through(record.family.link.inverse, mean, z, fitted)
 
@@ -124,7 +126,12 @@ def on_log_scale(
 
 
 def side_errors(
-    design: GLMMDesign, record: GLMMRecord, new: Frame | None, request: GLMMRequest, side: int
+    design: GLMMDesign,
+    record: GLMMRecord,
+    model: WorkingGLMM,
+    new: Frame | None,
+    request: GLMMRequest,
+    side: int,
 ) -> SideErrors:
     """The linear predictor of one side and the variance of its error, in all rows given."""
     which, estimates = design.sides[side], side_estimates(record, side)
@@ -132,7 +139,7 @@ def side_errors(
     rows = rows_of_design(which) if new is None else rows_of_data(which, new, groupings, None)
     included = tuple(term.grouping in groupings for term in which.terms)
     prediction = predicted_side(design, record, new, request, side)
-    variance = predictor_variance(design, record, estimates, rows, included, side)
+    variance = predictor_variance(design, record, model, estimates, rows, included, side)
     complete = rows.complete
     eta, sd = prediction.eta[complete], prediction.sd[complete]
     if sd.any():
@@ -197,11 +204,16 @@ def spread_slopes(record: GLMMRecord, estimates: SideEstimates, rows: Rows, sd: 
 
 
 def simulated_limits(
-    design: GLMMDesign, record: GLMMRecord, new: Frame | None, request: GLMMRequest, level: float
+    design: GLMMDesign,
+    record: GLMMRecord,
+    model: WorkingGLMM,
+    new: Frame | None,
+    request: GLMMRequest,
+    level: float,
 ) -> tuple[Array, Array]:
     """Quantiles of simulated responses, of a share where there are trials of the rows of the fit."""
     rng = np.random.default_rng(checked_seed(0 if request.seed is None else request.seed))
-    sides = [side_errors(design, record, new, request, k) for k in range(len(design.sides))]
+    sides = [side_errors(design, record, model, new, request, k) for k in range(len(design.sides))]
     n = len(sides[0].prediction.eta)
     known = np.isfinite(np.array([side.prediction.eta for side in sides])).all(axis=0)
     phi = None if record.dispersion is None else predicted_dispersion(design, record, new)[known]

@@ -71,7 +71,13 @@ class Predictions(GLMMBase):
         request = GLMMRequest(kind, re, new_levels, seed)
         if interval is not None:
             limited = predict_with_limits(
-                self.model, self.record, new, request, interval, checked_level(level)
+                self.model,
+                self.record,
+                self._working_model(),
+                new,
+                request,
+                interval,
+                checked_level(level),
             )
             return self._predictions(new, asdict(limited))
         predicted = predict_glmm(self.model, self.record, new, request)
