@@ -15,6 +15,7 @@
 #include "deletions.hpp"
 #include "cases.hpp"
 #include "dense.hpp"
+#include "gee_module.hpp"
 #include "leverages.hpp"
 #include "model.hpp"
 #include "profile.hpp"
@@ -413,4 +414,5 @@ NB_MODULE(_core, m) {
     multilevel::bind_density(m);
     multilevel::bind_marginal(m);
     multilevel::bind_fixed_fit(m);
+    multilevel::bind_gee(m);
 }

@@ -152,3 +152,50 @@ def fixed_fit(
     tolerance: float,
     most_steps: int,
 ) -> tuple[Array, float, Array, Array, bool, int]: ...
+class RowClusters:
+    def __init__(self, start: Rows) -> None: ...
+
+class InverseCorrelation:
+    @staticmethod
+    def independent(clusters: RowClusters) -> InverseCorrelation: ...
+    @staticmethod
+    def exchangeable(clusters: RowClusters, alpha: float) -> InverseCorrelation: ...
+    @staticmethod
+    def markov(clusters: RowClusters, rho: Array) -> InverseCorrelation: ...
+    @staticmethod
+    def nested(
+        clusters: RowClusters, group_start: Rows, first_group: Rows, inner: float, outer: float
+    ) -> InverseCorrelation: ...
+    @staticmethod
+    def patterned(
+        clusters: RowClusters, pattern: Rows, offset: Rows, table: Array
+    ) -> InverseCorrelation: ...
+    def sums(
+        self, X: Array, slope: Array, residual: Array, by_cluster: bool
+    ) -> tuple[Array, Array, Array, Array]: ...
+    def times(self, V: Array) -> Array: ...
+
+class PairDesign:
+    def __init__(
+        self,
+        clusters: RowClusters,
+        pattern: Rows,
+        first_pair: Rows,
+        first_entry: Rows,
+        parameter: Rows,
+        value: Array,
+        n_parameters: int,
+    ) -> None: ...
+    def products(self, u: Array, v: Array) -> Array: ...
+    def gram(self, weights: Array) -> Array: ...
+
+def decaying_sums(clusters: RowClusters, v: Array, gap: Array, a: float) -> tuple[Array, Array]: ...
+def working_rows(
+    X: Array,
+    beta: Array,
+    offset: Array | None,
+    y: Array,
+    weights: Array | None,
+    link: int,
+    variance: int,
+) -> tuple[Array, Array, bool]: ...

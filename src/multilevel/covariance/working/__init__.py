@@ -1,0 +1,1 @@
+"""Correlations within clusters: one specification a structure, and what follows from it for given times."""

@@ -1,0 +1,1 @@
+"""Generalized estimating equations: rows in clusters, the moments of working correlations, and the solution."""

@@ -1,0 +1,107 @@
+"""First-order autoregression: sums over all pairs of a cluster by one sweep over its rows.
+
+A pair a time d apart has correlation alpha^d, so that the sums over all earlier rows, of alpha^d v and of its
+derivatives, go from one row to the next by a factor alpha^gap. No pair is ever formed, and a cluster costs
+what its rows say, whether times are whole numbers or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.errors import ModelError
+from multilevel.estimation.gee.structure import Structure, refuse_no_pairs
+from multilevel.kernels.gee import Indices, MarkovInverse, decaying_sums
+
+START = 0.5  # where the search for alpha begins
+MOST_STEPS = 100
+SETTLED = 1e-13
+EDGE = 1e-9  # how close to the ends of its range alpha may come while it is searched for
+
+
+@dataclass(frozen=True, slots=True)
+class MarkovPairs(Structure):
+    """R = alpha^|t - s|."""
+
+    start: Indices  # (K + 1,)
+    gap: Array  # (n,) time since the row before; zero where a cluster begins
+    weights: Array  # (n,)
+    names: tuple[str, ...] = ("alpha",)
+
+    @property
+    def least(self) -> float:
+        """Where the range of alpha begins: powers that are no whole numbers need a positive one."""
+        return -1.0 if bool((self.gap == np.round(self.gap)).all()) else 0.0
+
+    def inverse(self, alpha: Array) -> MarkovInverse:
+        """Tridiagonal, from the correlations of neighbours."""
+        rho = alpha[0] ** self.gap
+        rho[self.start[:-1]] = 0.0
+        return MarkovInverse(self.start, rho)
+
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+        """E = d alpha^(d - 1)."""
+        a = float(alpha[0])
+        of_v = self._sums(v, a)[0]
+        of_u = of_v if u is v else self._sums(u, a)[0]
+        return self._by_cluster(0.5 * (u * of_v + v * of_u))
+
+    def expected(self, alpha: Array) -> Array:
+        """E rho = alpha d (alpha^2)^(d - 1)."""
+        a = float(alpha[0])
+        return self._by_cluster(a * self.weights * self._sums(self.weights, a * a)[0])
+
+    def grams(self, alpha: Array) -> Array:
+        """E^2 = d^2 (alpha^2)^(d - 1)."""
+        a = float(alpha[0])
+        return self._by_cluster(self.weights * self._sums(self.weights, a * a)[1])[:, :, None]
+
+    def gram(self, alpha: Array) -> Array:
+        """The same over all clusters."""
+        return np.asarray(self.grams(alpha).sum(axis=0))
+
+    def margin(self, alpha: Array) -> float:
+        """Positive if and only if the correlation of the nearest neighbours is below one."""
+        return float(1.0 - abs(alpha[0]))
+
+    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
+        """From all pairs; from neighbours alone if the number of pairs has a shortfall, as R's gee does."""
+        if shortfall > 0.0:
+            return self._from_neighbours(z, phi, shortfall)
+        refuse_no_pairs(self.names, np.array([[float(np.diff(self.start).max() - 1)]]))
+        wz = self.weights * z
+        a = float(alpha[0]) or START
+        for _ in range(MOST_STEPS):
+            total = float((wz * self._sums(wz, a)[0]).sum()) / phi
+            known, square = (float((self.weights * each).sum()) for each in self._sums(self.weights, a * a))
+            moved = min(max(a + (total - a * known) / square, self.least + EDGE), 1.0 - EDGE)
+            settled, a = abs(moved - a) < SETTLED, moved
+            if settled:
+                break
+        return np.array([a])
+
+    def _from_neighbours(self, z: Array, phi: float, shortfall: float) -> Array:
+        near = np.flatnonzero(self.gap == 1.0)
+        w = self.weights[near] * self.weights[near - 1]
+        if w.sum() <= shortfall:
+            raise ModelError(
+                "moments='gee' estimates alpha from visits one unit of time apart, and there are too few; "
+                "use moments='geepack', which takes all pairs."
+            )
+        return np.array([float((w * z[near] * z[near - 1]).sum()) / phi / (float(w.sum()) - shortfall)])
+
+    def _sums(self, v: Array, a: float) -> tuple[Array, Array]:
+        return decaying_sums(self.start, v, self.gap, a)
+
+    def _by_cluster(self, values: Array) -> Array:
+        return np.asarray(np.add.reduceat(values, self.start[:-1]))[:, None]
+
+
+def markov_pairs(start: Indices, time: Array, weights: Array) -> MarkovPairs:
+    """The structure for clusters whose rows are in order of time."""
+    gap = np.diff(time, prepend=time[0])
+    gap[start[:-1]] = 0.0
+    return MarkovPairs(start, gap, weights)

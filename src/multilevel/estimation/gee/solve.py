@@ -1,0 +1,198 @@
+"""Solve the estimating equations: scoring steps in beta, and moments for scale and correlation in between.
+
+    sum over clusters of  D'V^-1 (y - mu) = 0,   D = d mu / d beta,  V = phi A^(1/2) R(alpha) A^(1/2) / w
+
+A step is (sum D'V^-1 D)^-1 sum D'V^-1 (y - mu), with phi and alpha from the residuals before it. Steps that
+leave the range of the link are halved. It ends when a step is nothing beside the model-based standard errors.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from multilevel._typing import Array
+from multilevel.errors import ModelError, MultilevelWarning
+from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
+from multilevel.estimation.gee.structure import Structure
+from multilevel.kernels.gee import ClusterSums, IndependentInverse, WorkingRows, estimating_sums
+
+MOST_ITERATIONS = 200
+SETTLED = 1e-9  # of a standard error, and of scale and correlations
+NEARLY = 1e-2  # of a standard error: where the start under independence may end
+MOST_HALVINGS = 40
+EXTREME = 1e-10  # variance of a fitted probability that is zero or one
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatingSolution:
+    """Where the equations are zero."""
+
+    beta: Array  # (p,) of the moved columns
+    phi: float
+    alpha: Array  # (q,)
+    iterations: int
+    converged: bool
+    margin: float  # positive if the working correlation is positive definite
+
+
+def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -> EstimatingSolution:
+    """The solution; `start` is that of a problem much like this one."""
+    alpha = np.zeros(problem.structure.n_parameters) if start is None else start.alpha
+    beta = independent_start(problem) if start is None else start.beta
+    rows = working_rows_at(problem, beta)
+    phi = scale_of(problem, rows)
+    converged, iteration, moved = False, 0, np.inf
+    for iteration in range(1, MOST_ITERATIONS + 1):
+        previous, phi = phi, scale_of(problem, rows)
+        before, alpha = alpha, problem.structure.estimate(rows.pearson, phi, alpha, problem.shortfall)
+        still = np.abs(alpha - before).max(initial=0.0) < SETTLED and abs(phi / previous - 1.0) < SETTLED
+        if moved < SETTLED and still:
+            converged = True
+            break
+        sums = sums_at(problem, rows, alpha)
+        step = scoring_step(problem, sums)
+        moved = float(np.sqrt(max(step @ sums.information @ step / phi, 0.0)))
+        beta, rows = moved_by(problem, beta, step, rows)
+    margin = problem.structure.margin(alpha)
+    if not converged:
+        refuse_separation(problem, rows)
+        warnings.warn(
+            f"the estimating equations were not solved in {MOST_ITERATIONS} iterations; the last step was "
+            f"{moved:.2g} standard errors. Try corr='independence' or fewer parameters.",
+            MultilevelWarning,
+            stacklevel=4,
+        )
+    return EstimatingSolution(beta, phi, alpha, iteration, converged, margin)
+
+
+def sums_at(problem: EstimatingProblem, rows: WorkingRows, alpha: Array, *, by_cluster: bool = False) -> ClusterSums:
+    """Information and score, up to the scale."""
+    residual = rows.pearson if problem.weights is None else np.sqrt(problem.weights) * rows.pearson
+    inverse = problem.structure.inverse(alpha)
+    return estimating_sums(inverse, problem.X, rows.slope, residual, by_cluster=by_cluster)
+
+
+def scoring_step(problem: EstimatingProblem, sums: ClusterSums) -> Array:
+    """Information^-1 score, columns scaled to unit length first."""
+    return solved(sums.information, sums.score)
+
+
+def solved(information: Array, score: Array) -> Array:
+    """The solution of a symmetric system, by Cholesky where it is positive definite."""
+    diagonal = np.abs(information.diagonal())
+    unit = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    scaled = information / np.outer(unit, unit)
+    try:
+        return np.asarray(cho_solve(cho_factor(scaled), score / unit) / unit)
+    except np.linalg.LinAlgError:
+        try:  # a working correlation that is none makes the information indefinite, but the equations stand
+            return np.asarray(np.linalg.solve(scaled, score / unit) / unit)
+        except np.linalg.LinAlgError:
+            raise ModelError(
+                "the information about the coefficients became singular, as where fitted means reach the end of "
+                "their range; look for predictors that determine the response, and leave them out."
+            ) from None
+
+
+def moved_by(
+    problem: EstimatingProblem, beta: Array, step: Array, rows: WorkingRows
+) -> tuple[Array, WorkingRows]:
+    """Beta after a step, halved until all means are in their range."""
+    for _ in range(MOST_HALVINGS):
+        new = working_rows_at(problem, beta + step)
+        if new.possible:
+            return beta + step, new
+        step = 0.5 * step
+    refuse_separation(problem, rows)
+    raise ModelError(
+        f"no step keeps the fitted means of the {problem.family.name} family with link "
+        f"'{problem.family.link.name}' in their range; use another link."
+    )
+
+
+def scale_of(problem: EstimatingProblem, rows: WorkingRows) -> float:
+    """Phi, the weighted mean of squared Pearson residuals, or as given."""
+    if problem.scale is not None:
+        return problem.scale
+    return mean_square(rows.pearson, problem.weights, problem.shortfall)
+
+
+def mean_square(z: Array, weights: Array | None, shortfall: float) -> float:
+    """Sum w z^2 / (sum w - shortfall)."""
+    total, count = (z @ z, float(len(z))) if weights is None else (weights @ (z * z), float(weights.sum()))
+    phi = float(total) / (count - shortfall)
+    if phi <= 1e-28:
+        raise ModelError("the model fits the response perfectly and leaves no variation to estimate from.")
+    return phi
+
+
+# The start -----------------------------------------------------------------------------------------------
+
+
+def independent_start(problem: EstimatingProblem) -> Array:
+    """Coefficients (p,) not far from those under independence: iterated weighted least squares."""
+    beta, rows = first_step(problem)
+    inverse = IndependentInverse(problem.layout.start)
+    for _ in range(MOST_ITERATIONS):
+        residual = rows.pearson if problem.weights is None else np.sqrt(problem.weights) * rows.pearson
+        sums = estimating_sums(inverse, problem.X, rows.slope, residual)
+        step = solved(sums.information, sums.score)
+        phi = mean_square(rows.pearson, problem.weights, 0.0)
+        moved = float(np.sqrt(max(step @ sums.information @ step / phi, 0.0)))
+        beta, rows = moved_by(problem, beta, step, rows)
+        if moved < NEARLY:
+            break
+    else:
+        refuse_separation(problem, rows)
+    return beta
+
+
+def first_step(problem: EstimatingProblem) -> tuple[Array, WorkingRows]:
+    """Least squares of the linearised response at means close to the response."""
+    family, link = problem.family, problem.family.link
+    mu = family.start(problem.y)
+    eta = link.link(mu)
+    slope = link.slope(eta)
+    root = np.sqrt(problem.row_weights / family.variance(mu))
+    linear = eta + (problem.y - mu) / slope
+    if problem.offset is not None:
+        linear = linear - problem.offset
+    inverse = IndependentInverse(problem.layout.start)
+    sums = estimating_sums(inverse, problem.X, np.asarray(root * slope), np.asarray(root * slope * linear))
+    beta = solved(sums.information, sums.score)
+    rows = working_rows_at(problem, beta)
+    if rows.possible:
+        return beta, rows
+    return constant_start(problem)
+
+
+def constant_start(problem: EstimatingProblem) -> tuple[Array, WorkingRows]:
+    """All means alike, where the line through the response leaves the range of the link."""
+    link = problem.family.link
+    mean = np.average(problem.family.start(problem.y), weights=problem.weights)
+    wanted = np.full(len(problem.y), float(link.link(np.array([mean]))[0]))
+    beta = np.asarray(np.linalg.lstsq(problem.X, wanted, rcond=None)[0])
+    rows = working_rows_at(problem, beta)
+    if not rows.possible:
+        raise ModelError(
+            f"no coefficients are found from which the means of the {problem.family.name} family with link "
+            f"'{link.name}' stay in their range; use another link."
+        )
+    return beta, rows
+
+
+def refuse_separation(problem: EstimatingProblem, rows: WorkingRows) -> None:
+    """Probabilities that reach zero or one have no finite coefficients."""
+    if problem.family.response != "trials":
+        return
+    certain = np.abs(rows.slope) ** 2 < EXTREME * problem.row_weights
+    if certain.any():
+        raise ModelError(
+            f"the predictors tell the response apart perfectly in {int(certain.sum())} rows (complete "
+            "separation), so that coefficients grow without end; leave the predictor that does it out, or "
+            "join levels in which all responses are alike."
+        )

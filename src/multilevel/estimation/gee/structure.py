@@ -1,0 +1,98 @@
+"""What does estimation ask of a working correlation? Its inverse, and moments over pairs of rows.
+
+With z the Pearson residuals, w the weights and rho = rho(alpha) the correlations of pairs, alpha solves the
+second set of estimating equations,
+
+    sum over pairs (s, t) of  w_s w_t E_st (z_s z_t / phi - rho_st) = 0,    E = d rho / d alpha.
+
+A structure knows the rows and weights it is for; all else are sums of products over pairs in each cluster.
+
+References:
+    Liang, K.-Y. & Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models.
+    Biometrika 73, 13-22.
+    Yan, J. & Fine, J. (2004). Estimating equations for association structures. Statistics in Medicine 23,
+    859-874.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.errors import ModelError
+from multilevel.kernels.gee import InverseCorrelation
+
+
+class Structure(ABC):
+    """A working correlation with its clusters and weights."""
+
+    names: tuple[str, ...]  # (q,) of the parameters
+    weights: Array  # (n,) of the rows
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of parameters q."""
+        return len(self.names)
+
+    @abstractmethod
+    def inverse(self, alpha: Array) -> InverseCorrelation:
+        """R^-1 of all clusters, as the core takes it."""
+
+    @abstractmethod
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+        """Sums over pairs of E (u_s v_t + v_s u_t) / 2 in each cluster: (K, q)."""
+
+    @abstractmethod
+    def expected(self, alpha: Array) -> Array:
+        """Sums over pairs of w_s w_t E rho in each cluster: (K, q)."""
+
+    @abstractmethod
+    def grams(self, alpha: Array) -> Array:
+        """Sums over pairs of w_s w_t E E' in each cluster: (K, q, q)."""
+
+    @abstractmethod
+    def gram(self, alpha: Array) -> Array:
+        """The same over all clusters: (q, q)."""
+
+    @abstractmethod
+    def margin(self, alpha: Array) -> float:
+        """Positive if every cluster's R is a correlation matrix: positive definite."""
+
+    @abstractmethod
+    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
+        """Alpha (q,) from Pearson residuals (n,); `alpha` is where a search begins.
+
+        `shortfall` is taken off the number of pairs (zero in R's geepack, coefficients in its gee).
+        """
+
+
+class LinearStructure(Structure):
+    """Correlations that are linear in alpha: the moments are solved at once."""
+
+    def expected(self, alpha: Array) -> Array:
+        """The Gram matrices times alpha."""
+        return np.asarray(self.grams(alpha) @ alpha)
+
+    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
+        """Weighted least squares of the products z_s z_t / phi."""
+        if self.n_parameters == 0:
+            return np.empty(0)
+        wz = self.weights * z
+        total = self.products(wz, wz, alpha).sum(axis=0) / phi
+        gram = self.gram(alpha) - shortfall * np.eye(self.n_parameters)
+        refuse_no_pairs(self.names, gram)
+        return np.asarray(np.linalg.solve(gram, total))
+
+
+def refuse_no_pairs(names: tuple[str, ...], gram: Array) -> None:
+    """A correlation is estimated from pairs of rows."""
+    short = [name for name, pairs in zip(names, gram.diagonal(), strict=True) if pairs <= 0.0]
+    if short:
+        named = ", ".join(short[:3]) + (f" and {len(short) - 3} more" if len(short) > 3 else "")
+        raise ModelError(
+            f"no cluster has the pairs of rows that {named} would be estimated from (or fewer than there are "
+            "coefficients, with moments='gee'); use a structure with fewer parameters, such as 'exchangeable', or "
+            "'independence'."
+        )
