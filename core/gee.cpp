@@ -67,12 +67,26 @@ struct TurnedRows {
             for (int i = j + 1; i < p; ++i) out(i, j) = out(j, i);
         return out;
     }
+
+    // D'R^-1 e alone.
+    VectorXd score(int p, std::int64_t from, std::int64_t count) const {
+        using Column = Eigen::Map<const VectorXd>;
+        const Column residual(turned.data() + p * rows + from, count);
+        VectorXd out(p);
+        for (int j = 0; j < p; ++j) out(j) = Column(given.data() + j * rows + from, count).dot(residual);
+        return out;
+    }
 };
 
 void keep_clusters(const TurnedRows& turned, const Clusters& clusters, Chunk chunk, EstimatingSums& sums) {
     const Eigen::Index p = sums.score.size();
     for (std::int64_t k = chunk.first; k < chunk.last; ++k) {
-        const MatrixXd own = turned.products(static_cast<int>(p), clusters.start[k] - turned.begin, clusters.size(k));
+        const std::int64_t from = clusters.start[k] - turned.begin, size = clusters.size(k);
+        if (sums.informations.size() == 0) {
+            sums.scores.col(k) = turned.score(static_cast<int>(p), from, size);
+            continue;
+        }
+        const MatrixXd own = turned.products(static_cast<int>(p), from, size);
         sums.scores.col(k) = own.col(p);
         sums.informations.col(k) = Eigen::Map<const VectorXd>(own.data(), p * p);
     }
@@ -81,14 +95,12 @@ void keep_clusters(const TurnedRows& turned, const Clusters& clusters, Chunk chu
 }  // namespace
 
 EstimatingSums estimating_sums(const EstimatingRows& rows, const Clusters& clusters, const InverseCorrelation& inverse,
-                               bool by_cluster) {
+                               ByCluster by_cluster) {
     const Eigen::Index p = static_cast<Eigen::Index>(rows.columns.size());
     EstimatingSums sums;
     sums.score = VectorXd::Zero(p);
-    if (by_cluster) {
-        sums.scores.resize(p, clusters.count);
-        sums.informations.resize(p * p, clusters.count);
-    }
+    if (by_cluster != ByCluster::nothing) sums.scores.resize(p, clusters.count);
+    if (by_cluster == ByCluster::scores_and_informations) sums.informations.resize(p * p, clusters.count);
     const std::vector<Chunk> chunks = chunks_of(clusters);
     const int count = static_cast<int>(chunks.size()), tasks = std::min(count, most_partial_sums);
     std::vector<MatrixXd> partial(tasks);
@@ -99,7 +111,7 @@ EstimatingSums estimating_sums(const EstimatingRows& rows, const Clusters& clust
         for (std::int64_t c = from; c < to; ++c) {
             turned.load(rows, clusters, inverse, chunks[c]);
             sum += turned.products(static_cast<int>(p), 0, turned.rows);
-            if (by_cluster) keep_clusters(turned, clusters, chunks[c], sums);
+            if (by_cluster != ByCluster::nothing) keep_clusters(turned, clusters, chunks[c], sums);
         }
         partial[task] = std::move(sum);
     });

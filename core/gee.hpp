@@ -40,8 +40,10 @@ struct EstimatingSums {
     Eigen::MatrixXd informations;  // p^2 x K, on request
 };
 
+enum class ByCluster { nothing, scores, scores_and_informations };
+
 EstimatingSums estimating_sums(const EstimatingRows& rows, const Clusters& clusters, const InverseCorrelation& inverse,
-                               bool by_cluster);
+                               ByCluster by_cluster);
 
 // R^-1 V for columns V (n x c): the rows of each cluster by themselves.
 Eigen::MatrixXd inverse_times(const double* V, int columns, const Clusters& clusters,

@@ -112,13 +112,14 @@ class Inverse {
     }
 
     std::tuple<MatrixXd, VectorXd, MatrixXd, MatrixXd> sums(Columns X, Vector slope, Vector residual,
-                                                            bool by_cluster) const {
+                                                            int by_cluster) const {
+        require(by_cluster >= 0 && by_cluster <= 2, "0 for nothing, 1 for scores, 2 for informations too");
         const Clusters view = clusters_.view();
         require(static_cast<std::int64_t>(X.shape(0)) == view.rows(), "X has the rows of the clusters");
         require(length(slope) == view.rows() && length(residual) == view.rows(), "one slope and residual a row");
         nb::gil_scoped_release release;
         EstimatingSums out = estimating_sums({column_pointers(X), slope.data(), residual.data()}, view, *inverse_,
-                                             by_cluster);
+                                             static_cast<ByCluster>(by_cluster));
         return {std::move(out.information), std::move(out.score), std::move(out.scores), std::move(out.informations)};
     }
 

@@ -40,6 +40,14 @@ class MeanVariance(IntEnum):
     square = 3
 
 
+class ByCluster(IntEnum):
+    """What is kept of each cluster beside the sums over all."""
+
+    nothing = 0
+    scores = 1
+    scores_and_informations = 2
+
+
 @dataclass(frozen=True, slots=True)
 class IndependentInverse:
     """R = I."""
@@ -108,12 +116,12 @@ class PairTables:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSums:
-    """Sums of D'R^-1 D and D'R^-1 e, in all and on request by cluster."""
+    """Sums of D'R^-1 D and D'R^-1 e, in all and on request by cluster (K is 0 if not asked for)."""
 
     information: Array  # (p, p)
     score: Array  # (p,)
-    scores: Array  # (K, p), or (0, 0)
-    informations: Array  # (K, p, p), or (0, 0, 0)
+    scores: Array  # (K, p)
+    informations: Array  # (K, p, p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +134,15 @@ class WorkingRows:
 
 
 def estimating_sums(
-    inverse: InverseCorrelation, X: Array, slope: Array, residual: Array, *, by_cluster: bool = False
+    inverse: InverseCorrelation,
+    X: Array,
+    slope: Array,
+    residual: Array,
+    by_cluster: ByCluster = ByCluster.nothing,
 ) -> ClusterSums:
     """Sums for D = slope X (n, p), Fortran order, and residuals e (n,)."""
-    information, score, scores, informations = _handle(inverse).sums(X, slope, residual, by_cluster)
+    information, score, scores, informations = _handle(inverse).sums(X, slope, residual, int(by_cluster))
     p = X.shape[1]
-    if not by_cluster:
-        return ClusterSums(information, score, np.empty((0, 0)), np.empty((0, 0, 0)))
     return ClusterSums(information, score, scores.T, informations.T.reshape(-1, p, p))
 
 

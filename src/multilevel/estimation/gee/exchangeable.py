@@ -20,6 +20,10 @@ class ExchangeablePairs(LinearStructure):
     pairs: Array  # (K,) sums of w_s w_t over pairs
     names: tuple[str, ...] = ("alpha",)
 
+    def reweighted(self, weights: Array) -> ExchangeablePairs:
+        """Pairs counted again."""
+        return exchangeable_pairs(self.start, weights)
+
     def inverse(self, alpha: Array) -> ExchangeableInverse:
         """By its closed form."""
         return ExchangeableInverse(self.start, float(alpha[0]))

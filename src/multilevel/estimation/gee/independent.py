@@ -19,6 +19,10 @@ class Independent(LinearStructure):
     weights: Array  # (n,)
     names: tuple[str, ...] = ()
 
+    def reweighted(self, weights: Array) -> Independent:
+        """Nothing depends on them."""
+        return Independent(self.start, weights)
+
     def inverse(self, alpha: Array) -> IndependentInverse:
         """I."""
         return IndependentInverse(self.start)

@@ -7,13 +7,13 @@ what its rows say, whether times are whole numbers or not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from multilevel._typing import Array
 from multilevel.errors import ModelError
-from multilevel.estimation.gee.structure import Structure, refuse_no_pairs
+from multilevel.estimation.gee.structure import Structure, mean_square_by_cluster, refuse_no_pairs
 from multilevel.kernels.gee import Indices, MarkovInverse, decaying_sums
 
 START = 0.5  # where the search for alpha begins
@@ -35,6 +35,10 @@ class MarkovPairs(Structure):
     def least(self) -> float:
         """Where the range of alpha begins: powers that are no whole numbers need a positive one."""
         return -1.0 if bool((self.gap == np.round(self.gap)).all()) else 0.0
+
+    def reweighted(self, weights: Array) -> MarkovPairs:
+        """The weights exchanged."""
+        return replace(self, weights=weights)
 
     def inverse(self, alpha: Array) -> MarkovInverse:
         """Tridiagonal, from the correlations of neighbours."""
@@ -67,10 +71,8 @@ class MarkovPairs(Structure):
         """Positive if and only if the correlation of the nearest neighbours is below one."""
         return float(1.0 - abs(alpha[0]))
 
-    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
-        """From all pairs; from neighbours alone if the number of pairs has a shortfall, as R's gee does."""
-        if shortfall > 0.0:
-            return self._from_neighbours(z, phi, shortfall)
+    def estimate(self, z: Array, phi: float, alpha: Array) -> Array:
+        """From all pairs, by scoring steps in alpha."""
         refuse_no_pairs(self.names, np.array([[float(np.diff(self.start).max() - 1)]]))
         wz = self.weights * z
         a = float(alpha[0]) or START
@@ -83,15 +85,19 @@ class MarkovPairs(Structure):
                 break
         return np.array([a])
 
-    def _from_neighbours(self, z: Array, phi: float, shortfall: float) -> Array:
-        near = np.flatnonzero(self.gap == 1.0)
-        w = self.weights[near] * self.weights[near - 1]
-        if w.sum() <= shortfall:
+    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:
+        """From neighbours one unit of time apart: the mean over clusters of their mean products."""
+        near = self.gap == 1.0
+        products = np.zeros(len(z))
+        products[1:] = np.where(near[1:], z[1:] * z[:-1], 0.0)
+        pairs = np.add.reduceat(near.astype(np.float64), self.start[:-1])
+        if not pairs.any():
             raise ModelError(
-                "moments='gee' estimates alpha from visits one unit of time apart, and there are too few; "
+                "moments='gee' estimates alpha from visits one unit of time apart, and there are none; "
                 "use moments='geepack', which takes all pairs."
             )
-        return np.array([float((w * z[near] * z[near - 1]).sum()) / phi / (float(w.sum()) - shortfall)])
+        mean = (np.add.reduceat(products, self.start[:-1])[pairs > 0.0] / pairs[pairs > 0.0]).mean()
+        return np.array([float(mean) / mean_square_by_cluster(z, self.start)])
 
     def _sums(self, v: Array, a: float) -> tuple[Array, Array]:
         return decaying_sums(self.start, v, self.gap, a)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,11 @@ class NestedPairs(LinearStructure):
     weights: Array  # (n,)
     pairs: Array  # (K, 2) sums of w_s w_t over pairs
     names: tuple[str, ...]
+
+    def reweighted(self, weights: Array) -> NestedPairs:
+        """Pairs counted again."""
+        pairs = nested_sums(self.start, self.group_start, self.first_group, weights, weights)
+        return replace(self, weights=weights, pairs=pairs)
 
     def inverse(self, alpha: Array) -> NestedInverse:
         """By Woodbury's identity, level by level."""

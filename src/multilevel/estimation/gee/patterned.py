@@ -13,7 +13,11 @@ from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.covariance.working.user_defined import UserCorrelation, entries_of_rows
 from multilevel.errors import DataError, ModelError
 from multilevel.estimation.gee.layout import ClusterLayout
-from multilevel.estimation.gee.structure import LinearStructure
+from multilevel.estimation.gee.structure import (
+    LinearStructure,
+    mean_square_by_cluster,
+    refuse_no_pairs,
+)
 from multilevel.kernels.gee import Indices, PairTables, PatternInverse, pair_gram, pair_products
 
 LARGEST = 3000  # rows of a cluster whose correlation matrix is formed
@@ -29,6 +33,10 @@ class PatternedPairs(LinearStructure):
     sizes: Indices  # (P,) rows of each pattern
     weights: Array  # (n,)
     names: tuple[str, ...]
+
+    def reweighted(self, weights: Array) -> PatternedPairs:
+        """The weights exchanged."""
+        return replace(self, weights=weights)
 
     def inverse(self, alpha: Array) -> PatternInverse:
         """One matrix a pattern, patterns of one size at once."""
@@ -70,6 +78,17 @@ class PatternedPairs(LinearStructure):
     def margin(self, alpha: Array) -> float:
         """Over all patterns."""
         return min((float(np.linalg.eigvalsh(R)[:, 0].min()) for _, R in self._matrices(alpha)), default=1.0)
+
+    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:
+        """The mean over clusters of their mean products, where each pair has one parameter."""
+        ones = np.ones(len(z))
+        pairs = pair_products(self.tables, ones, ones)
+        if self.n_parameters == 0 or (self.tables.value != 1.0).any():
+            return LinearStructure.estimate_as_gee(self, z, phi, p)
+        refuse_no_pairs(self.names, np.diag(pairs.sum(axis=0)))
+        some = pairs > 0.0
+        means = np.where(some, pair_products(self.tables, z, z) / np.where(some, pairs, 1.0), 0.0)
+        return np.asarray(means.sum(axis=0) / some.sum(axis=0) / mean_square_by_cluster(z, self.tables.start))
 
     def correlations(self, alpha: Array) -> Array:
         """Of the pairs of all patterns."""

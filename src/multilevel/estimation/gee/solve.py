@@ -18,7 +18,7 @@ from multilevel._typing import Array
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
 from multilevel.estimation.gee.structure import Structure
-from multilevel.kernels.gee import ClusterSums, IndependentInverse, WorkingRows, estimating_sums
+from multilevel.kernels.gee import ByCluster, ClusterSums, IndependentInverse, WorkingRows, estimating_sums
 
 MOST_ITERATIONS = 200
 SETTLED = 1e-9  # of a standard error, and of scale and correlations
@@ -48,7 +48,7 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
     converged, iteration, moved = False, 0, np.inf
     for iteration in range(1, MOST_ITERATIONS + 1):
         previous, phi = phi, scale_of(problem, rows)
-        before, alpha = alpha, problem.structure.estimate(rows.pearson, phi, alpha, problem.shortfall)
+        before, alpha = alpha, correlation_of(problem, rows, phi, alpha)
         still = np.abs(alpha - before).max(initial=0.0) < SETTLED and abs(phi / previous - 1.0) < SETTLED
         if moved < SETTLED and still:
             converged = True
@@ -69,11 +69,13 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
     return EstimatingSolution(beta, phi, alpha, iteration, converged, margin)
 
 
-def sums_at(problem: EstimatingProblem, rows: WorkingRows, alpha: Array, *, by_cluster: bool = False) -> ClusterSums:
+def sums_at(
+    problem: EstimatingProblem, rows: WorkingRows, alpha: Array, by_cluster: ByCluster = ByCluster.nothing
+) -> ClusterSums:
     """Information and score, up to the scale."""
     residual = rows.pearson if problem.weights is None else np.sqrt(problem.weights) * rows.pearson
     inverse = problem.structure.inverse(alpha)
-    return estimating_sums(inverse, problem.X, rows.slope, residual, by_cluster=by_cluster)
+    return estimating_sums(inverse, problem.X, rows.slope, residual, by_cluster)
 
 
 def scoring_step(problem: EstimatingProblem, sums: ClusterSums) -> Array:
@@ -119,6 +121,14 @@ def scale_of(problem: EstimatingProblem, rows: WorkingRows) -> float:
     if problem.scale is not None:
         return problem.scale
     return mean_square(rows.pearson, problem.weights, problem.shortfall)
+
+
+def correlation_of(problem: EstimatingProblem, rows: WorkingRows, phi: float, alpha: Array) -> Array:
+    """Alpha (q,) from the residuals; R's gee takes the estimated scale even where another one is given."""
+    if problem.moments == "geepack":
+        return problem.structure.estimate(rows.pearson, phi, alpha)
+    p = problem.n_coefficients
+    return problem.structure.estimate_as_gee(rows.pearson, mean_square(rows.pearson, None, float(p)), p)
 
 
 def mean_square(z: Array, weights: Array | None, shortfall: float) -> float:

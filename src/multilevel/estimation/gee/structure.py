@@ -22,7 +22,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.errors import ModelError
-from multilevel.kernels.gee import InverseCorrelation
+from multilevel.kernels.gee import Indices, InverseCorrelation
 
 
 class Structure(ABC):
@@ -35,6 +35,10 @@ class Structure(ABC):
     def n_parameters(self) -> int:
         """Number of parameters q."""
         return len(self.names)
+
+    @abstractmethod
+    def reweighted(self, weights: Array) -> Structure:
+        """The same for other weights (n,)."""
 
     @abstractmethod
     def inverse(self, alpha: Array) -> InverseCorrelation:
@@ -61,11 +65,12 @@ class Structure(ABC):
         """Positive if every cluster's R is a correlation matrix: positive definite."""
 
     @abstractmethod
-    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
-        """Alpha (q,) from Pearson residuals (n,); `alpha` is where a search begins.
+    def estimate(self, z: Array, phi: float, alpha: Array) -> Array:
+        """Alpha (q,) from Pearson residuals (n,); `alpha` is where a search begins."""
 
-        `shortfall` is taken off the number of pairs (zero in R's geepack, coefficients in its gee).
-        """
+    @abstractmethod
+    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:
+        """Alpha (q,) by the moments of R's package gee, which knows no weights, at p coefficients."""
 
 
 class LinearStructure(Structure):
@@ -75,15 +80,27 @@ class LinearStructure(Structure):
         """The Gram matrices times alpha."""
         return np.asarray(self.grams(alpha) @ alpha)
 
-    def estimate(self, z: Array, phi: float, alpha: Array, shortfall: float) -> Array:
+    def estimate(self, z: Array, phi: float, alpha: Array) -> Array:
         """Weighted least squares of the products z_s z_t / phi."""
+        wz = self.weights * z
+        return self._solve(self.products(wz, wz, alpha).sum(axis=0) / phi, self.gram(alpha))
+
+    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:
+        """The same, with p taken off the number of pairs."""
+        none = np.zeros(self.n_parameters)
+        gram = self.gram(none) - p * np.eye(self.n_parameters)
+        return self._solve(self.products(z, z, none).sum(axis=0) / phi, gram)
+
+    def _solve(self, total: Array, gram: Array) -> Array:
         if self.n_parameters == 0:
             return np.empty(0)
-        wz = self.weights * z
-        total = self.products(wz, wz, alpha).sum(axis=0) / phi
-        gram = self.gram(alpha) - shortfall * np.eye(self.n_parameters)
         refuse_no_pairs(self.names, gram)
         return np.asarray(np.linalg.solve(gram, total))
+
+
+def mean_square_by_cluster(z: Array, start: Indices) -> float:
+    """Mean over clusters of their mean squares, by which R's gee divides the moments of lags."""
+    return float(np.mean(np.add.reduceat(z * z, start[:-1]) / np.diff(start)))
 
 
 def refuse_no_pairs(names: tuple[str, ...], gram: Array) -> None:
