@@ -16,6 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multilevel import datasets, errors, families
+    from multilevel.covariance.working.autoregressive import AR1
+    from multilevel.covariance.working.exchangeable import Exchangeable
+    from multilevel.covariance.working.fixed import FixedCorrelation
+    from multilevel.covariance.working.independence import Independence
+    from multilevel.covariance.working.m_dependent import MDependent
+    from multilevel.covariance.working.nested import NestedExchangeable
+    from multilevel.covariance.working.unstructured import Unstructured
+    from multilevel.covariance.working.user_defined import UserCorrelation
     from multilevel.results.centring import center
     from multilevel.results.cluster_summary import cluster_summary
     from multilevel.results.compare import compare
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from multilevel.results.effect_of_design import design_effect
     from multilevel.results.glm import glm
     from multilevel.results.glmm import glmm
+    from multilevel.results.gee import gee
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
@@ -32,6 +41,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {  # public name -> module that defines it
+    "AR1": "multilevel.covariance.working.autoregressive",
+    "Exchangeable": "multilevel.covariance.working.exchangeable",
+    "FixedCorrelation": "multilevel.covariance.working.fixed",
+    "Independence": "multilevel.covariance.working.independence",
+    "MDependent": "multilevel.covariance.working.m_dependent",
+    "NestedExchangeable": "multilevel.covariance.working.nested",
+    "Unstructured": "multilevel.covariance.working.unstructured",
+    "UserCorrelation": "multilevel.covariance.working.user_defined",
     "center": "multilevel.results.centring",
     "cluster_summary": "multilevel.results.cluster_summary",
     "compare": "multilevel.results.compare",
@@ -39,6 +56,7 @@ _HOMES = {  # public name -> module that defines it
     "design_effect": "multilevel.results.effect_of_design",
     "glm": "multilevel.results.glm",
     "glmm": "multilevel.results.glmm",
+    "gee": "multilevel.results.gee",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
@@ -48,6 +66,14 @@ _HOMES = {  # public name -> module that defines it
 _MODULES = ("datasets", "errors", "families")
 
 __all__ = [
+    "AR1",
+    "Exchangeable",
+    "FixedCorrelation",
+    "Independence",
+    "MDependent",
+    "NestedExchangeable",
+    "Unstructured",
+    "UserCorrelation",
     "__version__",
     "center",
     "cluster_summary",
@@ -59,6 +85,7 @@ __all__ = [
     "families",
     "glm",
     "glmm",
+    "gee",
     "icc",
     "ladder",
     "lmm",

@@ -13,19 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Array, Codes
+from multilevel.design.times import Times
 from multilevel.errors import DataError, ModelError
 
 Indices = npt.NDArray[np.int64]
 MOST_ROWS = 50_000_000  # after clusters are repeated as counts say
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When each of the rows used was measured."""
-
-    name: str
-    value: Array  # (n,) numbers; of labels, their places in the order of the levels
-    labels: tuple[str, ...] | None  # of the levels; None for numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,142 @@
+"""The summary of generalized estimating equations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multilevel._typing import Array
+from multilevel.covariance.working.specification import Correlation
+from multilevel.design.design import Design
+from multilevel.estimation.gee.problem import EstimatingProblem
+from multilevel.fitted.gee import GEERecord
+from multilevel.inference.gee_kinds import CORRECTED, FEW_CLUSTERS, FOR_FEW, NAMES
+from multilevel.inference.wald import CoefficientTable
+from multilevel.report.blocks import coefficient_block, dropped_notes
+from multilevel.report.numbers import format_column
+from multilevel.report.summary import Block, Summary
+from multilevel.report.wording import plural
+
+MOST_SHOWN = 12  # correlations in the summary; association() has all of them
+ROUGH_DF = 4.0
+
+
+def gee_summary(
+    design: Design,
+    problem: EstimatingProblem,
+    record: GEERecord,
+    corr: Correlation,
+    coefficients: CoefficientTable,
+    std_error: Array | None,
+    kind: str,
+    method: str,
+    *,
+    by_itself: bool,
+) -> Summary:
+    """Put the summary together.
+
+    `std_error` (1 + q,) are those of scale and correlations, None where there are none; `method` says how
+    standard errors were found, and `by_itself` that nobody asked for them.
+    """
+    family = problem.family
+    return Summary(
+        title=f"Generalized estimating equations: {family.name} family, {family.link.name} link",
+        facts=(
+            ("Formula", design.formula.text),
+            ("Observations", clusters_in_words(problem)),
+            ("Working correlation", f"{corr.name} ({corr.words})"),
+            ("Standard errors", f"{method}; {tests_in_words(coefficients)}"),
+        ),
+        blocks=(
+            coefficient_block(coefficients, "Coefficients (population-averaged)"),
+            association_block(record, std_error, given=problem.scale is not None),
+        ),
+        notes=(
+            *few_notes(record, kind, coefficients, problem.layout.name, by_itself=by_itself),
+            *trouble_notes(record),
+            *dropped_notes(design.dropped),
+            *size_notes(record, problem),
+            missing_note(problem),
+        ),
+    )
+
+
+def clusters_in_words(problem: EstimatingProblem) -> str:
+    """Rows, clusters, and their sizes."""
+    sizes, layout = problem.layout.sizes, problem.layout
+    low, high = int(sizes.min()), int(sizes.max())
+    each = f"{low} each" if low == high else f"{low} to {high} each, {np.mean(sizes):.3g} on average"
+    return f"{layout.n_rows} in {plural(layout.n_clusters, 'cluster')} of '{layout.name}' ({each})"
+
+
+def tests_in_words(coefficients: CoefficientTable) -> str:
+    """Which distribution the tests use."""
+    return "z tests" if coefficients.df is None else "t tests"
+
+
+def association_block(record: GEERecord, std_error: Array | None, *, given: bool) -> Block:
+    """Scale and correlations with their standard errors."""
+    shown = min(len(record.alpha), MOST_SHOWN)
+    terms = ["scale (given)" if given else "scale", *record.alpha_names[:shown]]
+    estimates = np.concatenate([[record.phi], record.alpha[:shown]])
+    cells = [format_column([value])[0] for value in estimates]
+    errors = np.full(shown + 1, np.nan) if std_error is None else std_error[: shown + 1]
+    written = [format_column([value])[0] for value in errors]
+    title = "Scale and working correlation"
+    if shown < len(record.alpha):
+        title += f" (the first {shown} of {len(record.alpha)}; association() has all)"
+    return Block(title, ("", "Estimate", "Std. Error"), tuple(zip(terms, cells, written, strict=True)))
+
+
+def few_notes(
+    record: GEERecord, kind: str, coefficients: CoefficientTable, name: str, *, by_itself: bool
+) -> list[str]:
+    """With few clusters: what was done about them, or what should be."""
+    if record.n_clusters >= FEW_CLUSTERS:
+        return []
+    start = f"'{name}' has {record.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to be too small"
+    if kind == FOR_FEW and by_itself:
+        notes = [f"{start}, so that Fay and Graubard's correction is taken, with its degrees of freedom."]
+    elif kind in CORRECTED or kind in ("jackknife", "one-step", "morel-bokossa-neerchal", "gosho"):
+        notes = [f"{start}; {NAMES[kind]} corrects it."]
+    elif kind == "sandwich":
+        notes = [f'{start}. Leave out vcov=, or say vcov="fay-graubard".']
+    else:
+        notes = []
+    few = coefficients.df is not None and bool((coefficients.df < ROUGH_DF).any())
+    if few:
+        notes.append(
+            "Fewer than 4 degrees of freedom: too few clusters bear on some coefficients for any such test to be "
+            "trusted."
+        )
+    return notes
+
+
+def trouble_notes(record: GEERecord) -> list[str]:
+    """What went wrong."""
+    notes = []
+    if not record.converged:
+        notes.append(f"Not converged in {record.iterations} iterations: do not use these numbers.")
+    if record.margin <= 0.0:
+        notes.append(
+            "The estimated working correlation is not positive definite, and so is the correlation of nothing: "
+            "moments need not fit together. The estimates solve the equations all the same; a structure with "
+            "fewer parameters is safer."
+        )
+    return notes
+
+
+def size_notes(record: GEERecord, problem: EstimatingProblem) -> list[str]:
+    """Why there may be no correlation."""
+    if len(record.alpha) and problem.moments == "gee":
+        return ["Moments as R's gee takes them; they come without standard errors."]
+    return []
+
+
+def missing_note(problem: EstimatingProblem) -> str:
+    """What is assumed of values that are not there."""
+    if problem.weights is not None and problem.family.response != "trials":
+        return (
+            "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights are inverse "
+            "probabilities of being seen, at random given what these depend on (MAR)."
+        )
+    return "Rows that are missing are taken as missing completely at random (MCAR)."

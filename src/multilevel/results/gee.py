@@ -1,0 +1,730 @@
+"""`ml.gee`: generalized estimating equations from formula and data, and the fit that the user holds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from numbers import Real
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._options import checked_choice
+from multilevel._typing import Array, Frame
+from multilevel.covariance.working.by_name import as_correlation
+from multilevel.covariance.working.nested import NestedExchangeable
+from multilevel.covariance.working.specification import Correlation, PatternedCorrelation
+from multilevel.design.build import build_design
+from multilevel.design.design import Design
+from multilevel.design.fixed_terms import fixed_terms
+from multilevel.design.times import Times, read_times
+from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
+from multilevel.estimation.gee.layout import ClusterLayout, lay_out
+from multilevel.estimation.gee.problem import EstimatingProblem, Moments, estimating_problem
+from multilevel.estimation.gee.solve import EstimatingSolution, solve
+from multilevel.families.by_name import as_family
+from multilevel.families.family import Family
+from multilevel.families.links import Link
+from multilevel.fitted.gee import GEERecord, assemble_gee
+from multilevel.formula.parse import parse_formula
+from multilevel.formula.terms import Formula
+from multilevel.inference.clustering import Clustering, read_clusters
+from multilevel.inference.coefficients import CoefficientInference
+from multilevel.inference.gee_inference import gee_inference
+from multilevel.inference.gee_jackknife import JackknifeKind, jackknife_covariance
+from multilevel.inference.gee_joint import joint_equations
+from multilevel.inference.gee_kinds import FEW_CLUSTERS, chosen_kind
+from multilevel.inference.gee_tests import (
+    ChiSquareTest,
+    score_test,
+    sequential_wald,
+    smaller_hypothesis,
+)
+from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.qic import QIC, qic_of
+from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
+from multilevel.report.gee_equation import gee_sections
+from multilevel.report.gee_summary import gee_summary
+from multilevel.report.notation import write_page
+from multilevel.report.summary import Summary
+from multilevel.report.tables import fixed_columns
+from multilevel.results.base import Call
+from multilevel.results.checks import checked_response
+from multilevel.results.means import Means
+from multilevel.results.testing import Testing
+
+DfMethod = Literal["z", "residual", "satterthwaite", "fay-graubard", "pan-wall"]
+AssociationVariance = Literal["sandwich", "linear", "one-step", "jackknife"]
+RESIDUALS = ("response", "pearson", "scaled")
+
+
+@dataclass(frozen=True, slots=True)
+class Equations:
+    """What was asked for beside formula and data."""
+
+    layout: ClusterLayout
+    family: Family
+    corr: Correlation
+    vcov: str | None
+    scale: float | None
+    moments: Moments
+
+
+def gee(
+    formula: str,
+    data: Frame,
+    *,
+    groups: str | npt.ArrayLike,
+    time: str | npt.ArrayLike | None = None,
+    family: str | Family = "gaussian",
+    link: str | Link | None = None,
+    corr: str | Correlation = "independence",
+    vcov: str | None = None,
+    scale: float | None = None,
+    moments: Moments = "geepack",
+    weights: str | npt.ArrayLike | None = None,
+    freq_weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Literal["drop", "raise"] = "drop",
+) -> GEEFit:
+    """Generalized estimating equations: how the mean of a population depends on predictors, rows in clusters.
+
+    Coefficients are population-averaged: they compare means of groups of people, not a person with herself.
+    They are right whatever the correlation within clusters is, and so are their sandwich standard errors; a
+    working correlation close to the true one makes them more precise. Below 40 clusters standard errors are
+    corrected by Fay and Graubard's method unless `vcov` says otherwise.
+
+    Args:
+        formula: `"y ~ x1 + x2"`; there are no random effects.
+        data: any data frame, or a mapping of equally long columns (n rows), in any order.
+        groups: column of cluster labels, or an array (n,) of them: the independent units.
+        time: column of visits or times, or an array (n,). It puts the rows of a cluster in order and places
+            visits that are missing; without it rows are one step apart in the order of the data.
+        family: "gaussian", "binomial", "poisson", "gamma" ..., or an object from `ml.families`.
+        link: of the family, if it is not the usual one.
+        corr: working correlation: "independence", "exchangeable", "ar1", "unstructured", "stationary2" or
+            "nonstationary2" (2-dependent), or `ml.AR1(...)`, `ml.NestedExchangeable(inner=...)`,
+            `ml.FixedCorrelation(matrix)`, `ml.UserCorrelation(design)` and their like.
+        vcov: variance of the coefficients: "sandwich", "model", corrected sandwiches for few clusters:
+            "kauermann-carroll", "mancl-derouen", "fay-graubard", "morel-bokossa-neerchal", "gosho", or
+            "one-step" and "jackknife".
+        scale: a number to hold the scale at, such as 1 for counts without overdispersion; estimated otherwise.
+        moments: how scale and correlation are estimated: as R's "geepack" (all pairs, divisor n) or its "gee"
+            (divisor n - p).
+        weights: precision weights or inverse probabilities, column or array (n,).
+        freq_weights: counts, column or array (n,), one number in each cluster: so many clusters are like it.
+        offset: known part of the linear predictor, column or array (n,).
+        contrasts: coding of factors, for example `{"g": "sum"}`.
+        missing: "drop" rows with missing values and say how many, or "raise".
+
+    Example:
+        >>> import multilevel as ml
+        >>> ohio = ml.datasets.ohio()
+        >>> fit = ml.gee(
+        ...     "resp ~ age + smoke", ohio, groups="id", time="age", family="binomial", corr="exchangeable"
+        ... )
+        >>> fit.fixef.round(3), fit.se.round(3), round(float(fit.alpha[0]), 3)
+        (array([-1.88 , -0.113,  0.265]), array([0.114, 0.044, 0.178]), 0.354)
+
+    References:
+        Liang, K.-Y. & Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models.
+        Biometrika 73, 13-22.
+        Zeger, S. L., Liang, K.-Y. & Albert, P. S. (1988). Models for longitudinal data: a generalized estimating
+        equation approach. Biometrics 44, 1049-1060.
+        Fay, M. P. & Graubard, B. I. (2001). Small-sample adjustments for Wald-type tests using sandwich
+        estimators. Biometrics 57, 1198-1206.
+    """
+    terms = parse_formula(formula)
+    refuse_bars(terms)
+    structure, distribution = as_correlation(corr), quasi_family(family, link)
+    checked_choice("moments", moments, ("geepack", "gee"))
+    time = structure.time_column or time
+    data_options: dict[str, Any] = {
+        "weights": weights,
+        "freq_weights": freq_weights,
+        "offset": offset,
+        "contrasts": contrasts,
+        "missing": missing,
+    }
+    design = build_design(terms, data, **data_options, extra_columns=own_columns(groups, time, structure))
+    distribution.refuse_impossible(design.y, design.response_name)
+    layout = cluster_layout(design, data, groups, time, structure)
+    wanted = Equations(layout, distribution, structure, vcov, checked_scale(scale), moments)
+    kind = None if vcov is None else chosen_kind(vcov, layout.n_clusters)
+    problem = problem_of(design, wanted)
+    solution = solve(problem)
+    options = {"groups": groups, "time": time, "family": family, "link": link, "corr": corr, "vcov": vcov}
+    call = Call(gee, data, {**options, "scale": scale, "moments": moments, **data_options})
+    fit = GEEFit(design, call, wanted, problem, solution)
+    warn_of(fit, kind)
+    return fit
+
+
+def refuse_bars(formula: Formula) -> None:
+    """Random effects are another model of the same data."""
+    if formula.bars:
+        raise FormulaError(
+            f"'{formula.text}' has random effects, {formula.bars[0].text}; estimating equations have clusters "
+            'instead: groups="..." and corr="exchangeable". For random effects use ml.lmm.'
+        )
+
+
+def quasi_family(family: str | Family, link: str | Link | None) -> Family:
+    """A family whose mean and variance make sense on their own."""
+    distribution = as_family(family, link)
+    if not distribution.quasi:
+        raise ModelError(
+            f"estimating equations need a mean and a variance alone, and the {distribution.name} family has more; "
+            "use 'gaussian', 'binomial', 'poisson', 'gamma' or 'inverse_gaussian', whose scale is estimated."
+        )
+    return distribution
+
+
+def checked_scale(scale: object) -> float | None:
+    """A positive number, or nothing."""
+    if scale is None:
+        return None
+    if not isinstance(scale, Real) or isinstance(scale, bool) or not 0.0 < float(scale) < np.inf:
+        raise DataError(f"scale={scale!r} is no positive number; write scale=1, or leave it out to estimate it.")
+    return float(scale)
+
+
+def own_columns(
+    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation
+) -> tuple[str, ...]:
+    """Columns beside the formula's that rows must not miss."""
+    if isinstance(groups, list | tuple) and all(isinstance(each, str) for each in groups):
+        raise ModelError(
+            "groups= names one column, the independent units; for two levels of clusters name the outer one and "
+            "say corr=ml.NestedExchangeable(inner=...)."
+        )
+    inner = corr.inner if isinstance(corr, NestedExchangeable) else None
+    return tuple(name for name in (groups, time, inner) if isinstance(name, str))
+
+
+def cluster_layout(
+    design: Design,
+    data: Frame,
+    groups: str | npt.ArrayLike,
+    time: str | npt.ArrayLike | None,
+    corr: Correlation,
+) -> ClusterLayout:
+    """Rows by cluster and time."""
+    clusters = read_clusters(groups, data, design)
+    nested = isinstance(corr, NestedExchangeable)
+    times: Times | None = None if time is None or nested else read_times(time, data, design)
+    inner = read_clusters(corr.inner, data, design).codes if isinstance(corr, NestedExchangeable) else None
+    name = clusters.name if isinstance(groups, str) else "groups"
+    return lay_out(name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
+
+
+def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None = None) -> EstimatingProblem:
+    """The equations for a design, or for some of its columns."""
+    if wanted.moments == "gee" and design.weights is not None:
+        raise ModelError("moments='gee' knows no weights; use moments='geepack'.")
+    return estimating_problem(
+        wanted.layout,
+        design.X if columns is None else np.asfortranarray(design.X[:, list(columns)]),
+        design.y,
+        family=wanted.family,
+        corr=wanted.corr,
+        offset=design.offset,
+        weights=design.weights,
+        scale=wanted.scale,
+        moments=wanted.moments,
+    )
+
+
+def warn_of(fit: GEEFit, kind: str | None) -> None:
+    """Say once, when the fit is made, what its summary repeats."""
+    layout, record = fit.equations.layout, fit.record
+    if kind == "sandwich" and layout.n_clusters < FEW_CLUSTERS:
+        warnings.warn(
+            f"'{layout.name}' has {layout.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to be too "
+            'small. Leave out vcov=, or say vcov="fay-graubard".',
+            MultilevelWarning,
+            stacklevel=3,
+        )
+    if fit.equations.corr.ordered and layout.time_name is None and len(set(layout.sizes.tolist())) > 1:
+        warnings.warn(
+            f"corr='{fit.equations.corr.name}' depends on when rows were measured, clusters of '{layout.name}' "
+            "differ in size, and there is no time=: rows are taken as the first visits of their cluster, in the "
+            "order of the data, one step apart. Name the column of visits as time=.",
+            MultilevelWarning,
+            stacklevel=3,
+        )
+    if record.margin <= 0.0:
+        warnings.warn(
+            "the estimated working correlation is not positive definite (moments need not fit together). The "
+            "estimates solve the equations, but use a structure with fewer parameters, such as 'exchangeable' or "
+            "'ar1'.",
+            MultilevelWarning,
+            stacklevel=3,
+        )
+
+
+class GEEFit(Means[GEERecord], Testing[GEERecord]):
+    """Generalized estimating equations, solved, with the variance of the coefficients that was asked for."""
+
+    def __init__(
+        self,
+        design: Design,
+        call: Call,
+        equations: Equations,
+        problem: EstimatingProblem,
+        solution: EstimatingSolution,
+    ) -> None:
+        super().__init__(design, assemble_gee(problem, solution, design.coef_names, design.n_rows), call)
+        self.equations = equations
+        self.problem = problem
+        self.solution = solution
+
+    # Stored numbers ----------------------------------------------------------------------------------
+
+    @property
+    def family(self) -> str:
+        """Distribution of the response."""
+        return self.equations.family.name
+
+    @property
+    def scale(self) -> float:
+        """Scale phi: the variance of a response is phi V(mu) / weight."""
+        return self.record.phi
+
+    @property
+    def alpha(self) -> Array:
+        """Parameters (q,) of the working correlation."""
+        return self.record.alpha
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, the independent units."""
+        return self.record.n_clusters
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of clusters by the name of their column."""
+        return {self.equations.layout.name: self.n_clusters}
+
+    @property
+    def converged(self) -> bool:
+        """Whether the equations were solved."""
+        return self.record.converged
+
+    # Tables ------------------------------------------------------------------------------------------
+
+    def summary(self, df: DfMethod | None = None, *, vcov: str | None = None) -> Summary:
+        """Coefficients with their tests, scale and working correlation, and what is assumed.
+
+        Args:
+            df: degrees of freedom: "z" (the normal), "residual" (clusters less coefficients),
+                "satterthwaite", "fay-graubard" or "pan-wall"; what goes with the variance if not given.
+            vcov: another kind of variance for once.
+        """
+        inference = self._inference(df, vcov)
+        return gee_summary(
+            self.design,
+            self.problem,
+            self.record,
+            self.equations.corr,
+            inferred_table(self.coef_names, inference),
+            self._association_errors("sandwich", exact=False),
+            self._kind(vcov),
+            inference.method,
+            by_itself=vcov is None and self.equations.vcov is None,
+        )
+
+    def tidy(
+        self,
+        *,
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        exponentiate: bool = False,
+        df: DfMethod | None = None,
+        vcov: str | None = None,
+    ) -> Frame:
+        """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request.
+
+        With `exponentiate` estimates are ratios: population-averaged odds ratios for the logit.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> fit.tidy(vcov="sandwich")["std_error"].round(3).tolist()
+            [6.632, 1.502]
+        """
+        table = inferred_table(self.coef_names, self._inference(df, vcov))
+        return self._frame(fixed_columns(table, conf_level if conf_int else None, exponentiate))
+
+    def association(
+        self, *, vcov: AssociationVariance = "sandwich", exact: bool = False, conf_level: float | None = None
+    ) -> Frame:
+        """Scale and working correlation: term, estimate, std_error, and normal limits on request.
+
+        Args:
+            vcov: "sandwich" of all three sets of estimating equations, or a jackknife: "linear", "one-step",
+                or "jackknife" (complete refits).
+            exact: standard errors as R's geepack gives them leave out a part of two derivatives; True takes
+                the derivatives in full. The coefficients do not depend on it.
+            conf_level: for normal limits.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> fit.association()[["estimate", "std_error"]].round(4)
+                estimate  std_error
+            0  2251.4097   536.5691
+            1     0.5760     0.1114
+
+        References:
+            Yan, J. & Fine, J. (2004). Estimating equations for association structures. Statistics in Medicine
+            23, 859-874.
+        """
+        checked_choice("vcov", vcov, ("sandwich", "linear", "one-step", "jackknife"))
+        errors = self._association_errors(vcov, exact=exact)
+        estimate = np.concatenate([[self.scale], self.alpha])
+        std_error = np.full(len(estimate), np.nan) if errors is None else errors
+        columns: dict[str, Any] = {
+            "term": ["scale", *self.record.alpha_names],
+            "estimate": estimate,
+            "std_error": std_error,
+        }
+        if conf_level is not None:
+            half = critical_value(conf_level, None) * std_error
+            columns |= {"conf_low": estimate - half, "conf_high": estimate + half}
+        return self._frame(columns)
+
+    def working_correlation(self, cluster: object = None) -> Array:
+        """The estimated working correlation (m, m) of the rows of a cluster, in order of time.
+
+        Of all visits in order where the structure depends on visits, else of the largest cluster, if none is
+        named.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="ar1")
+            >>> fit.working_correlation()[0, :3].round(3)
+            array([1.   , 0.854, 0.729])
+        """
+        layout, corr = self.equations.layout, self.equations.corr
+        if cluster is None and isinstance(corr, PatternedCorrelation) and not getattr(corr, "by_pair", False):
+            return corr.matrix(self.alpha, np.arange(float(len(layout.visits))))
+        k = int(layout.sizes.argmax()) if cluster is None else self._cluster_number(cluster)
+        rows = slice(int(layout.start[k]), int(layout.start[k + 1]))
+        if isinstance(corr, NestedExchangeable) and layout.inner is not None:
+            inner = np.searchsorted(layout.inner, np.arange(rows.start, rows.stop), side="right")
+            return corr.matrix(self.alpha, inner.astype(np.float64))
+        if isinstance(corr, PatternedCorrelation):
+            return corr.matrix(self.alpha, layout.visit[rows].astype(np.float64))
+        return corr.matrix(self.alpha, layout.time[rows])
+
+    def equation(self, style: Literal["text", "latex"] = "text") -> str:
+        """The mean written out, with the estimates, as text or as LaTeX."""
+        sections = gee_sections(self.design, self.record, self.equations.family, self.equations.corr.name)
+        return write_page(sections, style)
+
+    def _coefficients(self, df: str | None = None) -> CoefficientTable:
+        return inferred_table(self.coef_names, self._inference(df))
+
+    def _inference(
+        self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
+    ) -> CoefficientInference:
+        if cluster is not None:
+            raise ModelError(
+                "the clusters of estimating equations are those of groups=; fit.update(groups=...) takes others."
+            )
+        return gee_inference(self.problem, self.solution, self.record, self._kind(vcov), df)
+
+    def _kind(self, vcov: str | None = None) -> str:
+        return chosen_kind(self.equations.vcov if vcov is None else vcov, self.n_clusters)
+
+    def _own_vcov(self) -> str:
+        return self._kind()
+
+    def _glance(self) -> dict[str, object]:
+        return {
+            "nobs": self.nobs,
+            "n_clusters": self.n_clusters,
+            "smallest_cluster": int(self.record.sizes.min()),
+            "largest_cluster": int(self.record.sizes.max()),
+            "family": self.family,
+            "link": self.equations.family.link.name,
+            "corr": self.equations.corr.name,
+            "scale": self.scale,
+            "vcov": self._kind(),
+            "converged": self.converged,
+        }
+
+    def _augmented(self) -> dict[str, Array]:
+        return {
+            "fitted": self.fitted,
+            "residual": self.residuals("response"),
+            "residual_pearson": self.residuals("pearson"),
+        }
+
+    def _association_errors(self, vcov: AssociationVariance, *, exact: bool) -> Array | None:
+        """Standard errors (1 + q,) of scale and correlations; None for moments that come without."""
+        if self.equations.moments == "gee":
+            return None
+        p, given = len(self.fixef), [0.0] if self.problem.scale is not None else []
+        kinds: dict[str, JackknifeKind] = {"linear": "linear", "one-step": "one-step", "jackknife": "jackknife"}
+        if vcov == "sandwich":
+            V = joint_equations(self.problem, self.solution, exact=exact).covariance()
+        else:
+            V = jackknife_covariance(self.problem, self.solution, kinds[vcov])
+        return np.concatenate([given, np.sqrt(np.diag(V)[p:])])
+
+    def _cluster_number(self, cluster: object) -> int:
+        labels = self.equations.layout.labels
+        if str(cluster) not in labels:
+            raise DataError(f"'{cluster}' is no cluster of '{self.equations.layout.name}'.")
+        return labels.index(str(cluster))
+
+    # Inference ---------------------------------------------------------------------------------------
+
+    def vcov(self, *, kind: str | None = None) -> Array:
+        """Covariance (p, p) of the coefficients: the fit's own, or another kind, as for `ml.gee`."""
+        return self._inference(vcov=kind).covariance(np.eye(len(self.fixef)))
+
+    def anova(
+        self,
+        type: Any = 3,
+        *,
+        df: str | None = None,
+        vcov: str | None = None,
+        cluster: Clustering | None = None,
+        strata: bool = False,
+    ) -> Frame:
+        """Does each term matter? F tests of terms, or with "sequential" Wald chi-squares as R's geepack has them.
+
+        Types 1, 2 and 3 are tests in this fit, as for other models. "sequential" fits a model for each term,
+        the term with all before it, and tests the term there: columns term, statistic, df, p_value.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> fit.anova("sequential")["statistic"].round(2).tolist()
+            [48.55]
+        """
+        if type != "sequential":
+            return super().anova(type, df=df, vcov=vcov, cluster=cluster, strata=strata)
+        tested = [term for term in fixed_terms(self.design) if term.columns]
+        names = [(term.name, term.columns) for term in tested]
+        tests = sequential_wald(names, lambda columns: self._part(columns, vcov))
+        shown = [(n, t) for (n, _), t, term in zip(names, tests, tested, strict=True) if not term.is_constant]
+        return self._chi_squares([name for name, _ in shown], [test for _, test in shown])
+
+    def wald_test(self, smaller: GEEFit | str, *, vcov: str = "sandwich") -> Frame:
+        """Wald chi-square test that a smaller model is enough: term, statistic, df, p_value.
+
+        `smaller` is a fit to the same rows, or a formula of this one's, as `". ~ . - x"`. For small samples
+        use `test(..., joint=True)`, an F test.
+        """
+        other = self.update(smaller) if isinstance(smaller, str) else smaller
+        L = self._restriction(other)
+        inference = self._inference("z", vcov)
+        test = inference.f_test(L)
+        statistic, rank = test.statistic * test.df_num, int(test.df_num)
+        return self._chi_squares([other.formula], [ChiSquareTest(statistic, rank, test.p_value)])
+
+    def score_test(self, smaller: GEEFit | str) -> Frame:
+        """Score chi-square test that a smaller model is enough, from that model's estimates alone.
+
+        It keeps its size better than Wald's with few clusters, being rather too careful there.
+
+        Example:
+            >>> import multilevel as ml
+            >>> ohio = ml.datasets.ohio()
+            >>> fit = ml.gee("resp ~ age * smoke", ohio, groups="id", family="binomial", corr="exchangeable")
+            >>> fit.score_test(". ~ . - age:smoke")["p_value"].round(3).tolist()
+            [0.422]
+
+        References:
+            Rotnitzky, A. & Jewell, N. P. (1990). Biometrika 77, 485-497.
+        """
+        other = self.update(smaller) if isinstance(smaller, str) else smaller
+        L = self.problem.centring.contrasts(self._restriction(other))
+        linear = other.problem.X @ other.solution.beta
+        beta = np.linalg.lstsq(self.problem.X, linear, rcond=None)[0]
+        test = score_test(self.problem, beta, other.alpha, L)
+        return self._chi_squares([other.formula], [test])
+
+    def qic(self, *others: GEEFit, scale: float | None = None) -> Frame:
+        """QIC, QICu, CIC and their like, of this fit or of several over one common scale; smaller is better.
+
+        Choose the mean model by QIC or QICu and the working correlation by CIC or QIC, among fits to the same
+        rows. The columns are formula, corr, npar, quasi_likelihood, qic, qicu, qicc, cic, rj, scale.
+
+        Args:
+            others: fits to compare this one with.
+            scale: that quasi-likelihoods are divided by: of the independence model of the fit with most
+                coefficients, if not given; 1 gives the figures of R's geepack.
+
+        Example:
+            >>> import multilevel as ml
+            >>> ohio = ml.datasets.ohio()
+            >>> fit = ml.gee("resp ~ age + smoke", ohio, groups="id", family="binomial", corr="exchangeable")
+            >>> fit.qic(scale=1)[["qic", "cic"]].round(2).values.tolist()
+            [[1827.86, 4.02]]
+
+        References:
+            Pan, W. (2001). Akaike's information criterion in generalized estimating equations. Biometrics 57,
+            120-125.
+            Hin, L.-Y. & Wang, Y.-G. (2009). Working-correlation-structure identification in generalized
+            estimating equations. Statistics in Medicine 28, 642-658.
+        """
+        fits = (self, *others)
+        refuse_different_rows(fits)
+        common = checked_scale(scale)
+        if common is None:
+            largest = max(fits, key=lambda fit: len(fit.fixef))
+            common = qic_of(largest.problem, largest.record, None).scale
+        return self._frame(qic_columns(fits, [qic_of(fit.problem, fit.record, common) for fit in fits]))
+
+    def _restriction(self, smaller: GEEFit) -> Array:
+        refuse_different_rows((self, smaller))
+        return smaller_hypothesis(smaller.design.X, self.design.X)
+
+    def _part(self, columns: Sequence[int], vcov: str | None) -> CoefficientInference:
+        """The fit of some columns of X alone."""
+        problem = problem_of(self.design, self.equations, columns)
+        solution = solve(problem)
+        names = tuple(self.coef_names[j] for j in columns)
+        record = assemble_gee(problem, solution, names, self.design.n_rows)
+        kind = "sandwich" if vcov is None else chosen_kind(vcov, self.n_clusters)
+        return gee_inference(problem, solution, record, kind, "z")
+
+    def _chi_squares(self, terms: list[str], tests: list[ChiSquareTest]) -> Frame:
+        return self._frame(
+            {
+                "term": terms,
+                "statistic": [test.statistic for test in tests],
+                "df": [test.df for test in tests],
+                "p_value": [test.p_value for test in tests],
+            }
+        )
+
+    # Data --------------------------------------------------------------------------------------------
+
+    def residuals(self, kind: Literal["response", "pearson", "scaled"] = "response") -> Array:
+        """Residuals (n,): "response", "pearson" (over the root of V(mu) / weight), "scaled" (and of phi)."""
+        checked_choice("kind", kind, RESIDUALS)
+        if kind == "response":
+            return np.asarray(self.design.y - self.fitted)
+        return self.record.pearson if kind == "pearson" else np.asarray(self.record.pearson / self.sigma)
+
+    def predict(
+        self,
+        new: Frame | None = None,
+        *,
+        kind: Literal["response", "link"] = "response",
+        interval: Literal["confidence"] | None = None,
+        level: float = 0.95,
+        vcov: str | None = None,
+        df: DfMethod | None = None,
+    ) -> Array | Frame:
+        """Population means (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
+
+        The frame has the columns fitted, conf_low and conf_high; limits are found on the scale of the link.
+
+        Args:
+            new: data with the predictors; rows with missing values give NaN.
+            kind: "response" for means, "link" for linear predictors.
+            interval: "confidence" for the mean. Nothing is said of single responses, whose distribution
+                estimating equations leave open.
+            level: of the interval.
+            vcov: kind of variance, the fit's own if not given.
+            df: its degrees of freedom.
+
+        Example:
+            >>> import multilevel as ml
+            >>> ohio = ml.datasets.ohio()
+            >>> fit = ml.gee("resp ~ age + smoke", ohio, groups="id", family="binomial", corr="exchangeable")
+            >>> fit.predict({"age": [0, 0], "smoke": [0, 1]}).round(3)
+            array([0.132, 0.166])
+        """
+        checked_choice("kind", kind, ("response", "link"))
+        checked_choice("interval", interval, (None, "confidence"))
+        rows = used_rows(self.design) if new is None else new_rows(self.design, new, None)
+        eta = rows.X @ self.fixef
+        if rows.offset is not None:
+            eta = eta + rows.offset
+        inverse = self.equations.family.link.inverse if kind == "response" else np.asarray
+        if interval is None:
+            return inverse(eta)
+        half = self._half_width(rows.X, level, df, vcov)
+        limits = np.sort([inverse(eta - half), inverse(eta + half)], axis=0)
+        columns = {"fitted": inverse(eta), "conf_low": limits[0], "conf_high": limits[1]}
+        return self._predictions(new, columns)
+
+    def _half_width(self, X: Array, level: float, df: str | None, vcov: str | None) -> Array:
+        inference = self._inference(df, vcov)
+        complete = np.isfinite(X).all(axis=1)
+        distinct, place = np.unique(X[complete], axis=0, return_inverse=True)
+        variance = np.array([inference.covariance(row[None, :])[0, 0] for row in distinct])
+        half = critical_value(level, inference.df(distinct)) * np.sqrt(variance)
+        out = np.full(len(X), np.nan)
+        out[complete] = half[place.ravel()]
+        return out
+
+    def ame(self, *args: Any, **kwargs: Any) -> Frame:
+        """Average marginal effects; for the identity link, where they are averages of slopes."""
+        if self.equations.family.link.name != "identity":
+            raise ModelError(
+                "average marginal effects of estimating equations are for the identity link; use emtrends() and "
+                "emmeans() for slopes and means on the scale of the link, or predict()."
+            )
+        return super().ame(*args, **kwargs)
+
+    # The same model again ----------------------------------------------------------------------------
+
+    def refit(self, y: npt.ArrayLike) -> Self:
+        """Solve the same equations for another response (n,), over the rows used or all rows of the data."""
+        design = replace(self.design, y=checked_response(y, self.design))
+        self.equations.family.refuse_impossible(design.y, design.response_name)
+        problem = problem_of(design, self.equations)
+        return type(self)(design, self.call, self.equations, problem, solve(problem))
+
+    def _estimate(self, design: Design) -> GEERecord:
+        problem = problem_of(design, self.equations)
+        return assemble_gee(problem, solve(problem), design.coef_names, design.n_rows)
+
+    @property
+    def __maketables_vcov_info__(self) -> dict[str, str | None]:
+        return {"vcov_type": self._kind(), "clustervar": self.equations.layout.name}
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        return ["N", "n_clusters"]
+
+
+def refuse_different_rows(fits: Sequence[GEEFit]) -> None:
+    """Models are compared on the same responses."""
+    first = fits[0]
+    for fit in fits[1:]:
+        same = fit.design.n_rows == first.design.n_rows and np.array_equal(fit.design.y, first.design.y)
+        if not same or fit.family != first.family or not np.array_equal(fit.design.rows, first.design.rows):
+            raise ModelError(
+                f"'{fit.formula}' was fitted to other rows, another response or another family than "
+                f"'{first.formula}'; fit both to the same complete rows."
+            )
+
+
+def qic_columns(fits: Sequence[GEEFit], found: Sequence[QIC]) -> dict[str, Any]:
+    """A row a fit."""
+    return {
+        "formula": [fit.formula for fit in fits],
+        "corr": [fit.equations.corr.name for fit in fits],
+        "npar": [each.n_coefficients for each in found],
+        "quasi_likelihood": [each.quasi_likelihood for each in found],
+        "qic": [each.qic for each in found],
+        "qicu": [each.qicu for each in found],
+        "qicc": [each.qicc for each in found],
+        "cic": [each.cic for each in found],
+        "rj": [each.rj for each in found],
+        "scale": [each.scale for each in found],
+    }
