@@ -34,7 +34,9 @@ def read_times(time: str | npt.ArrayLike, data: Frame, design: Design) -> Times:
         value, labels = codes.astype(np.float64), tuple(str(level) for level in column.levels)
         missing = int((codes < 0).sum())
     if missing:
-        raise DataError(f"'{name}' is missing in {missing} of the rows used; fill it first, or drop these rows.")
+        raise DataError(
+            f"'{name}' is missing in {missing} of the rows used; fill it first, or drop these rows."
+        )
     return Times(name, value, labels)
 
 

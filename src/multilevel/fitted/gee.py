@@ -15,8 +15,8 @@ from multilevel.estimation.gee.solve import EstimatingSolution, sums_at
 from multilevel.kernels.gee import ByCluster
 
 NO_LIKELIHOOD = (
-    "estimating equations have no likelihood, and so no log-likelihood, AIC or BIC; compare models by fit.qic(), "
-    "nested ones by fit.wald_test(smaller)."
+    "estimating equations have no likelihood, and so no log-likelihood, AIC or BIC; compare models by "
+    "fit.qic(), nested ones by fit.wald_test(smaller)."
 )
 
 
@@ -26,7 +26,8 @@ class GEERecord:
 
     With A = sum D'R^-1 D the information up to the scale, contributions of clusters are kept in the basis
     where A = I: `scores = u root`, `root root' = A^-1` over the coefficients of the moved columns (see
-    `Centring`). Where A is not positive definite the basis is those coefficients themselves. A covariance of beta-hat is `to_coefficients @ core @ to_coefficients'`.
+    `Centring`). Where A is not positive definite the basis is those coefficients themselves. A
+    covariance of beta-hat is `to_coefficients @ core @ to_coefficients'`.
     """
 
     coef_names: tuple[str, ...]
@@ -100,7 +101,7 @@ def assemble_gee(
     rows = working_rows_at(problem, solution.beta)
     sums = sums_at(problem, rows, solution.alpha, ByCluster.scores)
     root = inverse_root(sums.information)
-    bread = np.linalg.inv(sums.information) if root is None else np.eye(len(solution.beta))
+    bread = np.eye(len(solution.beta)) if root is not None else np.asarray(np.linalg.inv(sums.information))
     eta = problem.X @ solution.beta
     if problem.offset is not None:
         eta = eta + problem.offset

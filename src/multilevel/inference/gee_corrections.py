@@ -1,9 +1,9 @@
 """How are contributions of clusters corrected for being residuals?
 
-With A = sum_i G_i, G_i = D_i'R_i^-1 D_i, and u_i = D_i'R_i^-1 e_i what cluster i adds to the score, the sandwich
-is A^-1 sum_i u_i u_i' A^-1. Residuals are smaller than errors: in whitened space cluster i has the leverage
-H_i = R^(-1/2) D_i A^-1 D_i' R^(-1/2). Since D'f(D A^-1 D') = f(D'D A^-1) D' for any function f, corrections
-of the m_i residuals are corrections of the p numbers u_i,
+With A = sum_i G_i, G_i = D_i'R_i^-1 D_i, and u_i = D_i'R_i^-1 e_i what cluster i adds to the score, the
+sandwich is A^-1 sum_i u_i u_i' A^-1. Residuals are smaller than errors: in whitened space cluster i has the
+leverage H_i = R^(-1/2) D_i A^-1 D_i' R^(-1/2). Since D'f(D A^-1 D') = f(D'D A^-1) D' for any function f,
+corrections of the m_i residuals are corrections of the p numbers u_i,
 
     Kauermann-Carroll   (I - G_i A^-1)^(-1/2) u_i     unbiased if the working covariance is right
     Mancl-DeRouen       (I - G_i A^-1)^-1 u_i         the change when the cluster is left out
@@ -15,10 +15,10 @@ model; they are taken in the basis where A = I. The third does, and is taken ove
 References:
     Kauermann, G. & Carroll, R. J. (2001). A note on the efficiency of sandwich covariance matrix estimation.
     Journal of the American Statistical Association 96, 1387-1396.
-    Mancl, L. A. & DeRouen, T. A. (2001). A covariance estimator for GEE with improved small-sample properties.
-    Biometrics 57, 126-134.
-    Fay, M. P. & Graubard, B. I. (2001). Small-sample adjustments for Wald-type tests using sandwich estimators.
-    Biometrics 57, 1198-1206.
+    Mancl, L. A. & DeRouen, T. A. (2001). A covariance estimator for GEE with improved small-sample
+    properties. Biometrics 57, 126-134.
+    Fay, M. P. & Graubard, B. I. (2001). Small-sample adjustments for Wald-type tests using sandwich
+    estimators. Biometrics 57, 1198-1206.
     Morel, J. G., Bokossa, M. C. & Neerchal, N. K. (2003). Small sample correction for the variance of GEE
     estimators. Biometrical Journal 45, 395-409.
     Gosho, M., Sato, Y. & Takeuchi, H. (2014). Robust covariance estimator for small-sample adjustment in the
@@ -38,7 +38,7 @@ from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
 from multilevel.estimation.gee.solve import sums_at
 from multilevel.fitted.gee import GEERecord
 from multilevel.inference.cluster_adjustment import over
-from multilevel.kernels.gee import ByCluster, inverse_times
+from multilevel.kernels.gee import ByCluster, Indices, inverse_times
 
 BOUND = 0.75  # leverages that Fay and Graubard's correction takes as larger are taken as this
 NOTHING_LEFT = 1e-8  # share of a direction that is left when the cluster that determines it has been fitted
@@ -57,7 +57,7 @@ class CorrectedClusters:
     @property
     def contributions(self) -> Array:
         """(K, p) what each adds to beta-hat, in the basis."""
-        return np.einsum("kij,kj->ki", self.maps, self.scores)
+        return np.asarray(np.einsum("kij,kj->ki", self.maps, self.scores))
 
 
 def cluster_informations(problem: EstimatingProblem, record: GEERecord, beta: Array) -> Array:
@@ -118,8 +118,8 @@ def refuse_indefinite(record: GEERecord, kind: str) -> None:
 def morel_bokossa_neerchal(record: GEERecord) -> Array:
     """The sandwich (p, p), enlarged by a part of the model-based variance: in the basis.
 
-    k sum u u' + delta psi phi I, with k = (n - 1) / (n - p) K / (K - 1), delta = min(1/2, p / (K - p)) and psi the
-    mean ratio of sandwich to model-based variance, at least one.
+    k sum u u' + delta psi phi I, with k = (n - 1) / (n - p) K / (K - 1), delta = min(1/2, p / (K - p)) and
+    psi the mean ratio of sandwich to model-based variance, at least one.
     """
     refuse_indefinite(record, "morel-bokossa-neerchal")
     K, p = record.scores.shape
@@ -131,7 +131,7 @@ def morel_bokossa_neerchal(record: GEERecord) -> Array:
 
 
 def gosho(problem: EstimatingProblem, record: GEERecord, beta: Array) -> Array:
-    """The sandwich (p, p) with the residuals' correlations pooled over clusters, divided by K - p: in the basis.
+    """The sandwich (p, p) with correlations of residuals pooled over clusters, by K - p: in the basis.
 
     Pairs of visits that are missing in some clusters are divided by their own number less its share of p.
     """
@@ -141,7 +141,8 @@ def gosho(problem: EstimatingProblem, record: GEERecord, beta: Array) -> Array:
     T = len(layout.visits)
     if T > LARGEST_POOLED:
         raise ModelError(
-            f"vcov='gosho' pools residuals by pairs of visits, and there are {T} visits; use vcov='fay-graubard'."
+            f"vcov='gosho' pools residuals by pairs of visits, and there are {T} visits; use "
+            "vcov='fay-graubard'."
         )
     rows = working_rows_at(problem, beta)
     root = np.sqrt(problem.row_weights)
@@ -155,8 +156,8 @@ def gosho(problem: EstimatingProblem, record: GEERecord, beta: Array) -> Array:
     return np.asarray(record.bread @ meat @ record.bread)
 
 
-def pooled_products(visit: Array, start: Array, z: Array, T: int, p: int) -> Array:
-    """Mean products of residuals of visits (T, T), each divided by its number of clusters times (K - p) / K."""
+def pooled_products(visit: Indices, start: Indices, z: Array, T: int, p: int) -> Array:
+    """Mean products of residuals of visits (T, T), by their numbers of clusters times (K - p) / K."""
     K = len(start) - 1
     Z, seen = np.zeros((K, T)), np.zeros((K, T))
     cluster = np.repeat(np.arange(K), np.diff(start))
@@ -166,7 +167,7 @@ def pooled_products(visit: Array, start: Array, z: Array, T: int, p: int) -> Arr
 
 def refuse_no_clusters_left(K: int, p: int) -> None:
     """Divisors K - p must be positive."""
-    if K <= p:
+    if p >= K:
         raise ModelError(
             f"{K} clusters are too few for {p} coefficients; use fewer terms, or vcov='fay-graubard'."
         )

@@ -84,7 +84,9 @@ class FayGraubard:
         right = np.concatenate([beta - share[:, None] * alpha, -beta], axis=1)
         trace = float(own.sum() + (left * right).sum())
         cross = right.T @ left
-        square = float((own**2).sum() + 2.0 * (own * (left * right).sum(axis=1)).sum() + (cross * cross.T).sum())
+        square = float(
+            (own**2).sum() + 2.0 * (own * (left * right).sum(axis=1)).sum() + (cross * cross.T).sum()
+        )
         return trace**2 / square if square > 0.0 else np.nan
 
     def _eta(self, C: Array) -> float:
@@ -92,14 +94,16 @@ class FayGraubard:
         K, q = len(self.clusters.scores), len(C)
         if float(K) ** 2 * q**2 > MOST_PAIRS:
             raise ModelError(
-                f"a joint test of {q} coefficients with {K} clusters and Fay and Graubard's degrees of freedom "
-                "would look at too many pairs of clusters; use df='z', which so many clusters allow."
+                f"a joint test of {q} coefficients with {K} clusters and Fay and Graubard's degrees of "
+                "freedom would look at too many pairs of clusters; use df='z', which so many clusters allow."
             )
         through, residual, share = self._pieces(C)
         total = 0.0
         for i in range(K):
             a, b = through[i], residual[i]  # (q, p)
-            P = np.einsum("sp,jtp->jst", b, residual) - np.einsum("sp,jtp->jst", b, share[:, None, None] * through)
+            P = np.einsum("sp,jtp->jst", b, residual) - np.einsum(
+                "sp,jtp->jst", b, share[:, None, None] * through
+            )
             P -= share[i] * np.einsum("sp,jtp->jst", a, residual)
             P[i] += share[i] * (a @ a.T)
             total += float((np.trace(P, axis1=1, axis2=2) ** 2).sum() + (P * P.transpose(0, 2, 1)).sum())
@@ -110,7 +114,11 @@ class FayGraubard:
         values, vectors = np.linalg.eigh(self.core)
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         through = C @ self.clusters.maps
-        return through @ half, through @ self.clusters.informations @ half, hangs_on(C, self.clusters.informations)
+        return (
+            through @ half,
+            through @ self.clusters.informations @ half,
+            hangs_on(C, self.clusters.informations),
+        )
 
 
 def hangs_on(C: Array, informations: Array) -> Array:
@@ -155,10 +163,13 @@ class PanWall:
         terms = self.contributions @ C.T
         K, q = terms.shape
         products = (terms[:, :, None] * terms[:, None, :]).reshape(K, -1)
-        return q * (q + 1) / float(K * products.var(axis=0, ddof=1).sum())
+        total = float(products.var(axis=0, ddof=1).sum())
+        return float(q * (q + 1)) / (K * total)
 
 
-def wishart_test(method: str, C: Array, estimate: Array, core: Array, eta_of: Callable[[Array], float]) -> FTest:
+def wishart_test(
+    method: str, C: Array, estimate: Array, core: Array, eta_of: Callable[[Array], float]
+) -> FTest:
     """F = (eta - q + 1) / (eta q) Wald on q and eta - q + 1 df, for functions C (q, p) in the basis."""
     q = len(C)
     root = inverse_root(C @ core @ C.T)

@@ -1,6 +1,8 @@
 """What are the estimates without each cluster? Three answers, from algebra to complete refits.
 
-Each gives a variance (K - P) / K sum_i (theta_(-i) - theta)(theta_(-i) - theta)', with P parameters in all, a given scale counted too:
+Each gives a variance (K - P) / K sum_i (theta_(-i) - theta)(theta_(-i) - theta)',
+
+with P parameters in all, a given scale counted too:
 
     "linear"     theta_(-i) - theta = (H - H_i)^-1 u_i, H over all equations: R's geepack calls it "jack"
     "one-step"   one iteration without the cluster, first beta, then scale, then correlations: "j1s"
@@ -33,7 +35,7 @@ JackknifeKind = Literal["linear", "one-step", "jackknife"]
 def jackknife_covariance(
     problem: EstimatingProblem, solution: EstimatingSolution, kind: JackknifeKind
 ) -> Array:
-    """Covariance (P, P) of coefficients of the moved columns, the scale if it is estimated, and correlations."""
+    """Covariance (P, P) of moved columns' coefficients, the scale if estimated, and correlations."""
     K = problem.layout.n_clusters
     changes = {"linear": linear_changes, "one-step": one_step_changes, "jackknife": refitted_changes}[kind](
         problem, solution
@@ -56,8 +58,8 @@ def one_step_coefficients(problem: EstimatingProblem, solution: EstimatingSoluti
         return -np.asarray(np.linalg.solve(without, sums.scores[:, :, None])[:, :, 0])
     except np.linalg.LinAlgError:
         raise ModelError(
-            "one cluster alone determines a coefficient, which does not exist without it, so that there is no "
-            "jackknife; use vcov='fay-graubard'."
+            "one cluster alone determines a coefficient, which does not exist without it, so that there is "
+            "no jackknife; use vcov='fay-graubard'."
         ) from None
 
 
@@ -73,9 +75,7 @@ def one_step_changes(problem: EstimatingProblem, solution: EstimatingSolution) -
     return np.array([one_step_without(problem, solution, k, move) for k, move in enumerate(moves)])
 
 
-def one_step_without(
-    problem: EstimatingProblem, solution: EstimatingSolution, k: int, move: Array
-) -> Array:
+def one_step_without(problem: EstimatingProblem, solution: EstimatingSolution, k: int, move: Array) -> Array:
     """Changes (P,) of beta, then of the scale there, then of the correlations by one scoring step."""
     part = without_cluster(problem, k)
     rows = working_rows_at(part, solution.beta + move)

@@ -1,14 +1,14 @@
 """How sure are the scale and the correlations? The sandwich of all three sets of estimating equations.
 
-With u = (u_1, u_2, u_3) what a cluster adds to the equations of coefficients, scale and correlations, and H the
-sum of minus their derivatives, which is block lower triangular, the covariance of all estimates is
+With u = (u_1, u_2, u_3) what a cluster adds to the equations of coefficients, scale and correlations, and H
+the sum of minus their derivatives, which is block lower triangular, the covariance of all estimates is
 H^-1 sum u u' H^-T. The equations of scale and correlations are
 
     u_2 = sum w (z^2 - phi),    u_3 = sum over pairs of w_s w_t E (z_s z_t / phi - rho).
 
-R's geepack has two derivatives otherwise than they are: that of z^2 by beta once more over sqrt(V), and in that
-of z_s z_t the parts - (d mu / d beta) / sqrt(V) of the two rows exchanged. Numbers as geepack's, which is what
-everyone compares with, take them so; `exact` ones do not.
+R's geepack has two derivatives otherwise than they are: that of z^2 by beta once more over sqrt(V), and in
+that of z_s z_t the parts - (d mu / d beta) / sqrt(V) of the two rows exchanged. Numbers as geepack's, which
+is what everyone compares with, take them so; `exact` ones do not.
 
 References:
     Yan, J. & Fine, J. (2004). Estimating equations for association structures. Statistics in Medicine 23,
@@ -31,7 +31,7 @@ from multilevel.kernels.gee import ByCluster
 
 @dataclass(frozen=True, slots=True)
 class JointEquations:
-    """Equations of p coefficients (of the moved columns), the scale if it is estimated, and q correlations."""
+    """Equations of p coefficients (of the moved columns), the scale if estimated, and q correlations."""
 
     u: Array  # (K, P)
     H: Array  # (P, P)
@@ -63,7 +63,9 @@ def joint_equations(
     u = np.concatenate([sums.scores, scale.u[:, :s], pairs.u], axis=1)
     P = p + s + q
 
-    def assembled(A: Array, of_scale: Array, of_pairs: Array, count: Array, gram: Array, total: Array) -> Array:
+    def assembled(
+        A: Array, of_scale: Array, of_pairs: Array, count: Array, gram: Array, total: Array
+    ) -> Array:
         H = np.zeros((*A.shape[:-2], P, P))
         H[..., :p, :p] = A
         if s:
@@ -74,7 +76,13 @@ def joint_equations(
 
     grams = problem.structure.grams(alpha) if by_cluster else problem.structure.gram(alpha)
     if not by_cluster:
-        parts = (scale.slopes.sum(axis=0), pairs.slopes.sum(axis=0), scale.count.sum(), grams, pairs.total.sum(axis=0))
+        parts = (
+            scale.slopes.sum(axis=0),
+            pairs.slopes.sum(axis=0),
+            scale.count.sum(),
+            grams,
+            pairs.total.sum(axis=0),
+        )
         return JointEquations(u, assembled(sums.information, *parts), np.empty((0, P, P)), p, s)
     each = assembled(sums.informations, scale.slopes, pairs.slopes, scale.count, grams, pairs.total)
     return JointEquations(u, each.sum(axis=0), each, p, s)
@@ -119,7 +127,7 @@ def scale_equations(problem: EstimatingProblem, solution: EstimatingSolution, ex
 
 
 def pair_equations(problem: EstimatingProblem, solution: EstimatingSolution, exact: bool) -> PairEquations:
-    """u_3 and its derivatives: d(z_s z_t) = z_t dz_s + z_s dz_t, sums over pairs of E dz_s z_t and the like."""
+    """u_3 and its derivatives: sums over pairs of E (z_t dz_s + z_s dz_t)."""
     structure, alpha, phi = problem.structure, solution.alpha, solution.phi
     K, p, q = problem.layout.n_clusters, problem.n_coefficients, len(alpha)
     if q == 0:

@@ -9,7 +9,11 @@ from multilevel._options import checked_choice
 FEW_CLUSTERS = 40  # below this the sandwich tends to be too small
 FOR_FEW = "fay-graubard"  # what is taken there
 FOR_MANY = "sandwich"
-CORRECTED = ("kauermann-carroll", "mancl-derouen", "fay-graubard")  # that adjust what each cluster contributes
+CORRECTED = (
+    "kauermann-carroll",
+    "mancl-derouen",
+    "fay-graubard",
+)  # that adjust what each cluster contributes
 KINDS = ("model", "sandwich", *CORRECTED, "morel-bokossa-neerchal", "gosho", "one-step", "jackknife")
 ALSO = {
     "modelbased": "model",
@@ -66,14 +70,16 @@ HAVE_DF = {  # which kinds a method for degrees of freedom is for
 }
 
 
-def chosen_kind(kind: str | None, n_clusters: int) -> str:
+def chosen_kind(kind: str | None, n_clusters: int, definite: bool = True) -> str:
     """A kind of variance as it is written here; by itself one that suits the number of clusters.
+
+    `definite` says whether the information is positive definite, without which there is no correction.
 
     >>> chosen_kind(None, 18), chosen_kind("KC", 18), chosen_kind(None, 500)
     ('fay-graubard', 'kauermann-carroll', 'sandwich')
     """
     if kind is None:
-        return FOR_FEW if n_clusters < FEW_CLUSTERS else FOR_MANY
+        return FOR_FEW if n_clusters < FEW_CLUSTERS and definite else FOR_MANY
     plain = re.sub(r"[\s_.-]", "", kind.casefold()) if isinstance(kind, str) else kind
     known = ALSO.get(plain, kind.casefold() if isinstance(kind, str) else kind)
     checked_choice("vcov", known, KINDS)

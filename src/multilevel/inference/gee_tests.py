@@ -9,8 +9,9 @@ equations: with U the larger's score there, A its information and V the sandwich
 References:
     Rotnitzky, A. & Jewell, N. P. (1990). Biometrika 77, 485-497.
     Boos, D. D. (1992). On generalized score tests. The American Statistician 46, 327-333.
-    Guo, X., Pan, W., Connett, J. E., Hannan, P. J. & French, S. A. (2005). Small-sample performance of the robust
-    score test and its modifications in generalized estimating equations. Statistics in Medicine 24, 3479-3495.
+    Guo, X., Pan, W., Connett, J. E., Hannan, P. J. & French, S. A. (2005). Small-sample performance of the
+    robust score test and its modifications in generalized estimating equations. Statistics in Medicine 24,
+    3479-3495.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def smaller_hypothesis(X_small: Array, X_large: Array) -> Array:
     left = np.abs(X_small - X_large @ C).max(axis=0)
     if (left > WITHIN * np.abs(X_small).max(axis=0)).any():
         raise ModelError("the smaller model is not nested in the larger one: it has columns of its own.")
-    Q, R = np.linalg.qr(C, mode="complete")
+    Q = np.linalg.qr(C, mode="complete")[0]
     L = Q[:, C.shape[1] :].T
     if len(L) == 0:
         raise ModelError("both models have the same mean; there is nothing to test between them.")

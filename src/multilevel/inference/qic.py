@@ -1,19 +1,20 @@
 """Which mean model, and which working correlation, suit the data? Criteria from the quasi-likelihood.
 
-With Q the quasi-likelihood under independence at the estimates, over the scale phi, Omega the information of the
-independence model over phi, and V the sandwich covariance,
+With Q the quasi-likelihood under independence at the estimates, over the scale phi, Omega the information of
+the independence model over phi, and V the sandwich covariance,
 
     QIC  = -2 Q + 2 tr(Omega V)     for working correlations, and for mean models
     QICu = -2 Q + 2 p               for mean models
     CIC  = tr(Omega V)              for working correlations
     RJ   = |mean and mean square of the eigenvalues of V_model^-1 V against one|
 
-Q depends on phi, so models are compared over one common scale; over their own, what is large in Q would cancel.
+Q depends on phi, so models are compared over one common scale; over their own, what is large in Q would
+cancel.
 
 References:
-    Pan, W. (2001). Akaike's information criterion in generalized estimating equations. Biometrics 57, 120-125.
-    Hin, L.-Y. & Wang, Y.-G. (2009). Working-correlation-structure identification in generalized estimating
-    equations. Statistics in Medicine 28, 642-658.
+    Pan, W. (2001). Akaike's information criterion in generalized estimating equations. Biometrics 57,
+    120-125. Hin, L.-Y. & Wang, Y.-G. (2009). Working-correlation-structure identification in generalized
+    estimating equations. Statistics in Medicine 28, 642-658.
     Rotnitzky, A. & Jewell, N. P. (1990). Hypothesis testing of regression parameters in semiparametric
     generalized linear models for cluster correlated data. Biometrika 77, 485-497.
 """
@@ -70,7 +71,9 @@ def qic_of(problem: EstimatingProblem, record: GEERecord, scale: float | None) -
     independent = replace(problem, structure=structure, moments="geepack")
     alone = solve(independent)
     rows = working_rows_at(problem, alone.beta)
-    A = estimating_sums(IndependentInverse(problem.layout.start), problem.X, rows.slope, rows.pearson).information
+    A = estimating_sums(
+        IndependentInverse(problem.layout.start), problem.X, rows.slope, rows.pearson
+    ).information
     core = record.scores.T @ record.scores
     cic = float(np.trace(A @ record.root @ core @ record.root.T)) / alone.phi
     phi = alone.phi if scale is None else scale

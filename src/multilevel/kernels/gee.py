@@ -92,9 +92,7 @@ class PatternInverse:
     table: Array
 
 
-InverseCorrelation = (
-    IndependentInverse | ExchangeableInverse | MarkovInverse | NestedInverse | PatternInverse
-)
+InverseCorrelation = IndependentInverse | ExchangeableInverse | MarkovInverse | NestedInverse | PatternInverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +146,8 @@ def estimating_sums(
 
 def inverse_times(inverse: InverseCorrelation, V: Array) -> Array:
     """R^-1 V for columns V (n, c), Fortran order."""
-    return _handle(inverse).times(V)
+    turned: Array = _handle(inverse).times(V)
+    return turned
 
 
 def pair_products(tables: PairTables, u: Array, v: Array) -> Array:
@@ -158,7 +157,8 @@ def pair_products(tables: PairTables, u: Array, v: Array) -> Array:
 
 def pair_gram(tables: PairTables, weights: Array) -> Array:
     """Sum over all pairs of w_s w_t E E': (q, q)."""
-    return _pairs(tables).gram(weights)
+    gram: Array = _pairs(tables).gram(weights)
+    return gram
 
 
 def decaying_sums(start: Indices, v: Array, gap: Array, a: float) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,8 +23,8 @@ from multilevel.kernels.gee import (
 
 def cluster_rows(start: Indices) -> Iterator[slice]:
     """The rows of each cluster."""
-    for first, last in zip(start[:-1], start[1:], strict=True):
-        yield slice(int(first), int(last))
+    for first, last in pairwise(start.tolist()):
+        yield slice(first, last)
 
 
 def inverse_matrix(inverse: InverseCorrelation, k: int) -> Array:

@@ -18,6 +18,7 @@ from multilevel.report.wording import plural
 
 MOST_SHOWN = 12  # correlations in the summary; association() has all of them
 ROUGH_DF = 4.0
+NO_CORRECTION = "With a working correlation that is none there is no correction: use another corr=."
 
 
 def gee_summary(
@@ -93,20 +94,23 @@ def few_notes(
     """With few clusters: what was done about them, or what should be."""
     if record.n_clusters >= FEW_CLUSTERS:
         return []
-    start = f"'{name}' has {record.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to be too small"
+    start = (
+        f"'{name}' has {record.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to be too small"
+    )
     if kind == FOR_FEW and by_itself:
         notes = [f"{start}, so that Fay and Graubard's correction is taken, with its degrees of freedom."]
     elif kind in CORRECTED or kind in ("jackknife", "one-step", "morel-bokossa-neerchal", "gosho"):
         notes = [f"{start}; {NAMES[kind]} corrects it."]
     elif kind == "sandwich":
-        notes = [f'{start}. Leave out vcov=, or say vcov="fay-graubard".']
+        advice = 'Leave out vcov=, or say vcov="fay-graubard".' if record.definite else NO_CORRECTION
+        notes = [f"{start}. {advice}"]
     else:
         notes = []
     few = coefficients.df is not None and bool((coefficients.df < ROUGH_DF).any())
     if few:
         notes.append(
-            "Fewer than 4 degrees of freedom: too few clusters bear on some coefficients for any such test to be "
-            "trusted."
+            "Fewer than 4 degrees of freedom: too few clusters bear on some coefficients for any such test "
+            "to be trusted."
         )
     return notes
 
@@ -118,9 +122,9 @@ def trouble_notes(record: GEERecord) -> list[str]:
         notes.append(f"Not converged in {record.iterations} iterations: do not use these numbers.")
     if record.margin <= 0.0:
         notes.append(
-            "The estimated working correlation is not positive definite, and so is the correlation of nothing: "
-            "moments need not fit together. The estimates solve the equations all the same; a structure with "
-            "fewer parameters is safer."
+            "The estimated working correlation is not positive definite, and so is the correlation of "
+            "nothing: moments need not fit together. The estimates solve the equations all the same; a "
+            "structure with fewer parameters is safer."
         )
     return notes
 
@@ -136,7 +140,7 @@ def missing_note(problem: EstimatingProblem) -> str:
     """What is assumed of values that are not there."""
     if problem.weights is not None and problem.family.response != "trials":
         return (
-            "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights are inverse "
-            "probabilities of being seen, at random given what these depend on (MAR)."
+            "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights "
+            "are inverse probabilities of being seen, at random given what these depend on (MAR)."
         )
     return "Rows that are missing are taken as missing completely at random (MCAR)."

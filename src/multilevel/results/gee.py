@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from numbers import Real
 from typing import Any, Literal, Self
 
@@ -112,7 +111,8 @@ def gee(
         vcov: variance of the coefficients: "sandwich", "model", corrected sandwiches for few clusters:
             "kauermann-carroll", "mancl-derouen", "fay-graubard", "morel-bokossa-neerchal", "gosho", or
             "one-step" and "jackknife".
-        scale: a number to hold the scale at, such as 1 for counts without overdispersion; estimated otherwise.
+        scale: a number to hold the scale at, such as 1 for counts without overdispersion; estimated
+            otherwise.
         moments: how scale and correlation are estimated: as R's "geepack" (all pairs, divisor n) or its "gee"
             (divisor n - p).
         weights: precision weights or inverse probabilities, column or array (n,).
@@ -133,8 +133,8 @@ def gee(
     References:
         Liang, K.-Y. & Zeger, S. L. (1986). Longitudinal data analysis using generalized linear models.
         Biometrika 73, 13-22.
-        Zeger, S. L., Liang, K.-Y. & Albert, P. S. (1988). Models for longitudinal data: a generalized estimating
-        equation approach. Biometrics 44, 1049-1060.
+        Zeger, S. L., Liang, K.-Y. & Albert, P. S. (1988). Models for longitudinal data: a generalized
+        estimating equation approach. Biometrics 44, 1049-1060.
         Fay, M. P. & Graubard, B. I. (2001). Small-sample adjustments for Wald-type tests using sandwich
         estimators. Biometrics 57, 1198-1206.
     """
@@ -168,7 +168,8 @@ def refuse_bars(formula: Formula) -> None:
     """Random effects are another model of the same data."""
     if formula.bars:
         raise FormulaError(
-            f"'{formula.text}' has random effects, {formula.bars[0].text}; estimating equations have clusters "
+            f"'{formula.text}' has random effects, {formula.bars[0].text}; estimating equations have "
+            "clusters "
             'instead: groups="..." and corr="exchangeable". For random effects use ml.lmm.'
         )
 
@@ -178,8 +179,9 @@ def quasi_family(family: str | Family, link: str | Link | None) -> Family:
     distribution = as_family(family, link)
     if not distribution.quasi:
         raise ModelError(
-            f"estimating equations need a mean and a variance alone, and the {distribution.name} family has more; "
-            "use 'gaussian', 'binomial', 'poisson', 'gamma' or 'inverse_gaussian', whose scale is estimated."
+            f"estimating equations need a mean and a variance alone, and the {distribution.name} family "
+            "has more; use 'gaussian', 'binomial', 'poisson', 'gamma' or 'inverse_gaussian', whose scale "
+            "is estimated."
         )
     return distribution
 
@@ -188,8 +190,10 @@ def checked_scale(scale: object) -> float | None:
     """A positive number, or nothing."""
     if scale is None:
         return None
-    if not isinstance(scale, Real) or isinstance(scale, bool) or not 0.0 < float(scale) < np.inf:
-        raise DataError(f"scale={scale!r} is no positive number; write scale=1, or leave it out to estimate it.")
+    if isinstance(scale, bool) or not isinstance(scale, Real) or not 0.0 < float(scale) < np.inf:
+        raise DataError(
+            f"scale={scale!r} is no positive number; write scale=1, or leave it out to estimate it."
+        )
     return float(scale)
 
 
@@ -199,8 +203,8 @@ def own_columns(
     """Columns beside the formula's that rows must not miss."""
     if isinstance(groups, list | tuple) and all(isinstance(each, str) for each in groups):
         raise ModelError(
-            "groups= names one column, the independent units; for two levels of clusters name the outer one and "
-            "say corr=ml.NestedExchangeable(inner=...)."
+            "groups= names one column, the independent units; for two levels of clusters name the outer "
+            "one and say corr=ml.NestedExchangeable(inner=...)."
         )
     inner = corr.inner if isinstance(corr, NestedExchangeable) else None
     return tuple(name for name in (groups, time, inner) if isinstance(name, str))
@@ -244,24 +248,25 @@ def warn_of(fit: GEEFit, kind: str | None) -> None:
     layout, record = fit.equations.layout, fit.record
     if kind == "sandwich" and layout.n_clusters < FEW_CLUSTERS:
         warnings.warn(
-            f"'{layout.name}' has {layout.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to be too "
+            f"'{layout.name}' has {layout.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to "
+            "be too "
             'small. Leave out vcov=, or say vcov="fay-graubard".',
             MultilevelWarning,
             stacklevel=3,
         )
     if fit.equations.corr.ordered and layout.time_name is None and len(set(layout.sizes.tolist())) > 1:
         warnings.warn(
-            f"corr='{fit.equations.corr.name}' depends on when rows were measured, clusters of '{layout.name}' "
-            "differ in size, and there is no time=: rows are taken as the first visits of their cluster, in the "
-            "order of the data, one step apart. Name the column of visits as time=.",
+            f"corr='{fit.equations.corr.name}' depends on when rows were measured, clusters of "
+            f"'{layout.name}' differ in size, and there is no time=: rows are taken as the first visits of "
+            "their cluster, in the order of the data, one step apart. Name the column of visits as time=.",
             MultilevelWarning,
             stacklevel=3,
         )
     if record.margin <= 0.0:
         warnings.warn(
             "the estimated working correlation is not positive definite (moments need not fit together). The "
-            "estimates solve the equations, but use a structure with fewer parameters, such as 'exchangeable' or "
-            "'ar1'.",
+            "estimates solve the equations, but use a structure with fewer parameters, such as "
+            "'exchangeable' or 'ar1'.",
             MultilevelWarning,
             stacklevel=3,
         )
@@ -353,7 +358,8 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
 
         Example:
             >>> import multilevel as ml
-            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> sleep = ml.datasets.sleepstudy()
+            >>> fit = ml.gee("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable")
             >>> fit.tidy(vcov="sandwich")["std_error"].round(3).tolist()
             [6.632, 1.502]
         """
@@ -374,7 +380,8 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
 
         Example:
             >>> import multilevel as ml
-            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> sleep = ml.datasets.sleepstudy()
+            >>> fit = ml.gee("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable")
             >>> fit.association()[["estimate", "std_error"]].round(4)
                 estimate  std_error
             0  2251.4097   536.5691
@@ -435,12 +442,14 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
     ) -> CoefficientInference:
         if cluster is not None:
             raise ModelError(
-                "the clusters of estimating equations are those of groups=; fit.update(groups=...) takes others."
+                "the clusters of estimating equations are those of groups=; fit.update(groups=...) takes "
+                "others."
             )
         return gee_inference(self.problem, self.solution, self.record, self._kind(vcov), df)
 
     def _kind(self, vcov: str | None = None) -> str:
-        return chosen_kind(self.equations.vcov if vcov is None else vcov, self.n_clusters)
+        asked = self.equations.vcov if vcov is None else vcov
+        return chosen_kind(asked, self.n_clusters, self.record.definite)
 
     def _own_vcov(self) -> str:
         return self._kind()
@@ -471,7 +480,11 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         if self.equations.moments == "gee":
             return None
         p, given = len(self.fixef), [0.0] if self.problem.scale is not None else []
-        kinds: dict[str, JackknifeKind] = {"linear": "linear", "one-step": "one-step", "jackknife": "jackknife"}
+        kinds: dict[str, JackknifeKind] = {
+            "linear": "linear",
+            "one-step": "one-step",
+            "jackknife": "jackknife",
+        }
         if vcov == "sandwich":
             V = joint_equations(self.problem, self.solution, exact=exact).covariance()
         else:
@@ -499,14 +512,15 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         cluster: Clustering | None = None,
         strata: bool = False,
     ) -> Frame:
-        """Does each term matter? F tests of terms, or with "sequential" Wald chi-squares as R's geepack has them.
+        """Does each term matter? F tests of terms, or with "sequential" chi-squares as R's geepack has them.
 
         Types 1, 2 and 3 are tests in this fit, as for other models. "sequential" fits a model for each term,
         the term with all before it, and tests the term there: columns term, statistic, df, p_value.
 
         Example:
             >>> import multilevel as ml
-            >>> fit = ml.gee("Reaction ~ Days", ml.datasets.sleepstudy(), groups="Subject", corr="exchangeable")
+            >>> sleep = ml.datasets.sleepstudy()
+            >>> fit = ml.gee("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable")
             >>> fit.anova("sequential")["statistic"].round(2).tolist()
             [48.55]
         """
@@ -549,7 +563,7 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         other = self.update(smaller) if isinstance(smaller, str) else smaller
         L = self.problem.centring.contrasts(self._restriction(other))
         linear = other.problem.X @ other.solution.beta
-        beta = np.linalg.lstsq(self.problem.X, linear, rcond=None)[0]
+        beta = np.asarray(np.linalg.lstsq(self.problem.X, linear, rcond=None)[0], dtype=np.float64)
         test = score_test(self.problem, beta, other.alpha, L)
         return self._chi_squares([other.formula], [test])
 
@@ -675,8 +689,8 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         """Average marginal effects; for the identity link, where they are averages of slopes."""
         if self.equations.family.link.name != "identity":
             raise ModelError(
-                "average marginal effects of estimating equations are for the identity link; use emtrends() and "
-                "emmeans() for slopes and means on the scale of the link, or predict()."
+                "average marginal effects of estimating equations are for the identity link; use "
+                "emtrends() and emmeans() for slopes and means on the scale of the link, or predict()."
             )
         return super().ame(*args, **kwargs)
 

@@ -25,4 +25,4 @@ class Exchangeable(Correlation):
 
     def matrix(self, alpha: Array, times: Array) -> Array:
         """Ones on the diagonal, alpha elsewhere: (m, m)."""
-        return (1.0 - alpha[0]) * np.eye(len(times)) + alpha[0]
+        return np.asarray((1.0 - alpha[0]) * np.eye(len(times)) + alpha[0])

@@ -51,11 +51,11 @@ class FixedCorrelation(PatternedCorrelation):
             )
         return 0
 
-    def parameter_names(self, visits: Sequence[str]) -> tuple[str, ...]:
+    def parameter_names(self, visits: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
         """None."""
         return ()
 
-    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:
+    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:  # noqa: ARG002
         """Constants alone."""
         s, t = np.triu_indices(len(visit), 1)
         none = np.empty(0, dtype=np.int64)
@@ -67,7 +67,9 @@ def checked_correlation(given: npt.ArrayLike) -> Array:
     R = checked_numbers("a fixed correlation", given)
     if R.ndim != 2 or R.shape[0] != R.shape[1]:
         raise DataError(f"a correlation matrix is square, got shape {R.shape}.")
-    if not np.allclose(R, R.T, rtol=0.0, atol=1e-8) or not np.allclose(R.diagonal(), 1.0, rtol=0.0, atol=1e-8):
+    if not np.allclose(R, R.T, rtol=0.0, atol=1e-8) or not np.allclose(
+        R.diagonal(), 1.0, rtol=0.0, atol=1e-8
+    ):
         raise DataError("a correlation matrix is symmetric and has ones on its diagonal; check the matrix.")
     least = float(np.linalg.eigvalsh(R)[0])
     if least <= 0.0:

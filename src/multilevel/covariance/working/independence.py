@@ -23,6 +23,6 @@ class Independence(Correlation):
     name: ClassVar[str] = "independence"
     words: ClassVar[str] = "rows are uncorrelated"
 
-    def matrix(self, alpha: Array, times: Array) -> Array:
+    def matrix(self, alpha: Array, times: Array) -> Array:  # noqa: ARG002
         """I (m, m)."""
         return np.eye(len(times))

@@ -55,7 +55,8 @@ class MDependent(PatternedCorrelation):
         """By lag, or by pair of visits."""
         if self.stationary:
             return tuple(f"alpha[lag {k}]" for k in range(1, self.m + 1))
-        return tuple(f"alpha[{visits[s]}, {visits[t]}]" for s, t in zip(*self._close(len(visits)), strict=True))
+        s, t = (each.tolist() for each in self._close(len(visits)))
+        return tuple(f"alpha[{visits[a]}, {visits[b]}]" for a, b in zip(s, t, strict=True))
 
     def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:
         """By the lag, or by the pair of visits where the lag is at most m."""

@@ -32,4 +32,4 @@ class NestedExchangeable(Correlation):
         """R (m, m), with the inner groups in the place of times."""
         R = np.where(times[:, None] == times, alpha[0], alpha[1])
         np.fill_diagonal(R, 1.0)
-        return R
+        return np.asarray(R, dtype=np.float64)

@@ -40,7 +40,7 @@ class Correlation(ABC):
 
 @dataclass(frozen=True, slots=True)
 class PairEntries:
-    """Correlations of pairs as linear functions of alpha: entry e puts value[e] alpha[parameter[e]] in pair[e]."""
+    """Correlations of pairs, linear in alpha: entry e puts value[e] alpha[parameter[e]] in pair[e]."""
 
     pair: Indices  # (e,) in increasing order
     parameter: Indices  # (e,)
@@ -49,7 +49,7 @@ class PairEntries:
 
 
 class PatternedCorrelation(Correlation):
-    """A structure whose correlations depend on which visits two rows are: linear in alpha, without closed form."""
+    """Correlations that depend on which visits two rows are: linear in alpha, without closed form."""
 
     ordered: ClassVar[bool] = True
 

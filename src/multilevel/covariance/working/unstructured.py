@@ -44,10 +44,10 @@ class Unstructured(PatternedCorrelation):
 
     def parameter_names(self, visits: Sequence[str]) -> tuple[str, ...]:
         """By pair of visits."""
-        pairs = zip(*np.triu_indices(len(visits), 1), strict=True)
-        return tuple(f"alpha[{visits[s]}, {visits[t]}]" for s, t in pairs)
+        s, t = (each.tolist() for each in np.triu_indices(len(visits), 1))
+        return tuple(f"alpha[{visits[a]}, {visits[b]}]" for a, b in zip(s, t, strict=True))
 
-    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:
+    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:  # noqa: ARG002
         """By the pair of visits."""
         s, t = np.triu_indices(len(visit), 1)
         a, b = np.minimum(visit[s], visit[t]), np.maximum(visit[s], visit[t])

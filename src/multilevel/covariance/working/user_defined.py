@@ -44,8 +44,8 @@ class UserCorrelation(PatternedCorrelation):
         E = checked_numbers("the design of a correlation", self.design)
         if E.ndim not in (2, 3) or (E.ndim == 3 and E.shape[0] != E.shape[1]) or E.shape[-1] == 0:
             raise DataError(
-                "the design of a correlation has the shape (visits, visits, parameters) or (pairs, parameters), "
-                f"got {E.shape}."
+                "the design of a correlation has the shape (visits, visits, parameters) or (pairs, "
+                f"parameters), got {E.shape}."
             )
         object.__setattr__(self, "design", E)
         if self.names is not None and len(self.names) != E.shape[-1]:
@@ -75,12 +75,12 @@ class UserCorrelation(PatternedCorrelation):
             )
         return int(self.array.shape[-1])
 
-    def parameter_names(self, visits: Sequence[str]) -> tuple[str, ...]:
+    def parameter_names(self, visits: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
         """The user's own, or numbers."""
         q = self.array.shape[-1]
         return tuple(self.names) if self.names is not None else tuple(f"alpha[{k + 1}]" for k in range(q))
 
-    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:
+    def pairs(self, visit: Indices, place: Indices, n_visits: int) -> PairEntries:  # noqa: ARG002
         """By the pair of visits."""
         s, t = np.triu_indices(len(visit), 1)
         return entries_of_rows(self.array[visit[s], visit[t]])

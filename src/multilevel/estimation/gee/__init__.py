@@ -1,1 +1,1 @@
-"""Generalized estimating equations: rows in clusters, the moments of working correlations, and the solution."""
+"""Generalized estimating equations: rows in clusters, moments of correlations, the solution."""

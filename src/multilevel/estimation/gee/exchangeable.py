@@ -28,15 +28,15 @@ class ExchangeablePairs(LinearStructure):
         """By its closed form."""
         return ExchangeableInverse(self.start, float(alpha[0]))
 
-    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:  # noqa: ARG002
         """(sum u sum v - sum u v) / 2."""
         return pair_sums(self.start, u, v)[:, None]
 
-    def grams(self, alpha: Array) -> Array:
+    def grams(self, alpha: Array) -> Array:  # noqa: ARG002
         """The pairs, counted by their weights."""
         return self.pairs[:, None, None]
 
-    def gram(self, alpha: Array) -> Array:
+    def gram(self, alpha: Array) -> Array:  # noqa: ARG002
         """All pairs."""
         return np.array([[self.pairs.sum()]])
 

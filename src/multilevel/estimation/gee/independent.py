@@ -23,22 +23,22 @@ class Independent(LinearStructure):
         """Nothing depends on them."""
         return Independent(self.start, weights)
 
-    def inverse(self, alpha: Array) -> IndependentInverse:
+    def inverse(self, alpha: Array) -> IndependentInverse:  # noqa: ARG002
         """I."""
         return IndependentInverse(self.start)
 
-    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:  # noqa: ARG002
         """No parameters: (K, 0)."""
         return np.empty((len(self.start) - 1, 0))
 
-    def grams(self, alpha: Array) -> Array:
+    def grams(self, alpha: Array) -> Array:  # noqa: ARG002
         """(K, 0, 0)."""
         return np.empty((len(self.start) - 1, 0, 0))
 
-    def gram(self, alpha: Array) -> Array:
+    def gram(self, alpha: Array) -> Array:  # noqa: ARG002
         """(0, 0)."""
         return np.empty((0, 0))
 
-    def margin(self, alpha: Array) -> float:
+    def margin(self, alpha: Array) -> float:  # noqa: ARG002
         """One."""
         return 1.0

@@ -172,7 +172,7 @@ def repeated_rows(order: Indices | None, start: Indices, repeats: Indices) -> In
     sizes = np.diff(start)[repeats]
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     rows = np.arange(int(sizes.sum())) + np.repeat(start[repeats] - first, sizes)
-    return rows if order is None else order[rows]
+    return np.asarray(rows if order is None else order[rows], dtype=np.int64)
 
 
 def visits_of(

@@ -85,7 +85,7 @@ class MarkovPairs(Structure):
                 break
         return np.array([a])
 
-    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:
+    def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:  # noqa: ARG002
         """From neighbours one unit of time apart: the mean over clusters of their mean products."""
         near = self.gap == 1.0
         products = np.zeros(len(z))

@@ -33,15 +33,15 @@ class NestedPairs(LinearStructure):
         inner, outer = map(float, alpha)
         return NestedInverse(self.start, self.group_start, self.first_group, inner, outer)
 
-    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:  # noqa: ARG002
         """Within inner groups; all others."""
         return nested_sums(self.start, self.group_start, self.first_group, u, v)
 
-    def grams(self, alpha: Array) -> Array:
+    def grams(self, alpha: Array) -> Array:  # noqa: ARG002
         """The pairs of each kind, on the diagonal."""
         return self.pairs[:, :, None] * np.eye(2)
 
-    def gram(self, alpha: Array) -> Array:
+    def gram(self, alpha: Array) -> Array:  # noqa: ARG002
         """The same over all clusters."""
         return np.diag(self.pairs.sum(axis=0))
 

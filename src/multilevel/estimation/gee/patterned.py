@@ -54,21 +54,22 @@ class PatternedPairs(LinearStructure):
                 table[offset[k] : offset[k + 1]] = matrix.ravel()
         return PatternInverse(self.tables.start, self.tables.pattern, offset[:-1].copy(), table)
 
-    def products(self, u: Array, v: Array, alpha: Array) -> Array:
+    def products(self, u: Array, v: Array, alpha: Array) -> Array:  # noqa: ARG002
         """In the core, pair by pair."""
         return pair_products(self.tables, u, v)
 
-    def gram(self, alpha: Array) -> Array:
+    def gram(self, alpha: Array) -> Array:  # noqa: ARG002
         """In the core."""
         return pair_gram(self.tables, self.weights)
 
-    def grams(self, alpha: Array) -> Array:
+    def grams(self, alpha: Array) -> Array:  # noqa: ARG002
         """A parameter at a time, with the design times its column."""
         q = self.n_parameters
         out = np.empty((len(self.tables.start) - 1, q, q))
         for k in range(q):
             mine = np.where(self.tables.parameter == k, self.tables.value, 0.0)
-            out[:, k, :] = self._weighted(np.bincount(self._pair_of_entry(), mine, len(self.constant)))
+            by_pair = np.bincount(self._pair_of_entry(), mine, len(self.constant))
+            out[:, k, :] = self._weighted(np.asarray(by_pair, dtype=np.float64))
         return out
 
     def expected(self, alpha: Array) -> Array:
@@ -137,8 +138,9 @@ def refuse_large(spec: PatternedCorrelation, layout: ClusterLayout) -> None:
     largest, visits = int(layout.sizes.max()), len(layout.visits)
     if isinstance(spec, Unstructured) and visits > layout.n_clusters:
         raise ModelError(
-            f"an unstructured correlation of {visits} visits has {visits * (visits - 1) // 2} parameters, too many "
-            f"for {layout.n_clusters} clusters; use corr='ar1' or 'exchangeable', or round the times to fewer visits."
+            f"an unstructured correlation of {visits} visits has {visits * (visits - 1) // 2} parameters, "
+            f"too many for {layout.n_clusters} clusters; use corr='ar1' or 'exchangeable', or round the "
+            "times to fewer visits."
         )
     if largest > LARGEST:
         raise ModelError(
@@ -179,7 +181,8 @@ def patterns_of_design(
     first[appearance] = np.concatenate([[0], np.cumsum(n_pairs[appearance])[:-1]])
     known: dict[tuple[int, bytes], int] = {}
     pattern = np.empty(layout.n_clusters, dtype=np.int64)
-    entries, of_pattern = [], []
+    entries: list[PairEntries] = []
+    of_pattern: list[int] = []
     for k in range(layout.n_clusters):
         rows = E[first[k] : first[k] + n_pairs[k]]
         key = (int(sizes[k]), rows.tobytes())
@@ -197,8 +200,8 @@ def pair_tables(
     """Patterns one after another, as the core takes them."""
     if float((sizes.astype(np.float64) ** 2).sum()) > MOST_NUMBERS:
         raise ModelError(
-            f"{len(sizes)} different patterns of visits, of up to {int(sizes.max())} rows, are too many matrices "
-            "to keep; use 'exchangeable' or 'ar1', or round the times to fewer visits."
+            f"{len(sizes)} different patterns of visits, of up to {int(sizes.max())} rows, are too many "
+            "matrices to keep; use 'exchangeable' or 'ar1', or round the times to fewer visits."
         )
     n_pairs = np.array([len(each.constant) for each in entries], dtype=np.int64)
     per_pair = [np.bincount(each.pair, minlength=len(each.constant)) for each in entries]

@@ -1,8 +1,8 @@
 """What is a set of generalized estimating equations made of?
 
 Rows in the order of clusters, the mean and variance of a family, a working correlation, and how moments are
-taken. Columns of X are moved to about their means where the model allows, as in least squares, so that sums of
-products keep their digits; coefficients here are those of the moved columns until the end.
+taken. Columns of X are moved to about their means where the model allows, as in least squares, so that sums
+of products keep their digits; coefficients here are those of the moved columns until the end.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class EstimatingProblem:
     @property
     def n_coefficients(self) -> int:
         """Number of coefficients p."""
-        return self.X.shape[1]
+        return int(self.X.shape[1])
 
     @property
     def row_weights(self) -> Array:
@@ -145,7 +145,9 @@ def bind_structure(corr: Correlation, layout: ClusterLayout, weights: Array) -> 
         case AR1():
             return markov_pairs(layout.start, layout.time, weights)
         case NestedExchangeable(inner=name) if layout.inner is not None:
-            return nested_pairs(layout.start, layout.inner, weights, (f"alpha[{name}]", f"alpha[{layout.name}]"))
+            return nested_pairs(
+                layout.start, layout.inner, weights, (f"alpha[{name}]", f"alpha[{layout.name}]")
+            )
         case PatternedCorrelation():
             return patterned_pairs(corr, layout, weights)
     raise ModelError(f"corr={corr!r} is no working correlation of estimating equations.")

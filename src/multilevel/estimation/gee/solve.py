@@ -17,7 +17,6 @@ from scipy.linalg import cho_factor, cho_solve
 from multilevel._typing import Array
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
-from multilevel.estimation.gee.structure import Structure
 from multilevel.kernels.gee import ByCluster, ClusterSums, IndependentInverse, WorkingRows, estimating_sums
 
 MOST_ITERATIONS = 200
@@ -45,17 +44,18 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
     beta = independent_start(problem) if start is None else start.beta
     rows = working_rows_at(problem, beta)
     phi = scale_of(problem, rows)
-    converged, iteration, moved = False, 0, np.inf
-    for iteration in range(1, MOST_ITERATIONS + 1):
+    converged, iterations, moved = False, 0, np.inf
+    while iterations < MOST_ITERATIONS:
+        iterations += 1
         previous, phi = phi, scale_of(problem, rows)
         before, alpha = alpha, correlation_of(problem, rows, phi, alpha)
-        still = np.abs(alpha - before).max(initial=0.0) < SETTLED and abs(phi / previous - 1.0) < SETTLED
-        if moved < SETTLED and still:
+        change = max(float(np.abs(alpha - before).max(initial=0.0)), abs(phi / previous - 1.0))
+        if max(moved, change) < SETTLED:
             converged = True
             break
         sums = sums_at(problem, rows, alpha)
-        step = scoring_step(problem, sums)
-        moved = float(np.sqrt(max(step @ sums.information @ step / phi, 0.0)))
+        step = solved(sums.information, sums.score)
+        moved = length(step, sums.information, phi)
         beta, rows = moved_by(problem, beta, step, rows)
     margin = problem.structure.margin(alpha)
     if not converged:
@@ -66,7 +66,7 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
             MultilevelWarning,
             stacklevel=4,
         )
-    return EstimatingSolution(beta, phi, alpha, iteration, converged, margin)
+    return EstimatingSolution(beta, phi, alpha, iterations, converged, margin)
 
 
 def sums_at(
@@ -78,9 +78,10 @@ def sums_at(
     return estimating_sums(inverse, problem.X, rows.slope, residual, by_cluster)
 
 
-def scoring_step(problem: EstimatingProblem, sums: ClusterSums) -> Array:
-    """Information^-1 score, columns scaled to unit length first."""
-    return solved(sums.information, sums.score)
+def length(step: Array, information: Array, phi: float) -> float:
+    """Of a step in model-based standard errors."""
+    square = float(step @ information @ step) / phi
+    return square**0.5 if square > 0.0 else 0.0
 
 
 def solved(information: Array, score: Array) -> Array:
@@ -95,8 +96,8 @@ def solved(information: Array, score: Array) -> Array:
             return np.asarray(np.linalg.solve(scaled, score / unit) / unit)
         except np.linalg.LinAlgError:
             raise ModelError(
-                "the information about the coefficients became singular, as where fitted means reach the end of "
-                "their range; look for predictors that determine the response, and leave them out."
+                "the information about the coefficients became singular, as where fitted means reach the "
+                "end of their range; look for predictors that determine the response, and leave them out."
             ) from None
 
 
@@ -152,7 +153,7 @@ def independent_start(problem: EstimatingProblem) -> Array:
         sums = estimating_sums(inverse, problem.X, rows.slope, residual)
         step = solved(sums.information, sums.score)
         phi = mean_square(rows.pearson, problem.weights, 0.0)
-        moved = float(np.sqrt(max(step @ sums.information @ step / phi, 0.0)))
+        moved = length(step, sums.information, phi)
         beta, rows = moved_by(problem, beta, step, rows)
         if moved < NEARLY:
             break

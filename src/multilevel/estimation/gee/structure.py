@@ -110,6 +110,6 @@ def refuse_no_pairs(names: tuple[str, ...], gram: Array) -> None:
         named = ", ".join(short[:3]) + (f" and {len(short) - 3} more" if len(short) > 3 else "")
         raise ModelError(
             f"no cluster has the pairs of rows that {named} would be estimated from (or fewer than there are "
-            "coefficients, with moments='gee'); use a structure with fewer parameters, such as 'exchangeable', or "
-            "'independence'."
+            "coefficients, with moments='gee'); use a structure with fewer parameters, such as "
+            "'exchangeable', or 'independence'."
         )
