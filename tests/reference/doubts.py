@@ -134,6 +134,15 @@ def about_gee(case: Case) -> Iterator[str]:
         yield f"geepack's alpha is {max(alpha, key=abs):.3g}, beyond 1"
     if geepack.get("error_code") not in (0, None):
         yield f"geepack stopped with error code {geepack['error_code']}"
+    submodels = len(geepack.get("anova_sequential_wald", {}).get("terms", [])) > 1
+    if submodels and (case["spec"]["scale_fix"] or (case["spec"]["waves"] and alpha)):
+        yield "geepack's sequential anova fits the smaller models without waves and without a fixed scale"
+    if 1 in case["dims"]["cluster_sizes"] and alpha:
+        yield "geepack's SE of alpha: a cluster of one row repeats the derivatives of the cluster before it"
+    if "QIC" in geepack and case["spec"]["family"] == "Gamma":
+        yield "geepack's QIC: -y / (mu - log mu) in place of -y / mu - log mu"
+    if "QIC" in geepack and case["spec"]["weights"] is not None:
+        yield "geepack's QIC: the quasi-likelihood leaves the weights out"
 
 
 def about_notes(case: Case) -> Iterator[str]:
