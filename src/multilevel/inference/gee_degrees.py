@@ -90,24 +90,32 @@ class FayGraubard:
         return trace**2 / square if square > 0.0 else np.nan
 
     def _eta(self, C: Array) -> float:
-        """Of q functions C (q, p), scaled so that their covariance is I."""
+        """Of q functions C (q, p), scaled so that their estimated covariance is I."""
         K, q = len(self.clusters.scores), len(C)
         if float(K) ** 2 * q**2 > MOST_PAIRS:
             raise ModelError(
                 f"a joint test of {q} coefficients with {K} clusters and Fay and Graubard's degrees of "
                 "freedom would look at too many pairs of clusters; use df='z', which so many clusters allow."
             )
-        through, residual, share = self._pieces(C)
+        pieces = self._pieces(C)
+        expected = sum(self._covariances(i, *pieces)[i] for i in range(K))
+        root = inverse_root(np.asarray(expected))
+        if root is None:
+            return np.nan
         total = 0.0
         for i in range(K):
-            a, b = through[i], residual[i]  # (q, p)
-            P = np.einsum("sp,jtp->jst", b, residual) - np.einsum(
-                "sp,jtp->jst", b, share[:, None, None] * through
-            )
-            P -= share[i] * np.einsum("sp,jtp->jst", a, residual)
-            P[i] += share[i] * (a @ a.T)
+            P = root @ self._covariances(i, *pieces) @ root.T
             total += float((np.trace(P, axis1=1, axis2=2) ** 2).sum() + (P * P.transpose(0, 2, 1)).sum())
         return q * (q + 1) / total
+
+    @staticmethod
+    def _covariances(i: int, through: Array, residual: Array, share: Array) -> Array:
+        """Of what cluster i contributes with what each contributes: (K, q, q)."""
+        a, b = through[i], residual[i]  # (q, p)
+        P = np.asarray(np.einsum("sp,jtp->jst", b, residual - share[:, None, None] * through))
+        P -= share[i] * np.einsum("sp,jtp->jst", a, residual)
+        P[i] += share[i] * (a @ a.T)
+        return P
 
     def _pieces(self, C: Array) -> tuple[Array, Array, Array]:
         """C M_i S^(1/2) and C M_i G_i S^(1/2), both (K, q, p), and the shares (K,) of Psi."""

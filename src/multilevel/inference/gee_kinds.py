@@ -81,7 +81,9 @@ def chosen_kind(kind: str | None, n_clusters: int, definite: bool = True) -> str
     if kind is None:
         return FOR_FEW if n_clusters < FEW_CLUSTERS and definite else FOR_MANY
     plain = re.sub(r"[\s_.-]", "", kind.casefold()) if isinstance(kind, str) else kind
-    known = ALSO.get(plain, kind.casefold() if isinstance(kind, str) else kind)
+    known = {**{each: each for each in KINDS}, **ALSO}.get(plain, kind)
+    if isinstance(kind, str) and kind.casefold() in KINDS:
+        known = kind.casefold()
     checked_choice("vcov", known, KINDS)
     return known
 
