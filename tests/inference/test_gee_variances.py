@@ -1,4 +1,4 @@
-"""Corrected sandwiches: against CR2 and CR3, matrices of the clusters' sizes, and formulas as papers have them."""
+"""Corrected sandwiches: against CR2 and CR3, and against matrices as the papers have them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def independent_fit(name):
     spec, data = case["spec"], case_data(case)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MultilevelWarning)
-        fit = ml.gee(
-            spec["formula"], data, groups=spec["cluster"], family=spec["family"], link=spec["link"]
-        )
+        fit = ml.gee(spec["formula"], data, groups=spec["cluster"], family=spec["family"], link=spec["link"])
     return case, fit, align_names(case["fixed"]["names"], fit.coef_names, load_data(case["data"]["name"]))
 
 
@@ -63,7 +61,9 @@ def test_the_same_as_ols_with_clusters(kind):
     joint = "Intercept = 0, standLRT = 0"
     expected = ols.test(joint, joint=True).iloc[0]
     ours = fit.test(joint, joint=True).iloc[0]
-    np.testing.assert_allclose([ours["statistic"], ours["df_den"]], [expected["statistic"], expected["df_den"]], rtol=1e-7)
+    np.testing.assert_allclose(
+        [ours["statistic"], ours["df_den"]], [expected["statistic"], expected["df_den"]], rtol=1e-7
+    )
 
 
 # Against the textbook, in matrices -----------------------------------------------------------------------
@@ -157,13 +157,13 @@ def test_fay_and_graubards_degrees_of_freedom(binary):
     clusters, inverse = pieces(data, fit)
     p, K = 3, 15
     omega = [D.T @ np.linalg.solve(R, D) for D, R, _ in clusters]
-    H = [np.diag(1.0 / np.sqrt(1.0 - np.minimum(0.75, np.diag(O @ inverse)))) for O in omega]
+    H = [np.diag(1.0 / np.sqrt(1.0 - np.minimum(0.75, np.diag(each @ inverse)))) for each in omega]
     u = [h @ D.T @ np.linalg.solve(R, e) for (D, R, e), h in zip(clusters, H, strict=True)]
     total = sum(np.outer(each, each) for each in u)
     df = fit.tidy(vcov="FG")["df"]
     for j in range(p):
         c = np.eye(p)[j]
-        w = np.array([c @ (np.linalg.inv(sum(omega) - O) - inverse) @ c for O in omega])
+        w = np.array([c @ (np.linalg.inv(sum(omega) - each) - inverse) @ c for each in omega])
         Psi = np.kron(np.diag(w / w.sum()), total)
         M = np.zeros((K * p, K * p))
         for k in range(K):
@@ -183,7 +183,10 @@ def test_pan_and_walls_degrees_of_freedom(binary):
     np.testing.assert_allclose(fit.tidy(vcov="sandwich", df="pan-wall")["df"], expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize(("kind", "df"), [("FG", "fay-graubard"), ("sandwich", "pan-wall"), ("KC", "satterthwaite"), ("sandwich", "fay-graubard")])
+@pytest.mark.parametrize(
+    ("kind", "df"),
+    [("FG", "fay-graubard"), ("sandwich", "pan-wall"), ("KC", "satterthwaite"), ("sandwich", "fay-graubard")],
+)
 def test_a_joint_test_of_one_is_the_square_of_t(binary, kind, df):
     _, fit = binary
     alone = fit.test("x", vcov=kind, df=df)

@@ -118,8 +118,13 @@ def test_standard_errors_of_scale_and_correlation(name):
         close(errors[1:], r["alpha"]["se"], 1e-5)
 
 
-@pytest.mark.parametrize(("variant", "kind", "of_all"), [("jack", "one-step", "linear"), ("j1s", "one-step", "one-step"), ("fij", "jackknife", "jackknife")])
-@pytest.mark.parametrize("name", [name for name in CASES if len(load_case(name)["geepack"]["se_variants"]) > 1])
+@pytest.mark.parametrize(
+    ("variant", "kind", "of_all"),
+    [("jack", "one-step", "linear"), ("j1s", "one-step", "one-step"), ("fij", "jackknife", "jackknife")],
+)
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if len(load_case(name)["geepack"]["se_variants"]) > 1]
+)
 def test_jackknives(name, variant, kind, of_all):
     fit, r = geepack_fit(name), load_case(name)["geepack"]
     expected = r["se_variants"].get(variant)
@@ -147,7 +152,9 @@ def test_criteria(name):
         close(table["qicc"], [r["QICC"]], 1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "anova_sequential_wald" in load_case(name)["geepack"]])
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if "anova_sequential_wald" in load_case(name)["geepack"]]
+)
 def test_sequential_wald(name):
     r = load_case(name)["geepack"]["anova_sequential_wald"]
     with warnings.catch_warnings():
@@ -183,7 +190,9 @@ def test_moments_of_gee(name):
     close(fit.scale, r["scale"])
     scale = np.sqrt(np.diag(r["vcov_robust"]))
     V = fit.vcov(kind="sandwich")[np.ix_(order, order)]
-    np.testing.assert_allclose(V / np.outer(scale, scale), r["vcov_robust"] / np.outer(scale, scale), atol=ITERATED)
+    np.testing.assert_allclose(
+        V / np.outer(scale, scale), r["vcov_robust"] / np.outer(scale, scale), atol=ITERATED
+    )
     close(np.sqrt(np.diag(fit.vcov(kind="model")))[order], r["se_naive"])
     R, theirs = fit.working_correlation(), np.array(r["working_correlation"])
     np.testing.assert_allclose(R[: len(theirs), : len(theirs)], theirs, atol=1e-7)

@@ -94,7 +94,7 @@ def lay_out(
     repeats = None
     if counts is not None:
         repeats = repeated_clusters(name, labels, start, counts if order is None else counts[order])
-        if (repeats == np.arange(len(labels))[: len(repeats)]).all() and len(repeats) == len(labels):
+        if np.array_equal(repeats, np.arange(len(labels))):
             repeats = None
     if repeats is not None:
         order = repeated_rows(order, start, repeats)

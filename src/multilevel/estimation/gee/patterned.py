@@ -121,13 +121,13 @@ def patterned_pairs(spec: PatternedCorrelation, layout: ClusterLayout, weights: 
     """The structure for a layout of visits."""
     refuse_large(spec, layout)
     n_visits = len(layout.visits)
+    q = spec.n_parameters(n_visits)
     if isinstance(spec, UserCorrelation) and spec.by_pair:
         pattern, entries, sizes = patterns_of_design(spec, layout)
     else:
         pattern, rows = patterns_of_visits(layout)
         entries = [spec.pairs(layout.visit[each], layout.place[each], n_visits) for each in rows]
         sizes = np.array([each.stop - each.start for each in rows], dtype=np.int64)
-    q = spec.n_parameters(n_visits)
     tables = pair_tables(layout.start, pattern, entries, sizes, q)
     constant = np.concatenate([each.constant for each in entries])
     return PatternedPairs(tables, constant, sizes, weights, spec.parameter_names(layout.visits))
