@@ -185,12 +185,13 @@ class Pairs {
     PairDesign design_{};
 };
 
-std::tuple<VectorXd, VectorXd> decaying(const RowClusters& clusters, Vector v, Vector gap, double a) {
+std::tuple<VectorXd, VectorXd> decaying(const RowClusters& clusters, Vector u, Vector v, Vector gap, double a) {
     const Clusters view = clusters.view();
-    require(length(v) == view.rows() && length(gap) == view.rows(), "one number and gap a row");
+    require(length(u) == view.rows() && length(v) == view.rows() && length(gap) == view.rows(),
+            "two numbers and a gap a row");
     nb::gil_scoped_release release;
-    DecayingSums sums = decaying_sums(v.data(), gap.data(), view, a);
-    return {std::move(sums.first), std::move(sums.second)};
+    DecayingProducts products = decaying_products(u.data(), v.data(), gap.data(), view, a);
+    return {std::move(products.first), std::move(products.second)};
 }
 
 std::tuple<VectorXd, VectorXd, bool> rows(Columns X, Vector beta, nb::object offset, Vector y, nb::object weights,
@@ -237,7 +238,8 @@ void bind_gee(nb::module_& m) {
              "parameter"_a.noconvert(), "value"_a.noconvert(), "n_parameters"_a)
         .def("products", &Pairs::products, "u"_a.noconvert(), "v"_a.noconvert())
         .def("gram", &Pairs::gram, "weights"_a.noconvert());
-    m.def("decaying_sums", &decaying, "clusters"_a, "v"_a.noconvert(), "gap"_a.noconvert(), "a"_a);
+    m.def("decaying_products", &decaying, "clusters"_a, "u"_a.noconvert(), "v"_a.noconvert(), "gap"_a.noconvert(),
+          "a"_a);
     m.def("working_rows", &rows, "X"_a.noconvert(), "beta"_a.noconvert(), "offset"_a.none(), "y"_a.noconvert(),
           "weights"_a.none(), "link"_a, "variance"_a);
 }

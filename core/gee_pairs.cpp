@@ -30,25 +30,39 @@ void each_pair(std::int64_t m, std::int64_t first, OfPair&& of_pair) {
         for (std::int64_t t = s + 1; t < m; ++t, ++pair) of_pair(s, t, pair);
 }
 
+// Sums over the earlier rows of a cluster of a^d v, d a^(d - 1) v and d^2 a^(d - 1) v.
+struct Decaying {
+    double plain = 0.0, first = 0.0, second = 0.0;
+
+    // From the row before, whose number is `before`, to the next row a time d later; power = a^d, slope its derivative.
+    void move(double d, double power, double slope, double before) {
+        const double all = plain + before;
+        second = power * (second + 2.0 * d * first) + d * slope * all;
+        first = power * first + slope * all;
+        plain = power * all;
+    }
+};
+
 }  // namespace
 
-DecayingSums decaying_sums(const double* v, const double* gap, const Clusters& clusters, double a) {
-    DecayingSums out{Eigen::VectorXd(clusters.rows()), Eigen::VectorXd(clusters.rows())};
+DecayingProducts decaying_products(const double* u, const double* v, const double* gap, const Clusters& clusters,
+                                   double a) {
+    DecayingProducts out{Eigen::VectorXd(clusters.count), Eigen::VectorXd(clusters.count)};
     parallel_for(n_tasks(clusters), [&](int task) {
         each_cluster(clusters, task, [&](std::int64_t k) {
-            double plain = 0.0, first = 0.0, second = 0.0;  // sums of a^d v, d a^(d - 1) v, d^2 a^(d - 1) v
-            for (std::int64_t r = clusters.start[k]; r < clusters.start[k + 1]; ++r) {
-                if (r > clusters.start[k]) {
-                    const double d = gap[r], power = d == 1.0 ? a : std::pow(a, d);
-                    const double slope = d == 1.0 ? 1.0 : d * std::pow(a, d - 1.0);
-                    const double before = plain + v[r - 1];
-                    second = power * (second + 2.0 * d * first) + d * slope * before;
-                    first = power * first + slope * before;
-                    plain = power * before;
-                }
-                out.first[r] = first;
-                out.second[r] = second;
+            Decaying of_u, of_v;
+            double first = 0.0, second = 0.0;
+            for (std::int64_t r = clusters.start[k] + 1; r < clusters.start[k + 1]; ++r) {
+                const double d = gap[r], power = d == 1.0 ? a : std::pow(a, d);
+                const double slope = d == 1.0 ? 1.0 : d * std::pow(a, d - 1.0);
+                of_v.move(d, power, slope, v[r - 1]);
+                if (u != v) of_u.move(d, power, slope, u[r - 1]);
+                const Decaying& other = u != v ? of_u : of_v;
+                first += u[r] * of_v.first + v[r] * other.first;
+                second += u[r] * of_v.second + v[r] * other.second;
             }
+            out.first(k) = 0.5 * first;
+            out.second(k) = 0.5 * second;
         });
     });
     return out;

@@ -8,13 +8,14 @@
 
 namespace multilevel {
 
-// Sums over earlier rows of the cluster, with d the distance in time of row r from each of them:
-// first = sum d a^(d - 1) v, second = sum d^2 a^(d - 1) v. gap[r] is the distance of row r from the row before it.
-struct DecayingSums {
-    Eigen::VectorXd first, second;
+// Sums over the pairs (s, t) of each cluster, a time d apart, of (u_s v_t + v_s u_t) / 2 times d a^(d - 1), and times
+// d^2 a^(d - 1). gap[r] is the time since the row before.
+struct DecayingProducts {
+    Eigen::VectorXd first, second;  // K each
 };
 
-DecayingSums decaying_sums(const double* v, const double* gap, const Clusters& clusters, double a);
+DecayingProducts decaying_products(const double* u, const double* v, const double* gap, const Clusters& clusters,
+                                   double a);
 
 // Pairs of positions by pattern of visits, each with a row of the design of the correlations (in sparse form).
 struct PairDesign {

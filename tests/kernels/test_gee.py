@@ -65,25 +65,28 @@ def test_sums(name, sizes):
 
 
 @pytest.mark.parametrize("a", [0.7, -0.4, 0.0])
-def test_decaying_sums(a):
+@pytest.mark.parametrize("alike", [False, True])
+def test_decaying_products(a, alike):
     rng = np.random.default_rng(1)
     start = starts([4, 1, 6])
     gap = rng.integers(1, 4, 11).astype(float)
-    gap[start[:-1]] = 0.0
-    v = rng.normal(size=11)
-    for ours, twin in zip(
-        gee.decaying_sums(start, v, gap, a), gee_reference.decaying_sums(start, v, gap, a), strict=True
-    ):
-        np.testing.assert_allclose(ours, twin, atol=1e-13)
+    u = rng.normal(size=11)
+    v = u if alike else rng.normal(size=11)
+    ours, twin = (
+        gee.decaying_products(start, u, v, gap, a),
+        gee_reference.decaying_products(start, u, v, gap, a),
+    )
+    np.testing.assert_allclose(ours, twin, atol=1e-13)
 
 
-def test_decaying_sums_at_any_times():
+def test_decaying_products_at_any_times():
     rng = np.random.default_rng(2)
-    start = starts([5, 3])
-    gap = rng.uniform(0.1, 2.0, 8)
-    gap[start[:-1]] = 0.0
-    v = rng.normal(size=8)
-    ours, twin = gee.decaying_sums(start, v, gap, 0.5), gee_reference.decaying_sums(start, v, gap, 0.5)
+    start, gap = starts([5, 3]), rng.uniform(0.1, 2.0, 8)
+    u, v = rng.normal(size=(2, 8))
+    ours, twin = (
+        gee.decaying_products(start, u, v, gap, 0.5),
+        gee_reference.decaying_products(start, u, v, gap, 0.5),
+    )
     np.testing.assert_allclose(ours, twin, atol=1e-13)
 
 

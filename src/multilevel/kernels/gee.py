@@ -161,9 +161,12 @@ def pair_gram(tables: PairTables, weights: Array) -> Array:
     return gram
 
 
-def decaying_sums(start: Indices, v: Array, gap: Array, a: float) -> tuple[Array, Array]:
-    """Sums over the earlier rows of a cluster, d away in time: d a^(d-1) v and d^2 a^(d-1) v, (n,) each."""
-    return _core.decaying_sums(_core.RowClusters(start), v, gap, a)
+def decaying_products(start: Indices, u: Array, v: Array, gap: Array, a: float) -> tuple[Array, Array]:
+    """Sums over the pairs (s, t) of each cluster, a time d apart, of (u_s v_t + v_s u_t) / 2: (K,) each.
+
+    Times d a^(d-1), and times d^2 a^(d-1).
+    """
+    return _core.decaying_products(_core.RowClusters(start), u, v, gap, a)
 
 
 def working_rows(

@@ -76,16 +76,17 @@ def inverse_times(inverse: InverseCorrelation, V: Array) -> Array:
     return np.concatenate(parts)
 
 
-def decaying_sums(start: Indices, v: Array, gap: Array, a: float) -> tuple[Array, Array]:
-    """Twin of `multilevel.kernels.gee.decaying_sums`."""
-    first, second = np.zeros(len(v)), np.zeros(len(v))
+def decaying_products(start: Indices, u: Array, v: Array, gap: Array, a: float) -> tuple[Array, Array]:
+    """Twin of `multilevel.kernels.gee.decaying_products`."""
+    first, second = [], []
     for rows in cluster_rows(start):
+        s, t = np.triu_indices(rows.stop - rows.start, 1)
         time = np.cumsum(gap[rows])
-        for t in range(1, len(time)):
-            d = time[t] - time[:t]
-            weighted = d * a ** (d - 1.0) * v[rows][:t]
-            first[rows.start + t], second[rows.start + t] = weighted.sum(), (d * weighted).sum()
-    return first, second
+        d = time[t] - time[s]
+        products = 0.5 * (u[rows][s] * v[rows][t] + v[rows][s] * u[rows][t]) * d * a ** (d - 1.0)
+        first.append(products.sum())
+        second.append((d * products).sum())
+    return np.array(first), np.array(second)
 
 
 def pair_matrix(tables: PairTables, pattern: int) -> Array:

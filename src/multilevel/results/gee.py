@@ -382,10 +382,9 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
             >>> import multilevel as ml
             >>> sleep = ml.datasets.sleepstudy()
             >>> fit = ml.gee("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable")
-            >>> fit.association()[["estimate", "std_error"]].round(4)
-                estimate  std_error
-            0  2251.4097   536.5691
-            1     0.5760     0.1114
+            >>> table = fit.association()
+            >>> table["term"].tolist(), table["estimate"].round(3).tolist(), table["std_error"].round(4).tolist()
+            (['scale', 'alpha'], [2251.398, 0.576], [536.5691, 0.1114])
 
         References:
             Yan, J. & Fine, J. (2004). Estimating equations for association structures. Statistics in Medicine
@@ -555,7 +554,7 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
             >>> ohio = ml.datasets.ohio()
             >>> fit = ml.gee("resp ~ age * smoke", ohio, groups="id", family="binomial", corr="exchangeable")
             >>> fit.score_test(". ~ . - age:smoke")["p_value"].round(3).tolist()
-            [0.422]
+            [0.423]
 
         References:
             Rotnitzky, A. & Jewell, N. P. (1990). Biometrika 77, 485-497.
@@ -583,7 +582,7 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
             >>> ohio = ml.datasets.ohio()
             >>> fit = ml.gee("resp ~ age + smoke", ohio, groups="id", family="binomial", corr="exchangeable")
             >>> fit.qic(scale=1)[["qic", "cic"]].round(2).values.tolist()
-            [[1827.86, 4.02]]
+            [[1829.48, 4.8]]
 
         References:
             Pan, W. (2001). Akaike's information criterion in generalized estimating equations. Biometrics 57,

@@ -14,11 +14,11 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.errors import ModelError
 from multilevel.estimation.gee.structure import Structure, mean_square_by_cluster, refuse_no_pairs
-from multilevel.kernels.gee import Indices, MarkovInverse, decaying_sums
+from multilevel.kernels.gee import Indices, MarkovInverse, decaying_products
 
 START = 0.5  # where the search for alpha begins
 MOST_STEPS = 100
-SETTLED = 1e-13
+SETTLED = 1e-11
 EDGE = 1e-9  # how close to the ends of its range alpha may come while it is searched for
 
 
@@ -48,20 +48,16 @@ class MarkovPairs(Structure):
 
     def products(self, u: Array, v: Array, alpha: Array) -> Array:
         """E = d alpha^(d - 1)."""
-        a = float(alpha[0])
-        of_v = self._sums(v, a)[0]
-        of_u = of_v if u is v else self._sums(u, a)[0]
-        return self._by_cluster(0.5 * (u * of_v + v * of_u))
+        return self._sums(u, v, float(alpha[0]))[0][:, None]
 
     def expected(self, alpha: Array) -> Array:
         """E rho = alpha d (alpha^2)^(d - 1)."""
         a = float(alpha[0])
-        return self._by_cluster(a * self.weights * self._sums(self.weights, a * a)[0])
+        return np.asarray(a * self._sums(self.weights, self.weights, a * a)[0][:, None])
 
     def grams(self, alpha: Array) -> Array:
         """E^2 = d^2 (alpha^2)^(d - 1)."""
-        a = float(alpha[0])
-        return self._by_cluster(self.weights * self._sums(self.weights, a * a)[1])[:, :, None]
+        return self._sums(self.weights, self.weights, float(alpha[0]) ** 2)[1][:, None, None]
 
     def gram(self, alpha: Array) -> Array:
         """The same over all clusters."""
@@ -72,18 +68,26 @@ class MarkovPairs(Structure):
         return float(1.0 - abs(alpha[0]))
 
     def estimate(self, z: Array, phi: float, alpha: Array) -> Array:
-        """From all pairs, by scoring steps in alpha."""
+        """From all pairs: a scoring step in alpha, then secants."""
         refuse_no_pairs(self.names, np.array([[float(np.diff(self.start).max() - 1)]]))
         wz = self.weights * z
         a = float(alpha[0]) or START
+        value, square = self._equation(wz, phi, a)
+        step = value / square
         for _ in range(MOST_STEPS):
-            total = float((wz * self._sums(wz, a)[0]).sum()) / phi
-            known, square = (float((self.weights * each).sum()) for each in self._sums(self.weights, a * a))
-            moved = min(max(a + (total - a * known) / square, self.least + EDGE), 1.0 - EDGE)
-            settled, a = abs(moved - a) < SETTLED, moved
-            if settled:
+            before, a = a, min(max(a + step, self.least + EDGE), 1.0 - EDGE)
+            last, (value, square) = value, self._equation(wz, phi, a)
+            fall = (last - value) / (a - before) if a != before else 0.0
+            step = value / (fall if fall > 0.0 else square)
+            if abs(step) < SETTLED:
                 break
         return np.array([a])
+
+    def _equation(self, wz: Array, phi: float, a: float) -> tuple[float, float]:
+        """The estimating function of alpha, and minus its expected derivative."""
+        total = float(self._sums(wz, wz, a)[0].sum()) / phi
+        known, square = (float(each.sum()) for each in self._sums(self.weights, self.weights, a * a))
+        return total - a * known, square
 
     def estimate_as_gee(self, z: Array, phi: float, p: int) -> Array:  # noqa: ARG002
         """From neighbours one unit of time apart: the mean over clusters of their mean products."""
@@ -99,11 +103,8 @@ class MarkovPairs(Structure):
         mean = (np.add.reduceat(products, self.start[:-1])[pairs > 0.0] / pairs[pairs > 0.0]).mean()
         return np.array([float(mean) / mean_square_by_cluster(z, self.start)])
 
-    def _sums(self, v: Array, a: float) -> tuple[Array, Array]:
-        return decaying_sums(self.start, v, self.gap, a)
-
-    def _by_cluster(self, values: Array) -> Array:
-        return np.asarray(np.add.reduceat(values, self.start[:-1]))[:, None]
+    def _sums(self, u: Array, v: Array, a: float) -> tuple[Array, Array]:
+        return decaying_products(self.start, u, v, self.gap, a)
 
 
 def markov_pairs(start: Indices, time: Array, weights: Array) -> MarkovPairs:

@@ -20,8 +20,8 @@ from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
 from multilevel.kernels.gee import ByCluster, ClusterSums, IndependentInverse, WorkingRows, estimating_sums
 
 MOST_ITERATIONS = 200
-SETTLED = 1e-9  # of a standard error, and of scale and correlations
-NEARLY = 1e-2  # of a standard error: where the start under independence may end
+SETTLED = 1e-8  # of a standard error, and of scale and correlations
+NEARLY = 0.3  # of a standard error: where the start under independence may end
 MOST_HALVINGS = 40
 EXTREME = 1e-10  # variance of a fitted probability that is zero or one
 
