@@ -2,7 +2,8 @@
 
 Two predictors that do nothing: one of whole clusters, which five of the ten have, and one that varies
 within clusters; measurements and yes/no responses, whose clusters differ. The working correlation is
-exchangeable, as the true one nearly is. The default below 40 clusters is Fay and Graubard's variance with its degrees of freedom.
+exchangeable, as the true one nearly is. The default below 40 clusters is Fay and Graubard's variance with
+its degrees of freedom.
 
     python -m benchmarks.studies.gee_size
 """
