@@ -202,6 +202,16 @@ def test_autoregression_at_times_that_are_any_numbers():
     np.testing.assert_allclose(hours.alpha**24.0, fit.alpha, rtol=1e-5)  # another unit of time
 
 
+def test_dates_are_times():
+    ohio = ml.datasets.ohio()
+    dates = ohio.assign(day=pd.to_datetime("2020-01-01") + pd.to_timedelta(365 * ohio["age"], unit="D"))
+    options = {"groups": "id", "family": "binomial", "corr": "ar1"}
+    years = ml.gee("resp ~ smoke", ohio, time="age", **options)
+    days = ml.gee("resp ~ smoke", dates, time="day", **options)
+    np.testing.assert_allclose(days.alpha**365, years.alpha, rtol=1e-5)
+    np.testing.assert_allclose(days.fixef, years.fixef, rtol=1e-6)
+
+
 def test_exact_standard_errors_of_the_scale_are_those_of_a_simulation():
     rng = np.random.default_rng(2)
     K, m, n = 200, 4, 150
@@ -443,6 +453,9 @@ def test_sandwich_of_few_clusters_is_warned_about():
         ({"corr": "toeplitz"}, DataError, "toeplitz"),
         ({"family": "student"}, ModelError, "student"),
         ({"family": "nonsense"}, DataError, "no family"),
+        ({"family": "negative_binomial"}, ModelError, "size"),
+        ({"family": "tweedie"}, ModelError, "power"),
+        ({"groups": None}, DataError, "groups= needs the name of a column"),
         ({"family": "poisson", "link": "logit"}, DataError, "no link"),
         ({"scale": 0}, DataError, "positive"),
         ({"scale": True}, DataError, "positive"),
@@ -473,6 +486,17 @@ def test_what_is_refused(visits, options, error, said):
     } | options
     with pytest.raises(error, match=said):
         ml.gee(call.pop("formula"), call.pop("data"), **call)
+
+
+def test_what_rests_on_one_cluster_is_said():
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(10), 6)
+    data = {"y": rng.normal(size=60), "g": g, "x": (g == 3).astype(float)}
+    fit = ml.gee("y ~ x", data, groups="g", corr="exchangeable")
+    assert "Resting on one 'g' each: x." in str(fit)
+    for kind in ("one-step", "jackknife"):
+        with pytest.raises(ModelError, match="one cluster alone determines a coefficient"):
+            fit.vcov(kind=kind)
 
 
 def test_complete_separation_is_an_error(visits):

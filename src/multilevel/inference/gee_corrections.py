@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Mask
 from multilevel.errors import ModelError
 from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
 from multilevel.estimation.gee.solve import sums_at
@@ -42,6 +42,7 @@ from multilevel.kernels.gee import ByCluster, Indices, inverse_times
 
 BOUND = 0.75  # leverages that Fay and Graubard's correction takes as larger are taken as this
 NOTHING_LEFT = 1e-8  # share of a direction that is left when the cluster that determines it has been fitted
+ALONG = 1e-6  # cosine of an angle that is not a right one, beside rounding
 MBN_SHARE = 0.5  # largest part of the model-based variance that is added
 LARGEST_POOLED = 500  # visits whose residuals are pooled
 
@@ -101,6 +102,15 @@ def bounded(P: Array, informations: Array) -> Array:
     leverage = np.einsum("ji,kjl,il->ki", back, informations, P)
     factor = 1.0 / np.sqrt(1.0 - np.minimum(BOUND, leverage))
     return np.asarray(P.T @ (factor[:, :, None] * back.T))
+
+
+def resting_on_one_cluster(record: GEERecord, informations: Array) -> Mask:
+    """Which coefficients (p,) one cluster determines alone, in part."""
+    values, vectors = np.linalg.eigh(informations)
+    lone = vectors.transpose(0, 2, 1)[1.0 - values <= NOTHING_LEFT]
+    P = record.to_coefficients
+    along = np.abs(P @ lone.T).max(axis=1, initial=0.0)
+    return np.asarray(along > ALONG * np.sqrt((P**2).sum(axis=1)))
 
 
 def refuse_indefinite(record: GEERecord, kind: str) -> None:

@@ -169,7 +169,7 @@ class PanWall:
 
     def _eta(self, C: Array) -> float:
         terms = self.contributions @ C.T
-        K, q = terms.shape
+        K, q = len(terms), len(C)
         products = (terms[:, :, None] * terms[:, None, :]).reshape(K, -1)
         total = float(products.var(axis=0, ddof=1).sum())
         return float(q * (q + 1)) / (K * total)

@@ -29,6 +29,7 @@ from multilevel.estimation.gee.solve import EstimatingSolution, mean_square, sol
 from multilevel.inference.gee_joint import joint_equations
 from multilevel.kernels.gee import ByCluster
 
+NOTHING_LEFT = 1e-8  # share of a direction that is left when the cluster that determines it is gone
 JackknifeKind = Literal["linear", "one-step", "jackknife"]
 
 
@@ -53,14 +54,19 @@ def one_step_coefficients(problem: EstimatingProblem, solution: EstimatingSoluti
     """Changes (K, p) of the coefficients alone, by one step without each cluster."""
     rows = working_rows_at(problem, solution.beta)
     sums = sums_at(problem, rows, solution.alpha, ByCluster.scores_and_informations)
+    refuse_lone_clusters(sums.information, sums.informations)
     without = sums.information - sums.informations
-    try:
-        return -np.asarray(np.linalg.solve(without, sums.scores[:, :, None])[:, :, 0])
-    except np.linalg.LinAlgError:
+    return -np.asarray(np.linalg.solve(without, sums.scores[:, :, None])[:, :, 0])
+
+
+def refuse_lone_clusters(information: Array, informations: Array) -> None:
+    """Coefficients that one cluster determines do not exist without it."""
+    shares = np.linalg.eigvals(np.linalg.solve(information, informations)).real.max(axis=1)
+    if shares.max() > 1.0 - NOTHING_LEFT:
         raise ModelError(
             "one cluster alone determines a coefficient, which does not exist without it, so that there is "
-            "no jackknife; use vcov='fay-graubard'."
-        ) from None
+            "no jackknife; leave out the predictor that belongs to this cluster alone."
+        )
 
 
 def linear_changes(problem: EstimatingProblem, solution: EstimatingSolution) -> Array:
@@ -95,6 +101,7 @@ def refitted_changes(problem: EstimatingProblem, solution: EstimatingSolution) -
         raise ModelError(
             "the complete jackknife is for moments='geepack'; use vcov='one-step', which is close to it."
         )
+    one_step_coefficients(problem, solution)  # refuses what cannot be refitted
     out = []
     for k in range(problem.layout.n_clusters):
         fit = solve(without_cluster(problem, k), solution)

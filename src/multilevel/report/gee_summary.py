@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Mask
 from multilevel.covariance.working.specification import Correlation
 from multilevel.design.design import Design
 from multilevel.estimation.gee.problem import EstimatingProblem
@@ -12,6 +12,7 @@ from multilevel.fitted.gee import GEERecord
 from multilevel.inference.gee_kinds import CORRECTED, FEW_CLUSTERS, FOR_FEW, NAMES
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes
+from multilevel.report.cluster_notes import lone_notes
 from multilevel.report.numbers import format_column
 from multilevel.report.summary import Block, Summary
 from multilevel.report.wording import plural
@@ -32,11 +33,13 @@ def gee_summary(
     method: str,
     *,
     by_itself: bool,
+    alone: Mask,
 ) -> Summary:
     """Put the summary together.
 
     `std_error` (1 + q,) are those of scale and correlations, None where there are none; `method` says how
-    standard errors were found, and `by_itself` that nobody asked for them.
+    standard errors were found, `by_itself` that nobody asked for them, and `alone` (p,) which coefficients
+    rest on one cluster.
     """
     family = problem.family
     return Summary(
@@ -53,6 +56,7 @@ def gee_summary(
         ),
         notes=(
             *few_notes(record, kind, coefficients, problem.layout.name, by_itself=by_itself),
+            *lone_notes(coefficients, alone, problem.layout.name),
             *trouble_notes(record),
             *dropped_notes(design.dropped),
             *size_notes(record, problem),

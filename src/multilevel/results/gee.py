@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._options import checked_choice
-from multilevel._typing import Array, Frame
+from multilevel._typing import Array, Frame, Mask
 from multilevel.covariance.working.by_name import as_correlation
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation, PatternedCorrelation
 from multilevel.design.build import build_design
-from multilevel.design.design import Design
+from multilevel.design.design import Design, Grouping
 from multilevel.design.fixed_terms import fixed_terms
 from multilevel.design.times import Times, read_times
 from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
@@ -32,6 +32,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.inference.clustering import Clustering, read_clusters
 from multilevel.inference.coefficients import CoefficientInference
+from multilevel.inference.gee_corrections import cluster_informations, resting_on_one_cluster
 from multilevel.inference.gee_inference import gee_inference
 from multilevel.inference.gee_jackknife import JackknifeKind, jackknife_covariance
 from multilevel.inference.gee_joint import joint_equations
@@ -183,6 +184,17 @@ def quasi_family(family: str | Family, link: str | Link | None) -> Family:
             "has more; use 'gaussian', 'binomial', 'poisson', 'gamma' or 'inverse_gaussian', whose scale "
             "is estimated."
         )
+    if getattr(distribution, "size", 0.0) is None:
+        raise ModelError(
+            "estimating equations take the size of a negative binomial as given: "
+            "family=ml.families.NegativeBinomial(size=2.0); or use family='poisson', whose scale is "
+            "estimated."
+        )
+    if getattr(distribution, "power", 0.0) is None:
+        raise ModelError(
+            "estimating equations take the power of a Tweedie variance as given: "
+            "family=ml.families.Tweedie(power=1.5)."
+        )
     return distribution
 
 
@@ -218,12 +230,24 @@ def cluster_layout(
     corr: Correlation,
 ) -> ClusterLayout:
     """Rows by cluster and time."""
-    clusters = read_clusters(groups, data, design)
+    clusters = clusters_of(groups, data, design)
     nested = isinstance(corr, NestedExchangeable)
     times: Times | None = None if time is None or nested else read_times(time, data, design)
     inner = read_clusters(corr.inner, data, design).codes if isinstance(corr, NestedExchangeable) else None
-    name = clusters.name if isinstance(groups, str) else "groups"
-    return lay_out(name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
+    return lay_out(clusters.name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
+
+
+def clusters_of(groups: str | npt.ArrayLike, data: Frame, design: Design) -> Grouping:
+    """The independent units of the rows used."""
+    if isinstance(groups, str):
+        return read_clusters(groups, data, design)
+    labels = np.asarray(groups)
+    if labels.shape != (design.dropped.n_total,):
+        raise DataError(
+            f"groups= needs the name of a column or one label for each of the {design.dropped.n_total} rows "
+            f"of the data, got an array of shape {labels.shape}."
+        )
+    return read_clusters("groups", {"groups": labels}, design)
 
 
 def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None = None) -> EstimatingProblem:
@@ -341,6 +365,7 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
             self._kind(vcov),
             inference.method,
             by_itself=vcov is None and self.equations.vcov is None,
+            alone=self._alone(),
         )
 
     def tidy(
@@ -489,6 +514,13 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         else:
             V = jackknife_covariance(self.problem, self.solution, kinds[vcov])
         return np.concatenate([given, np.sqrt(np.diag(V)[p:])])
+
+    def _alone(self) -> Mask:
+        """Coefficients (p,) that rest on one cluster; looked for where there are few."""
+        if self.n_clusters >= FEW_CLUSTERS or not self.record.definite:
+            return np.zeros(len(self.fixef), dtype=np.bool_)
+        informations = cluster_informations(self.problem, self.record, self.solution.beta)
+        return resting_on_one_cluster(self.record, informations)
 
     def _cluster_number(self, cluster: object) -> int:
         labels = self.equations.layout.labels

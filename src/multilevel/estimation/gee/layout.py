@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,8 +124,20 @@ def sorted_order(codes: Codes, time: Array | None, inner: Codes | None) -> Indic
         if (codes[1:] >= codes[:-1]).all():
             return None
         return np.argsort(codes, kind="stable").astype(np.int64)
-    order = np.lexsort(keys).astype(np.int64)
-    return None if (order == np.arange(len(codes))).all() else order
+    if stand_in_order(keys[::-1]):
+        return None
+    return np.lexsort(keys).astype(np.int64)
+
+
+def stand_in_order(keys: Sequence[npt.NDArray[Any]]) -> bool:
+    """Whether rows are sorted by the first key, ties by the second, and so on."""
+    tied: Any = True
+    for key in keys:
+        step = np.diff(key)
+        if (tied & (step < 0)).any():
+            return False
+        tied = tied & (step == 0)
+    return True
 
 
 def refuse_duplicates(
@@ -184,13 +197,24 @@ def visits_of(
         visits = tuple(str(k + 1) for k in range(int(np.diff(start).max())))
         return place.astype(np.float64), visits, place, place
     time = np.ascontiguousarray(times.value if order is None else times.value[order])
-    distinct, visit = np.unique(time, return_inverse=True)
+    distinct, visit = numbered(time)
     labels = times.labels
     visits = tuple(f"{value:g}" if labels is None else labels[int(value)] for value in distinct)
-    visit = visit.astype(np.int64)
     whole = bool((distinct == np.round(distinct)).all()) and float(distinct[-1] - distinct[0]) < 2**53
     place = np.round(time - distinct[0]).astype(np.int64) if whole else visit
     return time, visits, visit, place
+
+
+def numbered(time: Array) -> tuple[Array, Indices]:
+    """Distinct times, and the number of each row's among them; whole numbers are counted, not sorted."""
+    first = float(time.min())
+    if float(time.max()) - first < len(time) and (time == np.round(time)).all():
+        place = (time - first).astype(np.int64)
+        there = np.bincount(place) > 0
+        numbers = np.cumsum(there, dtype=np.int64) - 1
+        return np.asarray(np.flatnonzero(there) + first, dtype=np.float64), numbers[place]
+    distinct, visit = np.unique(time, return_inverse=True)
+    return distinct, visit.astype(np.int64)
 
 
 def inner_starts(inner: Codes, start: Indices) -> Indices:

@@ -16,10 +16,10 @@ from multilevel.errors import ModelError
 from multilevel.estimation.gee.structure import Structure, mean_square_by_cluster, refuse_no_pairs
 from multilevel.kernels.gee import Indices, MarkovInverse, decaying_products
 
-START = 0.5  # where the search for alpha begins
+START = 0.5  # where the search for alpha begins: the correlation of rows the usual time apart
 MOST_STEPS = 100
-SETTLED = 1e-11
-EDGE = 1e-9  # how close to the ends of its range alpha may come while it is searched for
+SETTLED = 1e-11  # of the usual time's correlation
+EDGE = 1e-9  # how close to the ends of its range that may come while alpha is searched for
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,12 @@ class MarkovPairs(Structure):
     def reweighted(self, weights: Array) -> MarkovPairs:
         """The weights exchanged."""
         return replace(self, weights=weights)
+
+    @property
+    def usual_gap(self) -> float:
+        """The median time between neighbours."""
+        gaps = self.gap[self.gap > 0.0]
+        return float(np.median(gaps[:1_000_000])) if len(gaps) else 1.0
 
     def inverse(self, alpha: Array) -> MarkovInverse:
         """Tridiagonal, from the correlations of neighbours."""
@@ -70,16 +76,16 @@ class MarkovPairs(Structure):
     def estimate(self, z: Array, phi: float, alpha: Array) -> Array:
         """From all pairs: a scoring step in alpha, then secants."""
         refuse_no_pairs(self.names, np.array([[float(np.diff(self.start).max() - 1)]]))
-        wz = self.weights * z
-        a = float(alpha[0]) or START
+        wz, usual = self.weights * z, self.usual_gap
+        a = float(alpha[0]) or START ** (1.0 / usual)
         value, square = self._equation(wz, phi, a)
         step = value / square
         for _ in range(MOST_STEPS):
-            before, a = a, min(max(a + step, self.least + EDGE), 1.0 - EDGE)
+            before, a = a, min(max(a + step, self.least + EDGE), 1.0 - EDGE / max(usual, 1.0))
             last, (value, square) = value, self._equation(wz, phi, a)
             fall = (last - value) / (a - before) if a != before else 0.0
             step = value / (fall if fall > 0.0 else square)
-            if abs(step) < SETTLED:
+            if abs(step) * usual < SETTLED:
                 break
         return np.array([a])
 
