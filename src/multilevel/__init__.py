@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
     from multilevel.results.effect_of_design import design_effect
+    from multilevel.results.gee import gee
     from multilevel.results.glm import glm
     from multilevel.results.glmm import glmm
-    from multilevel.results.gee import gee
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
@@ -54,9 +54,9 @@ _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
+    "gee": "multilevel.results.gee",
     "glm": "multilevel.results.glm",
     "glmm": "multilevel.results.glmm",
-    "gee": "multilevel.results.gee",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
@@ -83,9 +83,9 @@ __all__ = [
     "design_effect",
     "errors",
     "families",
+    "gee",
     "glm",
     "glmm",
-    "gee",
     "icc",
     "ladder",
     "lmm",

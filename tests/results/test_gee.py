@@ -390,6 +390,31 @@ def test_working_correlation_of_a_cluster(visits):
         fit.working_correlation("nobody")
 
 
+@pytest.mark.parametrize("corr", ["independence", "exchangeable"])
+def test_trials_are_weights_of_shares(corr):
+    cbpp = ml.datasets.cbpp()
+    options = {"groups": "herd", "family": "binomial", "corr": corr}
+    counts = ml.gee("incidence / size ~ period", cbpp, **options)
+    both = ml.gee("cbind(incidence, size - incidence) ~ period", cbpp, **options)
+    same(counts, both)
+    shares = ml.gee("I(incidence / size) ~ period", cbpp, weights="size", **options)
+    same(counts, shares)
+    np.testing.assert_allclose(counts.residuals(), cbpp["incidence"] / cbpp["size"] - counts.fitted)
+    means = counts.emmeans("period", kind="response")
+    assert ((means["estimate"] > 0.0) & (means["estimate"] < 1.0)).all()
+    if corr == "independence":
+        glm = ml.glm("incidence / size ~ period", cbpp, family="binomial")
+        np.testing.assert_allclose(counts.fixef, glm.fixef, rtol=1e-7)
+    with pytest.raises(ModelError, match="no trials"):
+        ml.gee("incidence / size ~ period", cbpp, moments="gee", **options)
+
+
+def test_truth_values_are_zero_and_one():
+    ohio = ml.datasets.ohio()
+    truth = ml.gee("resp ~ age", ohio.assign(resp=ohio["resp"] == 1), groups="id", family="binomial")
+    np.testing.assert_allclose(truth.fixef, ml.gee("resp ~ age", ohio, groups="id", family="binomial").fixef)
+
+
 def test_scale_held(visits):
     fit = logistic(visits, "exchangeable", scale=1)
     assert fit.scale == 1.0

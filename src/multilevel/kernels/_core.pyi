@@ -152,6 +152,7 @@ def fixed_fit(
     tolerance: float,
     most_steps: int,
 ) -> tuple[Array, float, Array, Array, bool, int]: ...
+
 class RowClusters:
     def __init__(self, start: Rows) -> None: ...
 

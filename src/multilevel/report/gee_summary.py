@@ -60,7 +60,7 @@ def gee_summary(
             *trouble_notes(record),
             *dropped_notes(design.dropped),
             *size_notes(record, problem),
-            missing_note(problem),
+            missing_note(weighted=design.weights is not None),
         ),
     )
 
@@ -140,9 +140,9 @@ def size_notes(record: GEERecord, problem: EstimatingProblem) -> list[str]:
     return []
 
 
-def missing_note(problem: EstimatingProblem) -> str:
+def missing_note(*, weighted: bool) -> str:
     """What is assumed of values that are not there."""
-    if problem.weights is not None and problem.family.response != "trials":
+    if weighted:
         return (
             "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights "
             "are inverse probabilities of being seen, at random given what these depend on (MAR)."

@@ -24,6 +24,7 @@ from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWar
 from multilevel.estimation.gee.layout import ClusterLayout, lay_out
 from multilevel.estimation.gee.problem import EstimatingProblem, Moments, estimating_problem
 from multilevel.estimation.gee.solve import EstimatingSolution, solve
+from multilevel.estimation.glm import prior_weights, proportions
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
@@ -49,11 +50,12 @@ from multilevel.inference.wald import CoefficientTable, critical_value, inferred
 from multilevel.report.gee_equation import gee_sections
 from multilevel.report.gee_summary import gee_summary
 from multilevel.report.notation import write_page
+from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
-from multilevel.results.means import Means
+from multilevel.results.response_means import ResponseMeans
 from multilevel.results.testing import Testing
 
 DfMethod = Literal["z", "residual", "satterthwaite", "fay-graubard", "pan-wall"]
@@ -99,7 +101,8 @@ def gee(
     corrected by Fay and Graubard's method unless `vcov` says otherwise.
 
     Args:
-        formula: `"y ~ x1 + x2"`; there are no random effects.
+        formula: `"y ~ x1 + x2"`; there are no random effects. Of the binomial family the left side may be
+            0/1, `successes / trials` or `cbind(successes, failures)`.
         data: any data frame, or a mapping of equally long columns (n rows), in any order.
         groups: column of cluster labels, or an array (n,) of them: the independent units.
         time: column of visits or times, or an array (n,). It puts the rows of a cluster in order and places
@@ -151,8 +154,9 @@ def gee(
         "contrasts": contrasts,
         "missing": missing,
     }
-    design = build_design(terms, data, **data_options, extra_columns=own_columns(groups, time, structure))
-    distribution.refuse_impossible(design.y, design.response_name)
+    extra = own_columns(groups, time, structure)
+    design = build_design(terms, data, response=distribution.response, **data_options, extra_columns=extra)
+    distribution.refuse_impossible(proportions(design), design.response_name)
     layout = cluster_layout(design, data, groups, time, structure)
     wanted = Equations(layout, distribution, structure, vcov, checked_scale(scale), moments)
     kind = None if vcov is None else chosen_kind(vcov, layout.n_clusters)
@@ -252,16 +256,17 @@ def clusters_of(groups: str | npt.ArrayLike, data: Frame, design: Design) -> Gro
 
 def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None = None) -> EstimatingProblem:
     """The equations for a design, or for some of its columns."""
-    if wanted.moments == "gee" and design.weights is not None:
-        raise ModelError("moments='gee' knows no weights; use moments='geepack'.")
+    weights = prior_weights(design)
+    if wanted.moments == "gee" and weights is not None:
+        raise ModelError("moments='gee' knows no weights and no trials; use moments='geepack'.")
     return estimating_problem(
         wanted.layout,
         design.X if columns is None else np.asfortranarray(design.X[:, list(columns)]),
-        design.y,
+        proportions(design),
         family=wanted.family,
         corr=wanted.corr,
         offset=design.offset,
-        weights=design.weights,
+        weights=weights,
         scale=wanted.scale,
         moments=wanted.moments,
     )
@@ -296,7 +301,7 @@ def warn_of(fit: GEEFit, kind: str | None) -> None:
         )
 
 
-class GEEFit(Means[GEERecord], Testing[GEERecord]):
+class GEEFit(ResponseMeans[GEERecord], Testing[GEERecord]):
     """Generalized estimating equations, solved, with the variance of the coefficients that was asked for."""
 
     def __init__(
@@ -659,7 +664,7 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         """Residuals (n,): "response", "pearson" (over the root of V(mu) / weight), "scaled" (and of phi)."""
         checked_choice("kind", kind, RESIDUALS)
         if kind == "response":
-            return np.asarray(self.design.y - self.fitted)
+            return np.asarray(proportions(self.design) - self.fitted)
         return self.record.pearson if kind == "pearson" else np.asarray(self.record.pearson / self.sigma)
 
     def predict(
@@ -716,6 +721,11 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
         out[complete] = half[place.ravel()]
         return out
 
+    def _response_scale(self) -> ResponseScale:
+        family = self.equations.family
+        words = "probabilities" if family.response == "trials" else "on the scale of the response"
+        return ResponseScale(family.link, words, family.link.ratio)
+
     def ame(self, *args: Any, **kwargs: Any) -> Frame:
         """Average marginal effects; for the identity link, where they are averages of slopes."""
         if self.equations.family.link.name != "identity":
@@ -728,9 +738,12 @@ class GEEFit(Means[GEERecord], Testing[GEERecord]):
     # The same model again ----------------------------------------------------------------------------
 
     def refit(self, y: npt.ArrayLike) -> Self:
-        """Solve the same equations for another response (n,), over the rows used or all rows of the data."""
+        """Solve the same equations for another response (n,), over the rows used or all rows of the data.
+
+        Where there are trials the response counts successes.
+        """
         design = replace(self.design, y=checked_response(y, self.design))
-        self.equations.family.refuse_impossible(design.y, design.response_name)
+        self.equations.family.refuse_impossible(proportions(design), design.response_name)
         problem = problem_of(design, self.equations)
         return type(self)(design, self.call, self.equations, problem, solve(problem))
 
@@ -751,7 +764,7 @@ def refuse_different_rows(fits: Sequence[GEEFit]) -> None:
     """Models are compared on the same responses."""
     first = fits[0]
     for fit in fits[1:]:
-        same = fit.design.n_rows == first.design.n_rows and np.array_equal(fit.design.y, first.design.y)
+        same = np.array_equal(proportions(fit.design), proportions(first.design))
         if not same or fit.family != first.family or not np.array_equal(fit.design.rows, first.design.rows):
             raise ModelError(
                 f"'{fit.formula}' was fitted to other rows, another response or another family than "
