@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from numbers import Real
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,35 +15,23 @@ from multilevel.covariance.working.by_name import as_correlation
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation, PatternedCorrelation
 from multilevel.design.build import build_design
-from multilevel.design.design import Design, Grouping
-from multilevel.design.fixed_terms import fixed_terms
-from multilevel.design.times import Times, read_times
-from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
-from multilevel.estimation.gee.layout import ClusterLayout, lay_out
-from multilevel.estimation.gee.problem import EstimatingProblem, Moments, estimating_problem
+from multilevel.design.design import Design
+from multilevel.errors import DataError, ModelError
+from multilevel.estimation.gee.problem import EstimatingProblem, Moments
 from multilevel.estimation.gee.solve import EstimatingSolution, solve
-from multilevel.estimation.glm import prior_weights, proportions
-from multilevel.families.by_name import as_family
+from multilevel.estimation.glm import proportions
 from multilevel.families.family import Family
 from multilevel.families.links import Link
 from multilevel.fitted.gee import GEERecord, assemble_gee
 from multilevel.formula.parse import parse_formula
-from multilevel.formula.terms import Formula
-from multilevel.inference.clustering import Clustering, read_clusters
+from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.gee_corrections import cluster_informations, resting_on_one_cluster
 from multilevel.inference.gee_inference import gee_inference
 from multilevel.inference.gee_jackknife import JackknifeKind, jackknife_covariance
 from multilevel.inference.gee_joint import joint_equations
 from multilevel.inference.gee_kinds import FEW_CLUSTERS, chosen_kind
-from multilevel.inference.gee_tests import (
-    ChiSquareTest,
-    score_test,
-    sequential_wald,
-    smaller_hypothesis,
-)
 from multilevel.inference.linear_prediction import new_rows, used_rows
-from multilevel.inference.qic import QIC, qic_of
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
 from multilevel.report.gee_equation import gee_sections
 from multilevel.report.gee_summary import gee_summary
@@ -55,24 +41,22 @@ from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
+from multilevel.results.gee_setup import (
+    Equations,
+    checked_scale,
+    cluster_layout,
+    own_columns,
+    problem_of,
+    quasi_family,
+    refuse_bars,
+    warn_of,
+)
+from multilevel.results.gee_testing import GEETesting
 from multilevel.results.response_means import ResponseMeans
-from multilevel.results.testing import Testing
 
 DfMethod = Literal["z", "residual", "satterthwaite", "fay-graubard", "pan-wall"]
 AssociationVariance = Literal["sandwich", "linear", "one-step", "jackknife"]
 RESIDUALS = ("response", "pearson", "scaled")
-
-
-@dataclass(frozen=True, slots=True)
-class Equations:
-    """What was asked for beside formula and data."""
-
-    layout: ClusterLayout
-    family: Family
-    corr: Correlation
-    vcov: str | None
-    scale: float | None
-    moments: Moments
 
 
 def gee(
@@ -165,143 +149,11 @@ def gee(
     options = {"groups": groups, "time": time, "family": family, "link": link, "corr": corr, "vcov": vcov}
     call = Call(gee, data, {**options, "scale": scale, "moments": moments, **data_options})
     fit = GEEFit(design, call, wanted, problem, solution)
-    warn_of(fit, kind)
+    warn_of(wanted, solution.margin, kind)
     return fit
 
 
-def refuse_bars(formula: Formula) -> None:
-    """Random effects are another model of the same data."""
-    if formula.bars:
-        raise FormulaError(
-            f"'{formula.text}' has random effects, {formula.bars[0].text}; estimating equations have "
-            "clusters "
-            'instead: groups="..." and corr="exchangeable". For random effects use ml.lmm.'
-        )
-
-
-def quasi_family(family: str | Family, link: str | Link | None) -> Family:
-    """A family whose mean and variance make sense on their own."""
-    distribution = as_family(family, link)
-    if not distribution.quasi:
-        raise ModelError(
-            f"estimating equations need a mean and a variance alone, and the {distribution.name} family "
-            "has more; use 'gaussian', 'binomial', 'poisson', 'gamma' or 'inverse_gaussian', whose scale "
-            "is estimated."
-        )
-    if getattr(distribution, "size", 0.0) is None:
-        raise ModelError(
-            "estimating equations take the size of a negative binomial as given: "
-            "family=ml.families.NegativeBinomial(size=2.0); or use family='poisson', whose scale is "
-            "estimated."
-        )
-    if getattr(distribution, "power", 0.0) is None:
-        raise ModelError(
-            "estimating equations take the power of a Tweedie variance as given: "
-            "family=ml.families.Tweedie(power=1.5)."
-        )
-    return distribution
-
-
-def checked_scale(scale: object) -> float | None:
-    """A positive number, or nothing."""
-    if scale is None:
-        return None
-    if isinstance(scale, bool) or not isinstance(scale, Real) or not 0.0 < float(scale) < np.inf:
-        raise DataError(
-            f"scale={scale!r} is no positive number; write scale=1, or leave it out to estimate it."
-        )
-    return float(scale)
-
-
-def own_columns(
-    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation
-) -> tuple[str, ...]:
-    """Columns beside the formula's that rows must not miss."""
-    if isinstance(groups, list | tuple) and all(isinstance(each, str) for each in groups):
-        raise ModelError(
-            "groups= names one column, the independent units; for two levels of clusters name the outer "
-            "one and say corr=ml.NestedExchangeable(inner=...)."
-        )
-    inner = corr.inner if isinstance(corr, NestedExchangeable) else None
-    return tuple(name for name in (groups, time, inner) if isinstance(name, str))
-
-
-def cluster_layout(
-    design: Design,
-    data: Frame,
-    groups: str | npt.ArrayLike,
-    time: str | npt.ArrayLike | None,
-    corr: Correlation,
-) -> ClusterLayout:
-    """Rows by cluster and time."""
-    clusters = clusters_of(groups, data, design)
-    nested = isinstance(corr, NestedExchangeable)
-    times: Times | None = None if time is None or nested else read_times(time, data, design)
-    inner = read_clusters(corr.inner, data, design).codes if isinstance(corr, NestedExchangeable) else None
-    return lay_out(clusters.name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
-
-
-def clusters_of(groups: str | npt.ArrayLike, data: Frame, design: Design) -> Grouping:
-    """The independent units of the rows used."""
-    if isinstance(groups, str):
-        return read_clusters(groups, data, design)
-    labels = np.asarray(groups)
-    if labels.shape != (design.dropped.n_total,):
-        raise DataError(
-            f"groups= needs the name of a column or one label for each of the {design.dropped.n_total} rows "
-            f"of the data, got an array of shape {labels.shape}."
-        )
-    return read_clusters("groups", {"groups": labels}, design)
-
-
-def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None = None) -> EstimatingProblem:
-    """The equations for a design, or for some of its columns."""
-    weights = prior_weights(design)
-    if wanted.moments == "gee" and weights is not None:
-        raise ModelError("moments='gee' knows no weights and no trials; use moments='geepack'.")
-    return estimating_problem(
-        wanted.layout,
-        design.X if columns is None else np.asfortranarray(design.X[:, list(columns)]),
-        proportions(design),
-        family=wanted.family,
-        corr=wanted.corr,
-        offset=design.offset,
-        weights=weights,
-        scale=wanted.scale,
-        moments=wanted.moments,
-    )
-
-
-def warn_of(fit: GEEFit, kind: str | None) -> None:
-    """Say once, when the fit is made, what its summary repeats."""
-    layout, record = fit.equations.layout, fit.record
-    if kind == "sandwich" and layout.n_clusters < FEW_CLUSTERS:
-        warnings.warn(
-            f"'{layout.name}' has {layout.n_clusters} clusters; below {FEW_CLUSTERS} the sandwich tends to "
-            "be too "
-            'small. Leave out vcov=, or say vcov="fay-graubard".',
-            MultilevelWarning,
-            stacklevel=3,
-        )
-    if fit.equations.corr.ordered and layout.time_name is None and len(set(layout.sizes.tolist())) > 1:
-        warnings.warn(
-            f"corr='{fit.equations.corr.name}' depends on when rows were measured, clusters of "
-            f"'{layout.name}' differ in size, and there is no time=: rows are taken as the first visits of "
-            "their cluster, in the order of the data, one step apart. Name the column of visits as time=.",
-            MultilevelWarning,
-            stacklevel=3,
-        )
-    if record.margin <= 0.0:
-        warnings.warn(
-            "the estimated working correlation is not positive definite (moments need not fit together). The "
-            "estimates solve the equations, but use a structure with fewer parameters, such as "
-            "'exchangeable' or 'ar1'.",
-            MultilevelWarning,
-            stacklevel=3,
-        )
-
-
-class GEEFit(ResponseMeans[GEERecord], Testing[GEERecord]):
+class GEEFit(ResponseMeans[GEERecord], GEETesting):
     """Generalized estimating equations, solved, with the variance of the coefficients that was asked for."""
 
     def __init__(
@@ -333,11 +185,6 @@ class GEEFit(ResponseMeans[GEERecord], Testing[GEERecord]):
     def alpha(self) -> Array:
         """Parameters (q,) of the working correlation."""
         return self.record.alpha
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, the independent units."""
-        return self.record.n_clusters
 
     @property
     def ngroups(self) -> dict[str, int]:
@@ -539,125 +386,6 @@ class GEEFit(ResponseMeans[GEERecord], Testing[GEERecord]):
         """Covariance (p, p) of the coefficients: the fit's own, or another kind, as for `ml.gee`."""
         return self._inference(vcov=kind).covariance(np.eye(len(self.fixef)))
 
-    def anova(
-        self,
-        type: Any = 3,
-        *,
-        df: str | None = None,
-        vcov: str | None = None,
-        cluster: Clustering | None = None,
-        strata: bool = False,
-    ) -> Frame:
-        """Does each term matter? F tests of terms, or with "sequential" chi-squares as R's geepack has them.
-
-        Types 1, 2 and 3 are tests in this fit, as for other models. "sequential" fits a model for each term,
-        the term with all before it, and tests the term there: columns term, statistic, df, p_value.
-
-        Example:
-            >>> import multilevel as ml
-            >>> sleep = ml.datasets.sleepstudy()
-            >>> fit = ml.gee("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable")
-            >>> fit.anova("sequential")["statistic"].round(2).tolist()
-            [48.55]
-        """
-        if type != "sequential":
-            return super().anova(type, df=df, vcov=vcov, cluster=cluster, strata=strata)
-        tested = [term for term in fixed_terms(self.design) if term.columns]
-        names = [(term.name, term.columns) for term in tested]
-        tests = sequential_wald(names, lambda columns: self._part(columns, vcov))
-        shown = [(n, t) for (n, _), t, term in zip(names, tests, tested, strict=True) if not term.is_constant]
-        return self._chi_squares([name for name, _ in shown], [test for _, test in shown])
-
-    def wald_test(self, smaller: GEEFit | str, *, vcov: str = "sandwich") -> Frame:
-        """Wald chi-square test that a smaller model is enough: term, statistic, df, p_value.
-
-        `smaller` is a fit to the same rows, or a formula of this one's, as `". ~ . - x"`. For small samples
-        use `test(..., joint=True)`, an F test.
-        """
-        other = self.update(smaller) if isinstance(smaller, str) else smaller
-        L = self._restriction(other)
-        inference = self._inference("z", vcov)
-        test = inference.f_test(L)
-        statistic, rank = test.statistic * test.df_num, int(test.df_num)
-        return self._chi_squares([other.formula], [ChiSquareTest(statistic, rank, test.p_value)])
-
-    def score_test(self, smaller: GEEFit | str) -> Frame:
-        """Score chi-square test that a smaller model is enough, from that model's estimates alone.
-
-        It keeps its size better than Wald's with few clusters, being rather too careful there.
-
-        Example:
-            >>> import multilevel as ml
-            >>> ohio = ml.datasets.ohio()
-            >>> fit = ml.gee("resp ~ age * smoke", ohio, groups="id", family="binomial", corr="exchangeable")
-            >>> fit.score_test(". ~ . - age:smoke")["p_value"].round(3).tolist()
-            [0.423]
-
-        References:
-            Rotnitzky, A. & Jewell, N. P. (1990). Biometrika 77, 485-497.
-        """
-        other = self.update(smaller) if isinstance(smaller, str) else smaller
-        L = self.problem.centring.contrasts(self._restriction(other))
-        linear = other.problem.X @ other.solution.beta
-        beta = np.asarray(np.linalg.lstsq(self.problem.X, linear, rcond=None)[0], dtype=np.float64)
-        test = score_test(self.problem, beta, other.alpha, L)
-        return self._chi_squares([other.formula], [test])
-
-    def qic(self, *others: GEEFit, scale: float | None = None) -> Frame:
-        """QIC, QICu, CIC and their like, of this fit or of several over one common scale; smaller is better.
-
-        Choose the mean model by QIC or QICu and the working correlation by CIC or QIC, among fits to the same
-        rows. The columns are formula, corr, npar, quasi_likelihood, qic, qicu, qicc, cic, rj, scale.
-
-        Args:
-            others: fits to compare this one with.
-            scale: that quasi-likelihoods are divided by: of the independence model of the fit with most
-                coefficients, if not given; 1 gives the figures of R's geepack.
-
-        Example:
-            >>> import multilevel as ml
-            >>> ohio = ml.datasets.ohio()
-            >>> fit = ml.gee("resp ~ age + smoke", ohio, groups="id", family="binomial", corr="exchangeable")
-            >>> fit.qic(scale=1)[["qic", "cic"]].round(2).values.tolist()
-            [[1829.48, 4.8]]
-
-        References:
-            Pan, W. (2001). Akaike's information criterion in generalized estimating equations. Biometrics 57,
-            120-125.
-            Hin, L.-Y. & Wang, Y.-G. (2009). Working-correlation-structure identification in generalized
-            estimating equations. Statistics in Medicine 28, 642-658.
-        """
-        fits = (self, *others)
-        refuse_different_rows(fits)
-        common = checked_scale(scale)
-        if common is None:
-            largest = max(fits, key=lambda fit: len(fit.fixef))
-            common = qic_of(largest.problem, largest.record, None).scale
-        return self._frame(qic_columns(fits, [qic_of(fit.problem, fit.record, common) for fit in fits]))
-
-    def _restriction(self, smaller: GEEFit) -> Array:
-        refuse_different_rows((self, smaller))
-        return smaller_hypothesis(smaller.design.X, self.design.X)
-
-    def _part(self, columns: Sequence[int], vcov: str | None) -> CoefficientInference:
-        """The fit of some columns of X alone."""
-        problem = problem_of(self.design, self.equations, columns)
-        solution = solve(problem)
-        names = tuple(self.coef_names[j] for j in columns)
-        record = assemble_gee(problem, solution, names, self.design.n_rows)
-        kind = "sandwich" if vcov is None else chosen_kind(vcov, self.n_clusters)
-        return gee_inference(problem, solution, record, kind, "z")
-
-    def _chi_squares(self, terms: list[str], tests: list[ChiSquareTest]) -> Frame:
-        return self._frame(
-            {
-                "term": terms,
-                "statistic": [test.statistic for test in tests],
-                "df": [test.df for test in tests],
-                "p_value": [test.p_value for test in tests],
-            }
-        )
-
     # Data --------------------------------------------------------------------------------------------
 
     def residuals(self, kind: Literal["response", "pearson", "scaled"] = "response") -> Array:
@@ -758,31 +486,3 @@ class GEEFit(ResponseMeans[GEERecord], Testing[GEERecord]):
     @property
     def __maketables_default_stat_keys__(self) -> list[str]:
         return ["N", "n_clusters"]
-
-
-def refuse_different_rows(fits: Sequence[GEEFit]) -> None:
-    """Models are compared on the same responses."""
-    first = fits[0]
-    for fit in fits[1:]:
-        same = np.array_equal(proportions(fit.design), proportions(first.design))
-        if not same or fit.family != first.family or not np.array_equal(fit.design.rows, first.design.rows):
-            raise ModelError(
-                f"'{fit.formula}' was fitted to other rows, another response or another family than "
-                f"'{first.formula}'; fit both to the same complete rows."
-            )
-
-
-def qic_columns(fits: Sequence[GEEFit], found: Sequence[QIC]) -> dict[str, Any]:
-    """A row a fit."""
-    return {
-        "formula": [fit.formula for fit in fits],
-        "corr": [fit.equations.corr.name for fit in fits],
-        "npar": [each.n_coefficients for each in found],
-        "quasi_likelihood": [each.quasi_likelihood for each in found],
-        "qic": [each.qic for each in found],
-        "qicu": [each.qicu for each in found],
-        "qicc": [each.qicc for each in found],
-        "cic": [each.cic for each in found],
-        "rj": [each.rj for each in found],
-        "scale": [each.scale for each in found],
-    }
