@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
     from multilevel.results.ols import ols
+    from multilevel.results.side_by_side import sidebyside
     from multilevel.results.structure import structure
 
 __version__ = "0.1.0"
@@ -61,6 +62,7 @@ _HOMES = {  # public name -> module that defines it
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
+    "sidebyside": "multilevel.results.side_by_side",
     "structure": "multilevel.results.structure",
 }
 _MODULES = ("datasets", "errors", "families")
@@ -90,6 +92,7 @@ __all__ = [
     "ladder",
     "lmm",
     "ols",
+    "sidebyside",
     "structure",
 ]
 

@@ -12,7 +12,8 @@ everything public in this file then works. Its record offers at least the attrib
         def _augmented(self) -> dict[str, Array]: ...            # name -> (n,) columns beside the data
         def _estimate(self, design: Design) -> OLSRecord: ...    # the same settings on another design
 
-The class may override any property (an OLS fit with a sandwich overrides `vcov` and thereby `se`).
+The class may override any property (an OLS fit with a sandwich overrides `vcov` and thereby `se`), and what
+comparisons ask of it: `_link_name`, `_clusters()`, `_whitened()`.
 The function that makes it (`ml.ols`) passes `Call(ols, data, options)`, with the keyword arguments it was
 given, so that `update()` can call it again.
 """
@@ -29,7 +30,8 @@ import numpy.typing as npt
 
 from multilevel._options import checked_choice
 from multilevel._typing import Array, Frame
-from multilevel.design.design import Design, Dropped
+from multilevel.clusters.coefficient_inflation import WhitenedRows
+from multilevel.design.design import Design, Dropped, Grouping
 from multilevel.formula.update import update_formula
 from multilevel.frames.output import beside, to_frame, with_columns
 from multilevel.inference.clustering import Clustering
@@ -63,6 +65,7 @@ class Estimates(Protocol):
 
 
 RecordT = TypeVar("RecordT", bound=Estimates)
+Estimand = Literal["subject-specific", "population-averaged", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,17 @@ class Fit(ABC, Generic[RecordT]):
         return self.design.dropped
 
     @property
+    def estimand(self) -> Estimand:
+        """Whom the coefficients speak of: a single group, the average over all, or both.
+
+        "subject-specific" with random effects, "population-averaged" without, and "both" where the two agree
+        because the link is the identity.
+        """
+        if self._link_name == "identity":
+            return "both"
+        return "subject-specific" if self.design.terms else "population-averaged"
+
+    @property
     def converged(self) -> bool:
         """Whether the estimates are known to be the optimum."""
         return True
@@ -237,6 +251,21 @@ class Fit(ABC, Generic[RecordT]):
         text = self.formula if formula is None else update_formula(self.formula, formula)
         fit: Self = self.call.function(text, data, **options)
         return fit
+
+    # What comparisons of fits ask ---------------------------------------------------------------------
+
+    @property
+    def _link_name(self) -> str:
+        """The link between the mean and the linear predictor."""
+        return "identity"
+
+    def _clusters(self) -> tuple[Grouping, ...]:
+        """Groups whose rows the standard errors take as alike; none where all rows count as independent."""
+        return self.design.groupings
+
+    def _whitened(self) -> WhitenedRows | None:
+        """The rows of a fit that takes them for independent, scaled to equal variance; None for others."""
+        return None
 
     def _by_ml(self) -> Self:
         """This model fitted by maximum likelihood, as comparisons of likelihoods need it."""

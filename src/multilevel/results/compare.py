@@ -11,7 +11,7 @@ import numpy as np
 
 from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
-from multilevel.errors import DataError, DataTypeError, ModelError
+from multilevel.errors import DataError, ModelError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
@@ -22,10 +22,8 @@ from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
-from multilevel.results.base import Fit
+from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glmm_base import GLMMBase
-
-AnyFit = Fit[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def compare(
         for tests in linear mixed models. Journal of Statistical Software 59(9).
     """
     checked_choice("method", method, ("chi-square", "bootstrap"))
-    given = listed(fits)
+    given = given_fits("compare", fits)
     labels = checked_names(names, given)
     refuse_different_data(given)
     refitted = [fit._by_ml() for fit in given]
@@ -152,20 +150,6 @@ def compare(
         kind=given[0].design.frame_kind,
         bootstrap=bootstrap,
     )
-
-
-def listed(fits: Sequence[AnyFit | Sequence[AnyFit]]) -> list[AnyFit]:
-    """The fits, whether given one by one or as one list."""
-    one_list = len(fits) == 1 and isinstance(fits[0], Sequence)
-    given: list[Any] = list(fits[0] if one_list else fits)  # type: ignore[arg-type]
-    for fit in given:
-        if not isinstance(fit, Fit):
-            raise DataTypeError(
-                f"compare() takes fits, as compare(m0, m1) or compare([m0, m1]); got {fit!r:.60}."
-            )
-    if len(given) < 2:
-        raise DataError("compare() needs at least two fits.")
-    return given
 
 
 def checked_names(names: Sequence[str] | None, fits: Sequence[AnyFit]) -> list[str]:

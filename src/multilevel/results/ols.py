@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
+from multilevel.clusters.coefficient_inflation import WhitenedRows, whitened_rows
 from multilevel.design.build import build_design
-from multilevel.design.design import Design
+from multilevel.design.design import Design, Grouping
 from multilevel.errors import FormulaError
 from multilevel.estimation.ols import fit_ols, total_weights
 from multilevel.fitted.ols import OLSRecord, assemble_ols
@@ -273,6 +274,15 @@ class OLSFit(LinearDiagnostics, Means[OLSRecord], Testing[OLSRecord]):
     def matrices(self) -> ModelMatrices:
         """X, and the variances of the errors: y = X beta + e (there is no Z)."""
         return linear_matrices(self.design, self.sigma)
+
+    def _clusters(self) -> tuple[Grouping, ...]:
+        return self.choice.clusters
+
+    def _whitened(self) -> WhitenedRows | None:
+        if self.choice.clusters:
+            return None
+        design = self.design
+        return whitened_rows(design.X, self.record.residuals, design.weights, design.freq_weights)
 
     def _own_vcov(self) -> str:
         return self.choice.kind

@@ -1,0 +1,135 @@
+"""Fits side by side: the course's numbers, the words for each kind of predictor, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import multilevel as ml
+from multilevel.errors import DataError, DataTypeError, ModelError
+
+pytestmark = pytest.mark.filterwarnings("ignore::multilevel.errors.MultilevelWarning")
+
+
+@pytest.fixture(scope="module")
+def pupils():
+    return ml.datasets.course_demo_10x30()
+
+
+@pytest.fixture(scope="module")
+def naive(pupils):
+    return ml.ols("y ~ treatment", pupils)
+
+
+@pytest.fixture(scope="module")
+def mixed(pupils):
+    return ml.lmm("y ~ treatment + (1 | school)", pupils)
+
+
+def test_the_course_side_by_side(naive, mixed):
+    both = ml.sidebyside(naive, mixed)
+    table = both.frame.set_index(["model", "term"])
+    course = {
+        ("ols", "treatment"): (-0.296177845668396, 0.105456915860023, 1.0, 0.00530570941496704),
+        ("lmm", "treatment"): (-0.296177845668893, 0.295106163568905, 2.79835761516685, 0.344943390494618),
+    }
+    for key, expected in course.items():
+        found = table.loc[key, ["estimate", "std_error", "se_ratio", "p_value"]].astype(float)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)  # lme4 stops at about 1e-6 in theta
+    assert set(table["estimand"]) == {"both"}
+    # in balanced data a mixed model's ratio is the one due, exactly
+    due = both.standard_errors.set_index("term")["se_ratio"]["treatment"]
+    assert due == pytest.approx(mixed.se[1] / naive.se[1], rel=1e-6)
+    text = " ".join(str(both).split())
+    assert "treatment is constant within school" in text
+    assert "its standard error is too small" in text
+    assert "2.80 times that of ols" in text
+    assert "The estimates agree" in text
+
+
+def test_a_predictor_within_groups_has_too_large_a_naive_error(sleepstudy):
+    naive = ml.ols("Reaction ~ Days", sleepstudy)
+    intercepts = ml.lmm("Reaction ~ Days + (1 | Subject)", sleepstudy)
+    slopes = ml.lmm("Reaction ~ Days + (Days | Subject)", sleepstudy)
+    text = " ".join(str(ml.sidebyside(naive, intercepts, slopes)).split())
+    assert "its standard error is too large" in text
+    assert "lmm 1 0.65; lmm 2 1.25" in text
+    assert "lmm 2 lets the slope of Days differ between groups of Subject" in text
+
+
+def test_a_sandwich_that_shows_more_than_a_common_correlation(sleepstudy):
+    naive = ml.ols("Reaction ~ Days", sleepstudy)
+    robust = ml.ols("Reaction ~ Days", sleepstudy, vcov="CR2", cluster="Subject")
+    both = ml.sidebyside(naive, robust, names=["naive", "robust"])
+    assert "try random slopes" in " ".join(str(both).split())
+    assert list(both["model"]) == ["naive", "naive", "robust", "robust"]
+
+
+def test_slopes_that_differ_within_and_between_groups_are_pointed_out():
+    data = ml.datasets.income_blood_pressure()
+    fits = [
+        ml.ols("blood_pressure ~ income", data),
+        ml.lmm("blood_pressure ~ income + (1 | neighbourhood)", data),
+    ]
+    assert "ml.decompose_effect" in str(ml.sidebyside(fits))
+
+
+def test_independent_rows_leave_little_to_explain():
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"g": np.repeat(range(40), 10), "x": rng.normal(size=400), "y": rng.normal(size=400)})
+    both = ml.sidebyside(ml.ols("y ~ x", data), ml.lmm("y ~ x + (1 | g)", data))
+    assert "matters little" in " ".join(str(both).split())
+
+
+def test_several_groupings_are_each_looked_at(sleepstudy):
+    data = ml.datasets.penicillin()
+    fits = ml.ols("diameter ~ 1", data), ml.lmm("diameter ~ 1 + (1 | plate) + (1 | sample)", data)
+    assert list(ml.sidebyside(*fits).standard_errors["groups"]) == ["plate", "sample"]
+
+
+def test_terms_that_one_fit_lacks_are_left_empty(sleepstudy):
+    both = ml.sidebyside(
+        ml.ols("Reaction ~ 1", sleepstudy), ml.lmm("Reaction ~ Days + (1 | Subject)", sleepstudy)
+    )
+    line = next(row for row in both.page().blocks[0].rows if row[0] == "Days")
+    assert line[2] == "-"
+    assert "nan" not in str(both).lower()
+
+
+def test_what_is_not_explained_is_said(naive, mixed, pupils):
+    assert "put a fit that takes rows for independent first" in " ".join(
+        str(ml.sidebyside(mixed, naive)).split()
+    )
+    assert "No fit here knows of groups" in str(ml.sidebyside(naive, ml.ols("y ~ 1", pupils)))
+
+
+def test_missing_rows_bring_up_what_each_fit_assumes(pupils):
+    data = pupils.copy()
+    data.loc[:20, "y"] = np.nan
+    fits = ml.ols("y ~ treatment", data), ml.lmm("y ~ treatment + (1 | school)", data)
+    text = " ".join(str(ml.sidebyside(*fits)).split())
+    assert "21 rows were left out" in text
+    assert "(MAR)" in text
+    assert "different rows" in " ".join(str(ml.sidebyside(ml.ols("y ~ treatment", pupils), fits[1])).split())
+
+
+def test_the_kind_of_frame_and_the_order_of_rows(naive, pupils):
+    shuffled = pl.from_pandas(pupils.sample(frac=1.0, random_state=5))
+    fits = ml.ols("y ~ treatment", shuffled), ml.lmm("y ~ treatment + (1 | school)", shuffled)
+    both = ml.sidebyside(list(fits))
+    assert isinstance(both.frame, pl.DataFrame)
+    assert isinstance(both.tidy(), pl.DataFrame)
+    np.testing.assert_allclose(both["std_error"][:2], naive.se, rtol=1e-9)
+
+
+def test_misuse(naive, mixed, pupils):
+    with pytest.raises(DataError, match="at least two"):
+        ml.sidebyside(naive)
+    with pytest.raises(DataTypeError, match=r"sidebyside\(\) takes fits"):
+        ml.sidebyside(naive, 3)
+    with pytest.raises(DataError, match="3 names for 2 fits"):
+        ml.sidebyside(naive, mixed, names=["a", "b", "c"])
+    with pytest.raises(DataError, match="repeats a name"):
+        ml.sidebyside(naive, mixed, names=["a", "a"])
+    with pytest.raises(ModelError, match="fits of one response"):
+        ml.sidebyside(naive, ml.ols("treatment ~ 1", pupils))
