@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
     from multilevel.results.ols import ols
+    from multilevel.results.pool import pool
     from multilevel.results.side_by_side import sidebyside
     from multilevel.results.structure import structure
 
@@ -62,6 +63,7 @@ _HOMES = {  # public name -> module that defines it
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
     "ols": "multilevel.results.ols",
+    "pool": "multilevel.results.pool",
     "sidebyside": "multilevel.results.side_by_side",
     "structure": "multilevel.results.structure",
 }
@@ -92,6 +94,7 @@ __all__ = [
     "ladder",
     "lmm",
     "ols",
+    "pool",
     "sidebyside",
     "structure",
 ]
