@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from multilevel.results.cluster_summary import cluster_summary
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
+    from multilevel.results.dropout_weights import dropout_weights
     from multilevel.results.effect_of_design import design_effect
     from multilevel.results.gee import gee
     from multilevel.results.glm import glm
@@ -56,6 +57,7 @@ _HOMES = {  # public name -> module that defines it
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
     "design_effect": "multilevel.results.effect_of_design",
+    "dropout_weights": "multilevel.results.dropout_weights",
     "gee": "multilevel.results.gee",
     "glm": "multilevel.results.glm",
     "glmm": "multilevel.results.glmm",
@@ -85,6 +87,7 @@ __all__ = [
     "datasets",
     "decompose_effect",
     "design_effect",
+    "dropout_weights",
     "errors",
     "families",
     "gee",
