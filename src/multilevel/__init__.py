@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
     from multilevel.results.lmm import lmm
+    from multilevel.results.missing_patterns import missing_patterns
     from multilevel.results.ols import ols
     from multilevel.results.pool import pool
     from multilevel.results.side_by_side import sidebyside
@@ -64,6 +65,7 @@ _HOMES = {  # public name -> module that defines it
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
     "lmm": "multilevel.results.lmm",
+    "missing_patterns": "multilevel.results.missing_patterns",
     "ols": "multilevel.results.ols",
     "pool": "multilevel.results.pool",
     "sidebyside": "multilevel.results.side_by_side",
@@ -96,6 +98,7 @@ __all__ = [
     "icc",
     "ladder",
     "lmm",
+    "missing_patterns",
     "ols",
     "pool",
     "sidebyside",
