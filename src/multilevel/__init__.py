@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from multilevel.results.glmm import glmm
     from multilevel.results.icc_of_data import icc
     from multilevel.results.ladder import ladder
+    from multilevel.results.little import little_test
     from multilevel.results.lmm import lmm
     from multilevel.results.missing_patterns import missing_patterns
     from multilevel.results.ols import ols
@@ -64,6 +65,7 @@ _HOMES = {  # public name -> module that defines it
     "glmm": "multilevel.results.glmm",
     "icc": "multilevel.results.icc_of_data",
     "ladder": "multilevel.results.ladder",
+    "little_test": "multilevel.results.little",
     "lmm": "multilevel.results.lmm",
     "missing_patterns": "multilevel.results.missing_patterns",
     "ols": "multilevel.results.ols",
@@ -97,6 +99,7 @@ __all__ = [
     "glmm",
     "icc",
     "ladder",
+    "little_test",
     "lmm",
     "missing_patterns",
     "ols",
