@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from multilevel.results.cluster_summary import cluster_summary
     from multilevel.results.compare import compare
     from multilevel.results.decompose import decompose_effect
+    from multilevel.results.delta_sensitivity import delta_sensitivity
     from multilevel.results.dropout_weights import dropout_weights
     from multilevel.results.effect_of_design import design_effect
     from multilevel.results.gee import gee
@@ -58,6 +59,7 @@ _HOMES = {  # public name -> module that defines it
     "cluster_summary": "multilevel.results.cluster_summary",
     "compare": "multilevel.results.compare",
     "decompose_effect": "multilevel.results.decompose",
+    "delta_sensitivity": "multilevel.results.delta_sensitivity",
     "design_effect": "multilevel.results.effect_of_design",
     "dropout_weights": "multilevel.results.dropout_weights",
     "gee": "multilevel.results.gee",
@@ -90,6 +92,7 @@ __all__ = [
     "compare",
     "datasets",
     "decompose_effect",
+    "delta_sensitivity",
     "design_effect",
     "dropout_weights",
     "errors",
