@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from multilevel.estimation.logistic import expit, fit_logistic
 from multilevel.fitted.assemble_dropout import assemble_dropout, risk_set, truncated
 from multilevel.fitted.dropout import StayModel
 
@@ -56,7 +56,8 @@ def test_weights_of_shares_restore_the_start(risk):
     # with one probability a time, weighted counts of those followed equal those at the first time
     X = np.column_stack([VISIT == 0, VISIT == 1])[risk.at_risk].astype(float)
     stays = risk.stays[risk.at_risk]
-    model = StayModel(("first", "second"), np.zeros(2), X, stays, fit_logistic(X, stays).probability)
+    shares = np.array([stays[X[:, t] == 1.0].mean() for t in range(2)])
+    model = StayModel(("first", "second"), np.zeros(2), X, stays, X @ shares)
     weights = assemble_dropout(GROUPS, risk, model, None, "observation", None).weights
     sums = [np.nansum(weights[t == VISIT]) for t in range(3)]
     np.testing.assert_allclose(sums, 7.0, rtol=1e-9)
@@ -83,15 +84,14 @@ def test_slopes_are_derivatives(risk, level):
 
 
 def test_scores_of_groups(risk):
-    X = model_at(risk, np.zeros(2)).X
-    stays = risk.stays[risk.at_risk]
-    fit = fit_logistic(X, stays)
-    model = StayModel(("Intercept", "x"), fit.beta, X, stays, fit.probability)
+    model = model_at(risk, np.array([0.4, 0.7]))
     found = assemble_dropout(GROUPS, risk, model, None, "observation", None)
-    np.testing.assert_allclose(found.scores.sum(axis=0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(found.scores.sum(axis=0), model.scores.sum(axis=0), rtol=1e-12)
     np.testing.assert_array_equal(found.scores[4], 0.0)
     own = (risk.at_risk & (CODES == 0))[risk.at_risk]
-    np.testing.assert_allclose(found.scores[0], X[own].T @ (stays - fit.probability)[own], rtol=1e-12)
+    np.testing.assert_allclose(
+        found.scores[0], model.X[own].T @ (model.stays - model.probability)[own], rtol=1e-12
+    )
 
 
 def test_truncated_weights_do_not_move(risk):

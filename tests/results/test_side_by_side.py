@@ -133,3 +133,55 @@ def test_misuse(naive, mixed, pupils):
         ml.sidebyside(naive, mixed, names=["a", "a"])
     with pytest.raises(ModelError, match="fits of one response"):
         ml.sidebyside(naive, ml.ols("treatment ~ 1", pupils))
+
+
+# ---- fits with a link ----
+
+
+@pytest.fixture(scope="module")
+def visits():
+    rng = np.random.default_rng(19)
+    g, t = np.repeat(range(300), 8), np.tile(np.arange(8) / 4.0 - 0.875, 300)
+    arm, own = (g % 2).astype(float), rng.normal(size=300)[g]
+    chance = 1.0 / (1.0 + np.exp(0.5 - 0.8 * arm - t - 2.0 * own))
+    data = pd.DataFrame({"g": g, "t": t, "arm": arm, "ill": (rng.random(2400) < chance).astype(int)})
+    return data.assign(falls=rng.poisson(np.exp(0.2 + 0.3 * arm + 0.5 * t + 0.7 * own)))
+
+
+def test_averaging_flattens_the_logistic_curve(visits):
+    naive = ml.glm("ill ~ arm + t", visits, family="binomial")
+    robust = ml.glm("ill ~ arm + t", visits, family="binomial", cluster="g")
+    mixed = ml.glmm("ill ~ arm + t + (1 | g)", visits, family="binomial", nagq=15)
+    both = ml.sidebyside(naive, robust, mixed, names=["naive", "robust", "glmm"])
+    assert (naive.estimand, mixed.estimand) == ("population-averaged", "subject-specific")
+    assert set(both["estimand"][-3:]) == {"subject-specific"}
+    variance = float(mixed.record.terms[0].covariance[0, 0])
+    factor = 1.0 / np.sqrt(1.0 + (16.0 * np.sqrt(3.0) / (15.0 * np.pi)) ** 2 * variance)
+    # the closed form errs by up to 7%, and the two fits weigh groups differently
+    np.testing.assert_allclose(naive.fixef / mixed.fixef, factor, rtol=0.12)
+    text = " ".join(str(both).split())
+    assert f"= {factor:.2f} times as large" in text
+    assert "arm is constant within g" in text
+    assert "t varies within g" in text
+    # the ratio of the sandwich is the one due: arm varies between groups alone, t within them
+    due = both.standard_errors["se_ratio"]
+    np.testing.assert_allclose(due[1:], (robust.se / naive.se)[1:], rtol=0.15)
+    assert "glmm 2." not in text  # its standard errors are on another scale
+
+
+def test_rates_keep_their_slopes_and_overdispersion_is_said(visits):
+    naive = ml.glm("falls ~ arm + t", visits, family="poisson")
+    mixed = ml.glmm("falls ~ arm + t + (1 | g)", visits, family="poisson")
+    both = ml.sidebyside(naive, mixed)
+    text = " ".join(str(both).split())
+    assert "With the log link slopes mean the same" in text
+    assert "rows vary" in text
+    np.testing.assert_allclose(both.standard_errors["se_ratio"][2], mixed.se[2] / naive.se[2], rtol=0.15)
+
+
+def test_fits_on_different_scales(visits):
+    logit = ml.glm("ill ~ arm + t", visits, family="binomial")
+    linear = ml.ols("ill ~ arm + t", visits, cluster="g")
+    both = ml.sidebyside(logit, linear)
+    assert np.isnan(both["se_ratio"][3:]).all()
+    assert "different scales" in str(both)

@@ -36,6 +36,7 @@ class WhitenedRows:
     X: Array  # (n, p) columns, each row times the root of its weight
     residuals: Array  # (n,) times the root of the weight
     counts: Array | None  # (n,) how often each row stands
+    known_scale: bool = False  # whether the fit takes the variance of a row for 1
 
 
 def whitened_rows(X: Array, residuals: Array, weights: Array | None, counts: Array | None) -> WhitenedRows:
@@ -53,9 +54,7 @@ class CoefficientInflation:
     icc: float  # of what all columns leave of the response
     icc_x: Array  # (p,) of what the other columns leave of each
     deff: Array  # (p,) variance over that of independent rows
-    naive_share: (
-        float  # of the variance of a row, what the residual variance of the naive fit shows on average
-    )
+    naive_share: float  # of the variance of a row, what the naive fit takes for it on average
 
     @property
     def se_ratio(self) -> Array:
@@ -87,11 +86,13 @@ def coefficient_inflation(rows: WhitenedRows, codes: Codes) -> CoefficientInflat
     kappa = (group_sums(root * makers, codes, n_groups) ** 2).sum(axis=0) / (makers**2).sum(axis=0) - 1.0
     size = weighted_size(np.bincount(codes, weights=counts).astype(np.float64))
     likeness = residual_likeness(rows, Q, codes, counts)
+    share = 1.0 - likeness.icc * (1.0 - likeness.clusters_left)
+    residual = float(counts @ rows.residuals**2) / (float(counts.sum()) - rows.X.shape[1])
     return CoefficientInflation(
         icc=likeness.icc,
         icc_x=kappa / (size - 1.0) if size > 1.0 else np.full(len(kappa), np.nan),
         deff=1.0 + likeness.icc * kappa,
-        naive_share=1.0 - likeness.icc * (1.0 - likeness.clusters_left),
+        naive_share=share / residual if rows.known_scale else share,
     )
 
 

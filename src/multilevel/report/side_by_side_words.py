@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.clusters.attenuation import attenuation
+from multilevel.clusters.attenuation import UNFLATTENED, attenuation
 from multilevel.clusters.side_by_side import CONSTANT_ICC, Explained
 from multilevel.report.side_by_side import Column, all_terms, se_ratios, span, values
 from multilevel.report.wording import number
@@ -46,7 +46,7 @@ def standard_error_sentences(
     sentences = []
     for each in explained:
         names = [own[k] for k in each.terms]
-        ratios = se_ratios(columns, names)[1:]
+        ratios = comparable_ratios(columns, names)
         found = "; ".join(
             f"{column.label} {span(row)}"
             for column, row in zip(columns[1:], ratios, strict=True)
@@ -55,7 +55,15 @@ def standard_error_sentences(
         said = Said(names, columns[0].label, found)
         sentences.append(cluster_sentence(each, said))
         sentences += beyond_sentences(each, names, columns[1:], ratios, random[1:])
-    return [*sentences, *(share_sentence(explained[0], columns[0].label) if explained else [])]
+    return [*sentences, *(share_sentence(explained[0], columns[0]) if explained else [])]
+
+
+def comparable_ratios(columns: Sequence[Column], names: Sequence[str]) -> Array:
+    """Ratios (fits - 1, k) to the first fit's standard errors; NaN for fits with slopes on another scale."""
+    ratios = se_ratios(columns, names)[1:]
+    first = columns[0]
+    same = [c.estimand == first.estimand or first.link in UNFLATTENED for c in columns[1:]]
+    return np.where(np.array(same)[:, None], ratios, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,11 @@ class Said:
     names: Sequence[str]
     naive: str  # what the fit is called
     found: str  # ratios of the other fits: "lmm 2.80; gee 2.75"
+
+    @property
+    def ratios(self) -> str:
+        """What the fits that can be compared give."""
+        return f"Ratios found: {self.found}." if self.found else "No other fit is on the same scale."
 
     @property
     def terms(self) -> str:
@@ -95,7 +108,7 @@ def cluster_sentence(each: Explained, said: Said) -> str:
     if abs(inflation.icc) < UNALIKE:
         return (
             f"Errors of one {group} are hardly alike (ICC {inflation.icc:.2f}), so it matters little to the "
-            f"standard error of {said.terms} whether a fit knows of {group}. Ratios found: {said.found}."
+            f"standard error of {said.terms} whether a fit knows of {group}. {said.ratios}"
         )
     return (
         f"{said.terms}: errors of one {group} are alike (ICC {inflation.icc:.2f}), but the predictor too "
@@ -137,18 +150,24 @@ def due_words(each: Explained, said: Said) -> str:
     deff, due = span(each.over_terms(inflation.deff)), span(each.over_terms(inflation.se_ratio))
     return (
         f"the design effect 1 + (m - 1) ICC ICC_x is {deff}, and the standard error due {due} times that of "
-        f"{said.naive}. Ratios found: {said.found}."
+        f"{said.naive}. {said.ratios}"
     )
 
 
-def share_sentence(each: Explained, naive: str) -> list[str]:
+def share_sentence(each: Explained, naive: Column) -> list[str]:
     """Why the ratio that is due is not quite the root of the design effect."""
-    missed = 1.0 - each.of.inflation.naive_share
-    if not abs(missed) > NOTICED:
+    share = each.of.inflation.naive_share
+    if not abs(1.0 - share) > NOTICED:
         return []
+    if naive.link != "identity":
+        return [
+            f"The ratio due is not the root of the design effect alone: {naive.label} takes the variance of "
+            f"a row for what its family says, and rows vary {1.0 / share:.2f} times as much."
+        ]
     return [
-        f"The ratio due is not quite the root of the design effect: errors that are alike make the residual "
-        f"variance of {naive} {100.0 * abs(missed):.1f}% too {'small' if missed > 0.0 else 'large'}, besides."
+        "The ratio due is not quite the root of the design effect: errors that are alike make the residual "
+        f"variance of {naive.label} {100.0 * abs(1.0 - share):.1f}% too "
+        f"{'small' if share < 1.0 else 'large'}, besides."
     ]
 
 
@@ -273,7 +292,8 @@ def flattened_sentence(column: Column, effects: Random, partners: Sequence[Colum
         f"{intro}. Averaging flattens the {column.link} curve: with random effects of variance "
         f"v = {number(effects.variance)}, average coefficients are about {formula} = {expected:.2f} times "
         "as large. "
-        f"Found: {found}. Neither is wrong; they answer different questions."
+        f"Found: {found}. Standard errors of {column.label} are on its larger scale, too, so that its "
+        "ratios say nothing of precision. Neither is wrong; they answer different questions."
     )
 
 

@@ -13,7 +13,7 @@ everything public in this file then works. Its record offers at least the attrib
         def _estimate(self, design: Design) -> OLSRecord: ...    # the same settings on another design
 
 The class may override any property (an OLS fit with a sandwich overrides `vcov` and thereby `se`), and what
-comparisons ask of it: `_link_name`, `_clusters()`, `_whitened()`.
+comparisons ask of it: `link`, `_clusters()`, `_whitened()`, `_ran_pars()`.
 The function that makes it (`ml.ols`) passes `Call(ols, data, options)`, with the keyword arguments it was
 given, so that `update()` can call it again.
 """
@@ -38,7 +38,7 @@ from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.summary import Summary
-from multilevel.report.tables import confint_columns, fixed_columns
+from multilevel.report.tables import Columns, confint_columns, fixed_columns
 from multilevel.results.checks import checked_columns, checked_response, checked_rows
 from multilevel.results.maketables import coefficient_frame, statistic
 
@@ -184,6 +184,11 @@ class Fit(ABC, Generic[RecordT]):
         return "gaussian"
 
     @property
+    def link(self) -> str:
+        """The link function's name."""
+        return "identity"
+
+    @property
     def dropped(self) -> Dropped:
         """Rows and columns that were left out, and why."""
         return self.design.dropped
@@ -195,7 +200,7 @@ class Fit(ABC, Generic[RecordT]):
         "subject-specific" with random effects, "population-averaged" without, and "both" where the two agree
         because the link is the identity.
         """
-        if self._link_name == "identity":
+        if self.link == "identity":
             return "both"
         return "subject-specific" if self.design.terms else "population-averaged"
 
@@ -254,17 +259,16 @@ class Fit(ABC, Generic[RecordT]):
 
     # What comparisons of fits ask ---------------------------------------------------------------------
 
-    @property
-    def _link_name(self) -> str:
-        """The link between the mean and the linear predictor."""
-        return "identity"
-
     def _clusters(self) -> tuple[Grouping, ...]:
         """Groups whose rows the standard errors take as alike; none where all rows count as independent."""
         return self.design.groupings
 
     def _whitened(self) -> WhitenedRows | None:
         """The rows of a fit that takes them for independent, scaled to equal variance; None for others."""
+        return None
+
+    def _ran_pars(self) -> Columns | None:
+        """Standard deviations and correlations of random effects: group, term, estimate; None without any."""
         return None
 
     def _by_ml(self) -> Self:

@@ -12,12 +12,10 @@ import numpy.typing as npt
 
 from multilevel._options import checked_choice
 from multilevel._typing import Array, Frame, Mask
-from multilevel.design.build import build_design
 from multilevel.design.columns import missing_rows
 from multilevel.design.design import Design
 from multilevel.design.visits import Visits, read_visits
 from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
-from multilevel.estimation.logistic import fit_logistic
 from multilevel.fitted.assemble_dropout import Level, RiskSet, assemble_dropout, risk_set
 from multilevel.fitted.dropout import DropoutModel, StayModel
 from multilevel.formula.parse import parse_formula
@@ -36,6 +34,7 @@ from multilevel.report.dropout import (
 )
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, fixed_columns
+from multilevel.results.glm import glm
 from multilevel.results.printed_table import PrintedTable
 
 STAYS = "stays_next_time"  # response of the dropout model, a column that lives only inside
@@ -223,28 +222,33 @@ def dropout_weights(
 
 def fit_stay_model(argument: str, formula: str, data: Frame, visits: Visits, risk: RiskSet) -> StayModel:
     """The logistic model that those at risk stay."""
-    design = stay_design(argument, formula, data, risk)
-    fit = fit_logistic(design.X, design.y)
-    if fit.separated:
-        raise ModelError(
-            f"{argument}='{formula}' tells those who stay from those who leave without fail (or almost), so "
-            f"some have no chance to stay, or none to leave: {certain_times(visits, risk)}. Leave such a "
-            f"predictor out, or group its levels (early and late {visits.time_name}, say)."
-        )
-    return StayModel(design.coef_names, fit.beta, design.X, design.y, fit.probability)
-
-
-def stay_design(argument: str, formula: str, data: Frame, risk: RiskSet) -> Design:
-    """Predictors and outcomes of the rows at risk."""
     if not isinstance(formula, str) or not formula.strip().startswith("~"):
         raise FormulaError(f"{argument}={formula!r:.60} has no response: write {argument}='~ y + arm'.")
-    with_stays = with_columns(data, {STAYS: risk.stays[risk.at_risk]}, risk.at_risk)
-    terms = parse_formula(f"{STAYS} {formula.strip()}")
-    if terms.bars:
+    text = f"{STAYS} {formula.strip()}"
+    if parse_formula(text).bars:
         raise FormulaError(
             f"{argument}='{formula}' has random effects, which the model of dropout cannot have."
         )
-    design = build_design(terms, with_stays)
+    with_stays = with_columns(data, {STAYS: risk.stays[risk.at_risk]}, risk.at_risk)
+    try:
+        fit = glm(text, with_stays, family="binomial")
+    except ModelError as error:
+        raise ModelError(no_model(argument, formula, visits, risk)) from error
+    refuse_incomplete(argument, formula, data, fit.design, risk)
+    return StayModel(tuple(fit.coef_names), fit.fixef, fit.design.X, fit.design.y, fit.fitted)
+
+
+def no_model(argument: str, formula: str, visits: Visits, risk: RiskSet) -> str:
+    """What to do where no finite coefficients fit best."""
+    return (
+        f"{argument}='{formula}' tells those who stay from those who leave without fail (or almost), so "
+        f"some have no chance to stay, or none to leave: {certain_times(visits, risk)}. Leave such a "
+        f"predictor out, or group its levels (early and late {visits.time_name}, say)."
+    )
+
+
+def refuse_incomplete(argument: str, formula: str, data: Frame, design: Design, risk: RiskSet) -> None:
+    """Every row at risk needs its predictors."""
     lost = int(risk.at_risk.sum()) - design.n_rows
     if lost:
         columns = missing_columns(data, design.dropped.missing_by_column, risk.at_risk)
@@ -252,7 +256,6 @@ def stay_design(argument: str, formula: str, data: Frame, risk: RiskSet) -> Desi
             f"{argument}='{formula}' is missing something ({', '.join(columns)}) in {lost} rows of those at "
             "risk, which then have no weight; fill these in, or leave the predictor out."
         )
-    return design
 
 
 def missing_columns(data: Frame, names: Iterable[str], rows: Mask) -> list[str]:

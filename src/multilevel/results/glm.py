@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from multilevel._options import Seed, checked_choice, checked_count, checked_switch
 from multilevel._typing import Array, Frame
-from multilevel.design.design import Design
+from multilevel.clusters.coefficient_inflation import WhitenedRows, whitened_rows
+from multilevel.design.design import Design, Grouping
 from multilevel.design.glmm import GLMMDesign, build_glmm_design
 from multilevel.errors import ModelError
 from multilevel.estimation.glm import prior_weights, proportions, solve_glm
@@ -236,6 +237,16 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
         self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
     ) -> CoefficientInference:
         return glm_inference(self.record, self._variance_with(df, vcov, cluster))
+
+    def _clusters(self) -> tuple[Grouping, ...]:
+        return self.choice.clusters
+
+    def _whitened(self) -> WhitenedRows | None:
+        if self.choice.clusters or self.record.regression is None:
+            return None
+        working, found = self.record.regression
+        rows = whitened_rows(working.X, found.residuals, working.weights, working.freq_weights)
+        return replace(rows, known_scale=not self.record.free_scale)
 
     def _own_vcov(self) -> str:
         return self.choice.kind

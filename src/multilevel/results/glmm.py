@@ -41,6 +41,7 @@ from multilevel.report.glmm_tables import (
 from multilevel.report.lmm_tables import plausible_columns
 from multilevel.report.notation import write_page
 from multilevel.report.summary import Summary
+from multilevel.report.tables import Columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response, refuse_wald_limits
 from multilevel.results.glmm_checks import (
@@ -281,6 +282,9 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
             ratio_word(self.record)
         level = conf_level if conf_int else None
         return self._frame(coefficient_columns(self.record, level, exponentiate=exponentiate))
+
+    def _ran_pars(self) -> Columns:
+        return ran_pars_columns(self.record)
 
     def ranef(self) -> Frame:
         """Random effects by level: conditional mode, its SD given the parameters, and its reliability.

@@ -40,6 +40,7 @@ from multilevel.report.lmm_tables import (
 )
 from multilevel.report.notation import write_page
 from multilevel.report.summary import Summary
+from multilevel.report.tables import Columns
 from multilevel.results.base import Call
 from multilevel.results.checks import (
     checked_response,
@@ -244,6 +245,9 @@ class LMMFit(Intervals, Degrees, Diagnostics, Explained, Means[LMMRecord], Varia
         if effects == "ran_vals":
             return self._frame(ran_vals_columns(self._shrinkage(), conf_level if conf_int else None))
         return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate, df=df)
+
+    def _ran_pars(self) -> Columns:
+        return ran_pars_columns(self.record)
 
     def ranef(
         self, *, ranks: bool | None = None, level: float = 0.95, n: int = 1000, seed: Seed = None

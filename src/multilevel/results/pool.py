@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from multilevel.inference.hypothesis_text import Coefficients
 from multilevel.inference.rubin import Pooled, PooledInference
 from multilevel.inference.wald import CoefficientTable, inferred_table
 from multilevel.report.anova import hypothesis_columns, joint_columns
-from multilevel.report.lmm_tables import ran_pars_columns
 from multilevel.report.pool import pooled_columns, pooled_page
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, confint_columns, fixed_columns
@@ -205,9 +204,7 @@ def pool(*fits: AnyFit | Sequence[AnyFit], df: str | None = None) -> PooledFit:
         aliased=tuple(first.dropped.columns),
         inference=PooledInference(tuple(inference_of(fit, df) for fit in given)),
         observations=tuple(fit.nobs for fit in given),
-        ran_pars=mean_ran_pars([ran_pars_columns(fit.record) for fit in given])
-        if first.design.terms
-        else None,
+        ran_pars=mean_ran_pars([fit._ran_pars() for fit in given]),
         kind=first.design.frame_kind,
     )
 
@@ -227,7 +224,7 @@ def refuse_different_models(fits: Sequence[AnyFit]) -> None:
                 f"{fit.call.function.__name__}; pool "
                 "takes one model fitted to several data sets (ml.sidebyside compares models)."
             )
-        if fit.formula != first.formula or (fit.family, fit._link_name) != (first.family, first._link_name):
+        if fit.formula != first.formula or (fit.family, fit.link) != (first.family, first.link):
             raise ModelError(
                 f"fit 1 is '{first.formula}' ({first.family}) and fit {number} '{fit.formula}' "
                 f"({fit.family}); pool "
@@ -242,6 +239,9 @@ def refuse_different_models(fits: Sequence[AnyFit]) -> None:
             )
 
 
-def mean_ran_pars(tables: Sequence[Mapping[str, Any]]) -> Columns:
+def mean_ran_pars(given: Sequence[Columns | None]) -> Columns | None:
     """Means over data sets of the standard deviations and correlations of random effects."""
+    tables = [table for table in given if table is not None]
+    if not tables:
+        return None
     return {**tables[0], "estimate": np.mean([table["estimate"] for table in tables], axis=0)}

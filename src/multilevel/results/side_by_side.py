@@ -167,7 +167,7 @@ def column_of(fit: AnyFit, label: str) -> Column:
         formula=fit.formula,
         about=about(fit),
         n_rows=fit.design.n_rows,
-        link=fit._link_name,
+        link=fit.link,
         estimand=fit.estimand,
         table=fit._coefficients(),
     )
@@ -176,7 +176,7 @@ def column_of(fit: AnyFit, label: str) -> Column:
 def about(fit: AnyFit) -> str:
     """What the standard errors rest on."""
     names = and_listed([grouping.name for grouping in fit._clusters()] or [""])
-    link = "" if fit._link_name == "identity" else f"{fit.family}, {fit._link_name} link; "
+    link = "" if fit.link == "identity" else f"{fit.family}, {fit.link} link; "
     if fit.design.terms:
         return f"{link}random effects of {names}"
     return f"{link}{f'rows of one {names} alike' if names else 'rows independent'}"
