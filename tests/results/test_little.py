@@ -47,7 +47,7 @@ def test_the_size_is_right_and_dropout_at_random_is_found():
     assert 0.02 < np.mean(rejected) < 0.09  # three standard errors of 300 replicates about 0.05
     long = ml.little_test(drop_out(trial()), groups="id", time="week", y="y")
     assert long.p_value < 1e-4
-    assert "y at week 3" in long.names
+    assert "week 3" in long.names
 
 
 def test_long_data_are_the_wide_table():

@@ -117,6 +117,7 @@ def little_test(
         names, values, notes = columns_to_test(table, columns)
     else:
         names, values = spread_out(data, table, columns, groups, time, y)
+        notes = (f"The columns are {y} at each {time}, one row for each of {groups}.",)
     there = ~np.isnan(values)
     seen = there.any(axis=1)
     if not seen.all():
@@ -165,7 +166,7 @@ def spread_out(
     visits = read_visits(data, groups, time, y)
     values = np.full((visits.n_groups, len(visits.times)), np.nan)
     values[visits.grouping.codes, visits.visit] = column.values
-    return [f"{y} at {time} {label}" for label in visits.times], values
+    return [f"{time} {label}" for label in visits.times], values
 
 
 def refuse_untestable(names: Sequence[str], values: Array) -> None:
