@@ -3,6 +3,7 @@
 Chapter 1: the sleep study, repeated measurements of the same people.
 Chapter 2: schools in five communities, and how estimates of clusters are shrunk.
 Chapter 3: how clustered data are, and what that costs, before any model.
+Chapter 4: the same question put to several models, and why their answers differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import multilevel as ml
 from multilevel.results.effect_of_design import DesignEffects
 from multilevel.results.icc_of_data import Likeness
 from multilevel.results.lmm import LMMFit
+from multilevel.results.side_by_side import SideBySide
 
 
 def say(text: str) -> None:
@@ -295,7 +297,51 @@ def chapter_three() -> None:
     teach_design_effect(asked)
 
 
+# Chapter 4: several models, one question ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySides:
+    """Two questions, each put to several models."""
+
+    treatment: SideBySide  # ten schools of 30 pupils, whole schools treated, no effect
+    days: SideBySide  # the sleep study
+
+
+def put_side_by_side(sleep: pd.DataFrame) -> SideBySides:
+    pupils = ml.datasets.course_demo_10x30()
+    return SideBySides(
+        treatment=ml.sidebyside(
+            ml.ols("y ~ treatment", pupils), ml.lmm("y ~ treatment + (1 | school)", pupils)
+        ),
+        days=ml.sidebyside(
+            ml.ols("Reaction ~ Days", sleep),
+            ml.lmm("Reaction ~ Days + (1 | Subject)", sleep),
+            ml.lmm("Reaction ~ Days + (1 + Days | Subject)", sleep),
+            names=["ols", "intercepts", "slopes"],
+        ),
+    )
+
+
+def teach_side_by_side(both: SideBySides) -> None:
+    section("4.1  Ten schools, a treatment without effect, and a p-value of 0.005")
+    print(both.treatment)
+    print()
+    say("""
+        Ten schools were drawn and treated, not 300 pupils. Planned with an ICC of 0.25 the ratio would be
+        sqrt(8.25) = 2.87; in these data it is 2.80. The mixed model has 8 degrees of freedom, and no effect.
+    """)
+    section("4.2  The sleep study: two standard errors that are wrong, and one that knows of slopes")
+    print(both.days)
+
+
+def chapter_four() -> None:
+    title("Chapter 4  Several models, one question")
+    teach_side_by_side(put_side_by_side(ml.datasets.sleepstudy()))
+
+
 if __name__ == "__main__":
     chapter_one()
     chapter_two()
     chapter_three()
+    chapter_four()

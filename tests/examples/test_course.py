@@ -142,10 +142,24 @@ def test_design_effects(asked: Any) -> None:
     assert asked.sleep["se_ratio"][1] < 1.0
 
 
+def test_side_by_side(course: Course) -> None:
+    both = course["put_side_by_side"](ml.datasets.sleepstudy())
+    table = both.treatment.frame.set_index(["model", "term"])
+    naive, mixed = table.loc[("ols", "treatment")], table.loc[("lmm", "treatment")]
+    assert [naive["estimate"], naive["std_error"]] == pytest.approx([-0.296, 0.105], abs=printed(3))
+    assert [naive["statistic"], naive["p_value"]] == pytest.approx([-2.809, 0.005], abs=printed(3))
+    assert [mixed["std_error"], mixed["df"]] == pytest.approx([0.295, 8.0], abs=printed(3))
+    assert [mixed["statistic"], mixed["p_value"]] == pytest.approx([-1.004, 0.345], abs=printed(3))
+    assert mixed["se_ratio"] == pytest.approx(2.798, abs=printed(3))
+    days = both.days.frame.query("term == 'Days'")
+    assert list(days["se_ratio"]) == pytest.approx([1.0, 0.65, 1.25], abs=printed(2))
+
+
 def test_the_lesson_is_printed(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     course["chapter_one"]()
     course["chapter_two"]()
     course["chapter_three"]()
+    course["chapter_four"]()
     lesson = " ".join(capsys.readouterr().out.split())
     for figure in ["1904.3", "0.395", "1786.5", "612.09", "42.139", "94.20", "117.1", "0.892", "8.95"]:
         assert figure in lesson
