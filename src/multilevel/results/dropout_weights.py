@@ -181,7 +181,8 @@ def dropout_weights(
         y: columns that make a row observed if they are not missing; without it every row counts as observed.
         numerator: predictors of a stabilised weight's numerator, `"~ arm + factor(week)"`: only what the
             model that is to be weighted conditions on, too.
-        level: "observation", or "cluster" for one weight a group, by the probability of its whole history.
+        level: "observation", for least squares and estimating equations with independence; or "cluster" for
+            one weight a group, by the probability of its whole history, for other working correlations.
         truncate: percentiles as shares, (0.01, 0.99), at which weights are bounded.
 
     Example:

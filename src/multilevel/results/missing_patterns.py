@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._typing import Array, Frame, Mask
+from multilevel._typing import Array, Codes, Frame, Mask
 from multilevel.clusters.missing_patterns import (
     DropoutCurve,
     LeaversBefore,
@@ -180,7 +180,7 @@ def missing_patterns(
         unit_name=visits.grouping.name,
         name=time,
         labels=visits.times,
-        curves=curves_by(visits.observed, None if by is None else arm_of_groups(table, by, visits)),
+        curves=curves_by(visits.observed, None if by is None else arms_of_groups(table, by, visits)),
         by=by,
         before=None if single is None else leavers_before(wide(table, single, visits)),
         y=", ".join(names) or None,
@@ -198,7 +198,7 @@ def patterns_of_columns(data: Frame, y: str | Sequence[str] | None, by: str | No
     )
     if not observed.size:
         raise DataError("The data have no rows, or no columns to look at.")
-    arms = None if by is None else labels_of_rows(table, by)
+    arms = None if by is None else arms_of_rows(table, by)
     return MissingPatterns(
         patterns=patterns_of(observed),
         observed=observed,
@@ -219,35 +219,42 @@ def rows_only(curve: DropoutCurve) -> DropoutCurve:
     return DropoutCurve(curve.n, curve.observed, curve.observed)
 
 
-def curves_by(observed: Mask, arms: Sequence[str] | None) -> dict[str, DropoutCurve]:
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Which arm each of K units belongs to."""
+
+    codes: Codes  # (K,)
+    labels: tuple[str, ...]
+
+
+def curves_by(observed: Mask, arms: Arms | None) -> dict[str, DropoutCurve]:
     """The curve of each arm, or of all."""
     if arms is None:
         return {ALL: dropout_curve(observed)}
-    labels = np.array(arms)
-    return {arm: dropout_curve(observed[labels == arm]) for arm in dict.fromkeys(sorted(arms))}
+    own = {label: observed[arms.codes == code] for code, label in enumerate(arms.labels)}
+    return {label: dropout_curve(rows) for label, rows in own.items() if len(rows)}
 
 
-def labels_of_rows(table: Table, by: str) -> list[str]:
-    """The arm of each row, as text."""
+def arms_of_rows(table: Table, by: str) -> Arms:
+    """The arm of each row."""
     labels = table.labels(by)
     if (labels.codes < 0).any():
         raise DataError(f"'{by}', the column of by=, is missing in some rows; fill it in.")
-    return [str(labels.levels[code]) for code in labels.codes]
+    return Arms(labels.codes, tuple(map(str, labels.levels)))
 
 
-def arm_of_groups(table: Table, by: str, visits: Visits) -> list[str]:
+def arms_of_groups(table: Table, by: str, visits: Visits) -> Arms:
     """The arm of each group, which is the same in all its rows."""
-    arms = np.array(labels_of_rows(table, by))
-    codes = visits.grouping.codes
-    first = np.zeros(visits.n_groups, dtype=np.intp)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    differs = arms != arms[first[codes]]
+    arms, codes = arms_of_rows(table, by), visits.grouping.codes
+    own = np.zeros(visits.n_groups, dtype=np.int32)
+    own[codes] = arms.codes
+    differs = arms.codes != own[codes]
     if differs.any():
         group = visits.grouping.levels[codes[np.argmax(differs)]]
         raise DataError(
             f"by='{by}' differs within {visits.grouping.name} {group}; it must be constant within groups."
         )
-    return [str(arm) for arm in arms[first]]
+    return Arms(own, arms.labels)
 
 
 def wide(table: Table, y: str, visits: Visits) -> Array:
