@@ -109,7 +109,7 @@ def weighted_errors(X: Array, residuals: Array, weights: DropoutWeights) -> dict
     inverse = np.linalg.inv((X.T * model.weights) @ X)
     scores = {
         "weights as known": U,
-        "projected": projected_scores(U, model.scores),
+        "projected": projected_scores(U, model.scores[:, : model.n_stay]),
         "derivative": corrected_scores(U, model.scores, model.information, G),
     }
     return {kind: float(np.sqrt((inverse @ E.T @ E @ inverse)[1, 1])) for kind, E in scores.items()}

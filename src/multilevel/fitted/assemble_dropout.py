@@ -103,6 +103,7 @@ def assemble_dropout(
         groups=groups,
         codes=risk.codes,
         names=tuple(name for each, _ in parts for name in each.names),
+        n_stay=len(model.names),
         scores=np.hstack([group_scores(risk, each) for each, _ in parts]),
         information=block_diag(*(each.information for each, _ in parts)),
         weights=kept,

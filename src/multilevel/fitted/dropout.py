@@ -49,7 +49,8 @@ class DropoutModel:
 
     groups: tuple[str, ...]  # (K,) labels as text, as a grouping factor of the data has them
     codes: Codes  # (n,) index into groups
-    names: tuple[str, ...]  # (r,)
+    names: tuple[str, ...]  # (r,) of the model of staying first
+    n_stay: int  # how many of them are those of the model of staying
     scores: Array  # (K, r) of the dropout model, summed over the rows at risk of each group
     information: Array  # (r, r) of the dropout model; block-diagonal where the numerator has a model, too
     weights: Array  # (n,) NaN where a row is not observed, or comes after a gap

@@ -51,7 +51,7 @@ def score_slopes(row_scores: Array, weights: Array, weight_slopes: Array) -> Arr
 
 
 def dropout_scores_of(model: DropoutModel, groups: Sequence[str]) -> Array:
-    """Scores (K', r) of the dropout model in the order of these groups (labels as text)."""
+    """Scores (K', n_stay) of the model of staying, in the order of these groups (labels as text)."""
     place = {label: k for k, label in enumerate(model.groups)}
     unknown = [label for label in groups if label not in place]
     if unknown:
@@ -59,4 +59,4 @@ def dropout_scores_of(model: DropoutModel, groups: Sequence[str]) -> Array:
             f"the weights know nothing of {len(unknown)} of the groups ({unknown[0]}, ...): make them by "
             "ml.dropout_weights with the data and the groups= of this fit."
         )
-    return model.scores[[place[label] for label in groups]]
+    return model.scores[[place[label] for label in groups], : model.n_stay]
