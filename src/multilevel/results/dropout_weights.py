@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._options import checked_choice
-from multilevel._typing import Array, Frame, Mask
-from multilevel.design.columns import missing_rows
-from multilevel.design.design import Design
+from multilevel._typing import Array, Frame
 from multilevel.design.visits import Visits, read_visits
-from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
+from multilevel.errors import FormulaError, ModelError
 from multilevel.fitted.assemble_dropout import Level, RiskSet, assemble_dropout, risk_set
 from multilevel.fitted.dropout import DropoutModel, StayModel
 from multilevel.formula.parse import parse_formula
 from multilevel.frames.output import to_frame, with_columns
-from multilevel.frames.table import FrameKind, read_table
+from multilevel.frames.table import FrameKind
 from multilevel.inference.wald import CoefficientTable, wald_table
 from multilevel.report.dropout import (
     UNLIKELY,
     VisitTable,
     dropout_page,
-    heavy,
     lost_notes,
     truncation_words,
     visit_columns,
@@ -34,6 +30,14 @@ from multilevel.report.dropout import (
 )
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, fixed_columns
+from multilevel.results.dropout_checks import (
+    checked_percentiles,
+    no_model,
+    refuse_incomplete,
+    refuse_no_dropout,
+    refuse_one_time,
+    warn_of_heavy_weights,
+)
 from multilevel.results.glm import glm
 from multilevel.results.printed_table import PrintedTable
 
@@ -237,95 +241,3 @@ def fit_stay_model(argument: str, formula: str, data: Frame, visits: Visits, ris
         raise ModelError(no_model(argument, formula, visits, risk)) from error
     refuse_incomplete(argument, formula, data, fit.design, risk)
     return StayModel(tuple(fit.coef_names), fit.fixef, fit.design.X, fit.design.y, fit.fitted)
-
-
-def no_model(argument: str, formula: str, visits: Visits, risk: RiskSet) -> str:
-    """What to do where no finite coefficients fit best."""
-    return (
-        f"{argument}='{formula}' tells those who stay from those who leave without fail (or almost), so "
-        f"some have no chance to stay, or none to leave: {certain_times(visits, risk)}. Leave such a "
-        f"predictor out, or group its levels (early and late {visits.time_name}, say)."
-    )
-
-
-def refuse_incomplete(argument: str, formula: str, data: Frame, design: Design, risk: RiskSet) -> None:
-    """Every row at risk needs its predictors."""
-    lost = int(risk.at_risk.sum()) - design.n_rows
-    if lost:
-        columns = missing_columns(data, design.dropped.missing_by_column, risk.at_risk)
-        raise DataError(
-            f"{argument}='{formula}' is missing something ({', '.join(columns)}) in {lost} rows of those at "
-            "risk, which then have no weight; fill these in, or leave the predictor out."
-        )
-
-
-def missing_columns(data: Frame, names: Iterable[str], rows: Mask) -> list[str]:
-    """Columns that miss values in these rows."""
-    table = read_table(data)
-    missing = {name: missing_rows(table.column(name)) for name in names if name in table.names}
-    return [name for name, where in missing.items() if where is not None and where[rows].any()]
-
-
-# ---- what is refused ----
-
-
-def checked_percentiles(truncate: object) -> tuple[float, float] | None:
-    """Two shares, the lower first."""
-    if truncate is None:
-        return None
-    try:
-        low, high = (float(edge) for edge in truncate)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise DataError(
-            f"truncate={truncate!r:.60} is no pair of shares; write truncate=(0.01, 0.99)."
-        ) from None
-    if not 0.0 <= low < high <= 1.0:
-        raise DataError(f"truncate=({low:g}, {high:g}) is no pair of shares; write truncate=(0.01, 0.99).")
-    return low, high
-
-
-def refuse_one_time(visits: Visits) -> None:
-    """Nobody can leave before the first time."""
-    if len(visits.times) < 2:
-        raise DataError(
-            f"'{visits.time_name}' is {visits.times[0]} in every row, so nobody can leave; check time=."
-        )
-
-
-def refuse_no_dropout(visits: Visits, risk: RiskSet, y: object) -> None:
-    """Without dropout all weights are one."""
-    if not risk.at_risk.any():
-        raise DataError(
-            f"no group of '{visits.grouping.name}' is observed at the first {visits.time_name}; check y=."
-        )
-    if (risk.stays[risk.at_risk] == 1.0).all():
-        hint = "" if y is not None else " If rows are there without a response, name it: y='...'."
-        raise ModelError(
-            f"no group of '{visits.grouping.name}' leaves before the last {visits.time_name}: there is no "
-            f"dropout to model, and all weights would be 1.{hint}"
-        )
-    if (risk.stays[risk.at_risk] == 0.0).all():
-        raise ModelError(
-            f"no group of '{visits.grouping.name}' is seen twice in a row; check groups= and time=."
-        )
-
-
-def certain_times(visits: Visits, risk: RiskSet) -> str:
-    """Times after which all stay, or all leave, as a hint."""
-    certain = [
-        f"after {visits.time_name} {visits.times[t]} all {'stay' if stays.all() else 'leave'}"
-        for t in range(len(visits.times) - 1)
-        if len(stays := risk.stays[risk.at_risk & (risk.visit == t)]) and stays.min() == stays.max()
-    ]
-    return "; ".join(certain) if certain else "look at cross-tables of the predictors with dropout"
-
-
-def warn_of_heavy_weights(weights: Array) -> None:
-    """Say at once that a few rows decide."""
-    if heavy(weights):
-        warnings.warn(
-            f"the largest weight is {weights.max() / weights.mean():.3g} times the mean: a few rows decide. "
-            "Print the weights, and compare with truncate=(0.01, 0.99) or a numerator=.",
-            MultilevelWarning,
-            stacklevel=3,
-        )
