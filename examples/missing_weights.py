@@ -13,8 +13,8 @@ print(weights, end="\n\n")
 formula = "pain ~ visit * arm"
 print(
     ml.sidebyside(
-        ml.ols(formula, data, cluster="person"),
-        ml.ols(formula, data, cluster="person", weights=weights),
+        ml.gee(formula, data, groups="person", time="visit"),
+        ml.gee(formula, data, groups="person", time="visit", weights=weights),
         ml.lmm("pain ~ visit * arm + (1 | person)", data),
         names=["as seen", "weighted", "mixed"],
     )

@@ -30,8 +30,7 @@ data = pd.DataFrame({"patient": patient, "visit": visit, "arm": patient % 2, "il
 print(
     ml.sidebyside(
         ml.glm("ill ~ arm + visit", data, family="binomial"),
-        ml.glm("ill ~ arm + visit", data, family="binomial", cluster="patient"),
+        ml.gee("ill ~ arm + visit", data, groups="patient", family="binomial", corr="exchangeable"),
         ml.glmm("ill ~ arm + visit + (1 | patient)", data, family="binomial", nagq=15),
-        names=["glm", "robust", "glmm"],
     )
 )

@@ -34,12 +34,13 @@ def gee_summary(
     *,
     by_itself: bool,
     alone: Mask,
+    estimated_weights: bool = False,
 ) -> Summary:
     """Put the summary together.
 
     `std_error` (1 + q,) are those of scale and correlations, None where there are none; `method` says how
     standard errors were found, `by_itself` that nobody asked for them, and `alone` (p,) which coefficients
-    rest on one cluster.
+    rest on one cluster. `estimated_weights` says that a dropout model gave the weights.
     """
     family = problem.family
     return Summary(
@@ -60,7 +61,7 @@ def gee_summary(
             *trouble_notes(record),
             *dropped_notes(design.dropped),
             *size_notes(record, problem),
-            missing_note(weighted=design.weights is not None),
+            missing_note(weighted=design.weights is not None, estimated=estimated_weights),
         ),
     )
 
@@ -140,8 +141,14 @@ def size_notes(record: GEERecord, problem: EstimatingProblem) -> list[str]:
     return []
 
 
-def missing_note(*, weighted: bool) -> str:
+def missing_note(*, weighted: bool, estimated: bool = False) -> str:
     """What is assumed of values that are not there."""
+    if estimated:
+        return (
+            "Weights for dropout: rows that are missing are taken as missing at random given what the "
+            "dropout model knows (MAR), and that model as right. Sandwich standard errors allow for its "
+            "estimation."
+        )
     if weighted:
         return (
             "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights "

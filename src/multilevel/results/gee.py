@@ -15,7 +15,7 @@ from multilevel.covariance.working.by_name import as_correlation
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation, PatternedCorrelation
 from multilevel.design.build import build_design
-from multilevel.design.design import Design
+from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, ModelError
 from multilevel.estimation.gee.problem import EstimatingProblem, Moments
 from multilevel.estimation.gee.solve import EstimatingSolution, solve
@@ -33,6 +33,7 @@ from multilevel.inference.gee_joint import joint_equations
 from multilevel.inference.gee_kinds import FEW_CLUSTERS, chosen_kind
 from multilevel.inference.linear_prediction import new_rows, used_rows
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
+from multilevel.inference.weighted_scores import dropout_scores_of, projected_scores
 from multilevel.report.gee_equation import gee_sections
 from multilevel.report.gee_summary import gee_summary
 from multilevel.report.notation import write_page
@@ -41,10 +42,13 @@ from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
+from multilevel.results.dropout_weights import DropoutWeights
 from multilevel.results.gee_setup import (
     Equations,
     checked_scale,
     cluster_layout,
+    clusters_of,
+    dropout_model,
     own_columns,
     problem_of,
     quasi_family,
@@ -71,7 +75,7 @@ def gee(
     vcov: str | None = None,
     scale: float | None = None,
     moments: Moments = "geepack",
-    weights: str | npt.ArrayLike | None = None,
+    weights: str | npt.ArrayLike | DropoutWeights | None = None,
     freq_weights: str | npt.ArrayLike | None = None,
     offset: str | npt.ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
@@ -103,7 +107,8 @@ def gee(
             otherwise.
         moments: how scale and correlation are estimated: as R's "geepack" (all pairs, divisor n) or its "gee"
             (divisor n - p).
-        weights: precision weights or inverse probabilities, column or array (n,).
+        weights: precision weights or inverse probabilities, column or array (n,). Given the result of
+            `ml.dropout_weights`, sandwich variances allow for the weights having been estimated.
         freq_weights: counts, column or array (n,), one number in each cluster: so many clusters are like it.
         offset: known part of the linear predictor, column or array (n,).
         contrasts: coding of factors, for example `{"g": "sum"}`.
@@ -125,6 +130,9 @@ def gee(
         estimating equation approach. Biometrics 44, 1049-1060.
         Fay, M. P. & Graubard, B. I. (2001). Small-sample adjustments for Wald-type tests using sandwich
         estimators. Biometrics 57, 1198-1206.
+        Robins, J. M., Rotnitzky, A. & Zhao, L. P. (1995). Analysis of semiparametric regression models for
+        repeated outcomes in the presence of missing data. Journal of the American Statistical Association
+        90, 106-121.
     """
     terms = parse_formula(formula)
     refuse_bars(terms)
@@ -142,7 +150,8 @@ def gee(
     design = build_design(terms, data, response=distribution.response, **data_options, extra_columns=extra)
     distribution.refuse_impossible(proportions(design), design.response_name)
     layout = cluster_layout(design, data, groups, time, structure)
-    wanted = Equations(layout, distribution, structure, vcov, checked_scale(scale), moments)
+    dropout = dropout_model(weights, structure, freq_weights is not None)
+    wanted = Equations(layout, distribution, structure, vcov, checked_scale(scale), moments, dropout)
     kind = None if vcov is None else chosen_kind(vcov, layout.n_clusters)
     problem = problem_of(design, wanted)
     solution = solve(problem)
@@ -164,7 +173,11 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
         problem: EstimatingProblem,
         solution: EstimatingSolution,
     ) -> None:
-        super().__init__(design, assemble_gee(problem, solution, design.coef_names, design.n_rows), call)
+        record = assemble_gee(problem, solution, design.coef_names, design.n_rows)
+        if equations.dropout is not None:
+            of_dropout = dropout_scores_of(equations.dropout, equations.layout.labels)
+            record = replace(record, scores=projected_scores(record.scores, of_dropout))
+        super().__init__(design, record, call)
         self.equations = equations
         self.problem = problem
         self.solution = solution
@@ -175,6 +188,11 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
     def family(self) -> str:
         """Distribution of the response."""
         return self.equations.family.name
+
+    @property
+    def link(self) -> str:
+        """The link function's name."""
+        return self.equations.family.link.name
 
     @property
     def scale(self) -> float:
@@ -218,6 +236,7 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
             inference.method,
             by_itself=vcov is None and self.equations.vcov is None,
             alone=self._alone(),
+            estimated_weights=self.equations.dropout is not None,
         )
 
     def tidy(
@@ -322,6 +341,9 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
                 "others."
             )
         return gee_inference(self.problem, self.solution, self.record, self._kind(vcov), df)
+
+    def _clusters(self) -> tuple[Grouping, ...]:
+        return (clusters_of(self.call.options["groups"], self.call.data, self.design),)  # type: ignore[arg-type]
 
     def _kind(self, vcov: str | None = None) -> str:
         asked = self.equations.vcov if vcov is None else vcov

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Frame
+from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation
 from multilevel.design.design import Design, Grouping
@@ -22,9 +23,11 @@ from multilevel.estimation.glm import prior_weights, proportions
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
+from multilevel.fitted.dropout import DropoutModel
 from multilevel.formula.terms import Formula
 from multilevel.inference.clustering import read_clusters
 from multilevel.inference.gee_kinds import FEW_CLUSTERS
+from multilevel.results.dropout_weights import DropoutWeights
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Equations:
     vcov: str | None
     scale: float | None
     moments: Moments
+    dropout: DropoutModel | None = None  # where the weights were estimated by one
 
 
 def refuse_bars(formula: Formula) -> None:
@@ -70,6 +74,22 @@ def quasi_family(family: str | Family, link: str | Link | None) -> Family:
             "family=ml.families.Tweedie(power=1.5)."
         )
     return distribution
+
+
+def dropout_model(weights: object, corr: Correlation, counted: bool) -> DropoutModel | None:
+    """The model that weights for dropout come from, and whether they go with the working correlation."""
+    if not isinstance(weights, DropoutWeights):
+        return None
+    if counted:
+        raise ModelError("weights for dropout and freq_weights do not go together; repeat the rows instead.")
+    if weights.level == "observation" and not isinstance(corr, Independence):
+        warnings.warn(
+            f"corr='{corr.name}' multiplies rows of two times, which weights by row do not make "
+            'representative. Use corr="independence", or ml.dropout_weights(level="cluster").',
+            MultilevelWarning,
+            stacklevel=3,
+        )
+    return weights.model
 
 
 def checked_scale(scale: object) -> float | None:
