@@ -165,9 +165,9 @@ def share_sentence(each: Explained, naive: Column) -> list[str]:
             f"a row for what its family says, and rows vary {1.0 / share:.2f} times as much."
         ]
     return [
-        "The ratio due is not quite the root of the design effect: errors that are alike make the residual "
-        f"variance of {naive.label} {100.0 * abs(1.0 - share):.1f}% too "
-        f"{'small' if share < 1.0 else 'large'}, besides."
+        "The ratio due is not quite the root of the design effect: since errors are alike, the residual "
+        f"variance of {naive.label} is {100.0 * abs(1.0 - share):.1f}% too "
+        f"{'small' if share < 1.0 else 'large'}, too."
     ]
 
 
