@@ -167,7 +167,7 @@ def share_sentence(each: Explained, naive: Column) -> list[str]:
     return [
         "The ratio due is not quite the root of the design effect: since errors are alike, the residual "
         f"variance of {naive.label} is {100.0 * abs(1.0 - share):.1f}% too "
-        f"{'small' if share < 1.0 else 'large'}, too."
+        f"{'small' if share < 1.0 else 'large'} as well."
     ]
 
 
