@@ -109,4 +109,4 @@ def variance_at(design: GLMMDesign, record: GLMMRecord, mean: float) -> float:
         None if phi is None else np.array([np.exp(np.average(np.log(phi), weights=design.main.freq_weights))])
     )
     rows = RowParameters(np.array([mean]), typical, record.shape)
-    return float(response_variance(record.family, rows)[0])
+    return float(response_variance(record.family.density, rows)[0])

@@ -58,8 +58,8 @@ def moments(record: GLMMRecord, rows: Array) -> tuple[Callable[[Array], Array], 
         return RowParameters(mu, wide, record.shape)
 
     return (
-        lambda eta: response_mean(record.family, parameters(eta)),
-        lambda eta: response_variance(record.family, parameters(eta)),
+        lambda eta: response_mean(record.family.density, parameters(eta)),
+        lambda eta: response_variance(record.family.density, parameters(eta)),
     )
 
 

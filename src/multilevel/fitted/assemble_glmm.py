@@ -64,7 +64,7 @@ def assemble_glmm(
         eta_zi_fixed=None if design.zi is None else fixed[-1],
         mu=mu,
         fitted=response_mean(
-            family, RowParameters(mu, phi, zeros=None if design.zi is None else expit(eta[-1]))
+            family.density, RowParameters(mu, phi, zeros=None if design.zi is None else expit(eta[-1]))
         ),
         loglik=log_likelihood(model, optimum),
         prior=model.prior is not None,

@@ -106,7 +106,7 @@ def assemble_glm(design: GLMMDesign, family: Family, solution: GLMSolution) -> G
         shape=shape(rows, family, solution.coefficients),
         thresholds=thresholds(rows, family, solution.coefficients),
         eta=eta,
-        fitted=mu if ordered else response_mean(family, RowParameters(mu, phi)),
+        fitted=mu if ordered else response_mean(family.density, RowParameters(mu, phi)),
         loglik=solution.loglik,
         deviance=np.nan if regression is None else deviance(main, known, mu),
         null_deviance=np.nan if regression is None else deviance(main, known, null_mean(main, known)),

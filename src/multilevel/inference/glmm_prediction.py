@@ -173,7 +173,7 @@ def over(values: Array, complete: Mask) -> Array:
 
 def expected_mean(record: GLMMRecord, side: SidePrediction, phi: Array | None) -> Array:
     """Mean (n,) of what is no excess zero, averaged over what is left of the random effects."""
-    if not is_truncated(record.family):
+    if not is_truncated(record.family.density):
         return averaged(record.family.link.inverse, side)
     if phi is None:
         return averaged(above_zero(record, None), side)
@@ -189,7 +189,9 @@ def above_zero(record: GLMMRecord, phi: float | None) -> Callable[[Array], Array
 
     def expected(eta: Array) -> Array:
         mu = record.family.link.inverse(eta)
-        return response_mean(record.family, RowParameters(mu, None if phi is None else np.full_like(mu, phi)))
+        return response_mean(
+            record.family.density, RowParameters(mu, None if phi is None else np.full_like(mu, phi))
+        )
 
     return expected
 

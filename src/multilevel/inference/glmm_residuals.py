@@ -26,7 +26,9 @@ def glmm_residuals(design: GLMMDesign, record: GLMMRecord, kind: str) -> Array:
     if kind == "response":
         return y - record.fitted
     if kind == "pearson":
-        return (y - record.fitted) / np.sqrt(response_variance(record.family, row_parameters(design, record)))
+        return (y - record.fitted) / np.sqrt(
+            response_variance(record.family.density, row_parameters(design, record))
+        )
     if kind == "working":
         return (y - record.mu) / record.family.link.slope(record.eta)
     if record.eta_zi is not None or record.family.density.startswith("truncated"):

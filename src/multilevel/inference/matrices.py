@@ -49,7 +49,7 @@ def glmm_matrices(design: GLMMDesign, record: GLMMRecord) -> ModelMatrices:
     """The same of the mean of a generalized mixed model; the residual variance is that of the family."""
     variance = np.full(design.main.n_rows, np.nan)
     if record.family.response != "ordered":
-        variance = response_variance(record.family, row_parameters(design, record))
+        variance = response_variance(record.family.density, row_parameters(design, record))
     return matrices_of(design.main, record.terms, 1.0, variance)
 
 
