@@ -136,25 +136,29 @@ MatrixXd inverse_times(const double* V, int columns, const Clusters& clusters, c
 namespace {
 
 struct Mean {
-    double mu, slope, variance;
+    double mu, slope, root;  // root of the variance
 };
 
 template <MeanLink link, MeanVariance variance>
 Mean mean_of(double eta) {
     Mean m{eta, 1.0, 1.0};
     if constexpr (link == MeanLink::logit) {
-        const double small = std::exp(-std::abs(eta)), over = 1.0 / (1.0 + small);
+        const double half = std::exp(-0.5 * std::abs(eta)), small = half * half, over = 1.0 / (1.0 + small);
         m.mu = eta >= 0.0 ? over : small * over;
         m.slope = small * over * over;
+        if constexpr (variance == MeanVariance::binomial) {
+            m.root = half * over;
+            return m;
+        }
     } else if constexpr (link == MeanLink::log) {
         m.mu = m.slope = std::exp(eta);
     }
     if constexpr (variance == MeanVariance::binomial)
-        m.variance = link == MeanLink::logit ? m.slope : m.mu * (1.0 - m.mu);
+        m.root = std::sqrt(m.mu * (1.0 - m.mu));
     else if constexpr (variance == MeanVariance::mean)
-        m.variance = m.mu;
+        m.root = std::sqrt(m.mu);
     else if constexpr (variance == MeanVariance::square)
-        m.variance = m.mu * m.mu;
+        m.root = m.mu;  // of a positive mean
     return m;
 }
 
@@ -164,8 +168,8 @@ bool rows_with(const double* eta, const double* y, const double* weights, std::i
     bool possible = true;
     for (std::int64_t r = 0; r < count; ++r) {
         const Mean m = mean_of<link, variance>(eta[r]);
-        const double over = 1.0 / std::sqrt(m.variance);
-        possible = possible && m.variance > 0.0 && std::isfinite(over * m.slope);
+        const double over = 1.0 / m.root;
+        possible = possible && m.root > 0.0 && std::isfinite(over * m.slope);
         slope[r] = m.slope * over * (weights ? std::sqrt(weights[r]) : 1.0);
         pearson[r] = (y[r] - m.mu) * over;
     }

@@ -143,6 +143,14 @@ def test_impossible_means_are_reported():
     assert not rows.possible
 
 
+def test_a_gamma_mean_is_positive():
+    X = np.asfortranarray([[1.0], [-1.0]])
+    rows = gee.working_rows(
+        X, np.array([1.0]), None, np.ones(2), None, gee.MeanLink.identity, gee.MeanVariance.square
+    )
+    assert not rows.possible
+
+
 def test_threads_do_not_change_bits():
     rng = np.random.default_rng(5)
     start = starts(rng.integers(1, 30, 2000))

@@ -60,7 +60,7 @@ def gee_summary(
             *lone_notes(coefficients, alone, problem.layout.name),
             *trouble_notes(record),
             *dropped_notes(design.dropped),
-            *size_notes(record, problem),
+            *moment_notes(problem),
             missing_note(weighted=design.weights is not None, estimated=estimated_weights),
         ),
     )
@@ -127,17 +127,17 @@ def trouble_notes(record: GEERecord) -> list[str]:
         notes.append(f"Not converged in {record.iterations} iterations: do not use these numbers.")
     if record.margin <= 0.0:
         notes.append(
-            "The estimated working correlation is not positive definite, and so is the correlation of "
-            "nothing: moments need not fit together. The estimates solve the equations all the same; a "
+            "The estimated working correlation is not positive definite, since moments "
+            "need not fit together. The estimates solve the equations all the same; a "
             "structure with fewer parameters is safer."
         )
     return notes
 
 
-def size_notes(record: GEERecord, problem: EstimatingProblem) -> list[str]:
-    """Why there may be no correlation."""
-    if len(record.alpha) and problem.moments == "gee":
-        return ["Moments as R's gee takes them; they come without standard errors."]
+def moment_notes(problem: EstimatingProblem) -> list[str]:
+    """Why there may be no standard errors of scale and correlation."""
+    if problem.moments == "gee":
+        return ["Scale and correlation as R's gee takes them; they come without standard errors."]
     return []
 
 

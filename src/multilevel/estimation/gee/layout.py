@@ -52,10 +52,6 @@ class ClusterLayout:
         """Number of rows n."""
         return int(self.start[-1])
 
-    def cluster_of_rows(self) -> Indices:
-        """The cluster of each row (n,)."""
-        return np.repeat(np.arange(self.n_clusters), self.sizes)
-
     def in_order(self, values: Array) -> Array:
         """Numbers of the rows used (n, ...), in the order of estimation."""
         return values if self.order is None else values[self.order]
