@@ -122,6 +122,12 @@ FixedDerivatives fixed_derivatives(const FixedRows& rows, const VectorXd& gamma,
         part[0].gradient += part[task].gradient;
         part[0].information += part[task].information;
     }
+    if (rows.precision.size() > 0) {
+        const VectorXd away = gamma - rows.centre;
+        part[0].loglik -= 0.5 * rows.precision.dot(away.cwiseAbs2());
+        part[0].gradient -= rows.precision.cwiseProduct(away);
+        part[0].information.diagonal() += rows.precision;
+    }
     return part[0];
 }
 

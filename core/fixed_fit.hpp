@@ -23,6 +23,7 @@ struct FixedRows {
     Responses responses;
     std::vector<FixedPredictor> predictors;
     int n_coefficients;
+    Eigen::VectorXd precision, centre;  // a normal prior on the coefficients; empty for none
 };
 
 struct FixedDerivatives {

@@ -47,13 +47,16 @@ FixedPredictor read_predictor(const PredictorArrays& arrays, std::int64_t n, int
 
 // gamma, log-likelihood, gradient, information, converged, steps
 auto fixed_fit(std::tuple<int, int, bool, int> density, Vector y, nb::object trials, nb::object power,
-               std::vector<PredictorArrays> predictors, const VectorXd& start, double tolerance, int most_steps) {
+               std::vector<PredictorArrays> predictors, const VectorXd& start, VectorXd precision, VectorXd centre,
+               double tolerance, int most_steps) {
     const auto [family, link, extra_zeros, categories] = density;
     require(family >= 0 && family <= static_cast<int>(Family::truncated_nbinom1), "there is no such family");
     require(link >= 0 && link <= static_cast<int>(Link::sqrt), "there is no such link");
     FixedRows rows{static_cast<std::int64_t>(y.shape(0)),
                    {static_cast<Family>(family), static_cast<Link>(link), extra_zeros, categories},
-                   {}, {}, static_cast<int>(start.size())};
+                   {}, {}, static_cast<int>(start.size()), precision, centre};
+    require(precision.size() == 0 || precision.size() == start.size(), "one prior a coefficient");
+    require(centre.size() == precision.size(), "one centre a prior");
     require(rows.n > 0, "there are rows");
     Vector held_trials, held_power;
     rows.responses = {y.data(), optional_rows(trials, rows.n, held_trials), optional_rows(power, rows.n, held_power)};
@@ -75,7 +78,7 @@ auto fixed_fit(std::tuple<int, int, bool, int> density, Vector y, nb::object tri
 
 void bind_fixed_fit(nb::module_& m) {
     m.def("fixed_fit", &fixed_fit, "density"_a, "y"_a, "trials"_a.none(), "power"_a.none(), "predictors"_a, "start"_a,
-          "tolerance"_a, "most_steps"_a);
+          "precision"_a, "centre"_a, "tolerance"_a, "most_steps"_a);
 }
 
 }  // namespace multilevel

@@ -243,3 +243,31 @@ def test_sandwiches_are_of_weighted_regressions():
     data = pd.DataFrame({"y": np.linspace(0.1, 0.9, 30), "x": np.tile([0.0, 1.0, 2.0], 10)})
     with pytest.raises(ml.errors.ModelError, match='the beta family has its likelihood\'s own, vcov="model"'):
         ml.glm("y ~ x", data, family="beta", vcov="HC0")
+
+
+def test_a_weak_prior_keeps_separated_coefficients_finite():
+    data = {"y": [0, 0, 0, 1, 1, 1], "x": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
+    fit = ml.glm("y ~ x", data, family="binomial", prior="weak")
+    assert 0.0 < fit.fixef[1] < 5.0
+    assert np.isfinite(fit.se).all()
+    assert "A weak prior drew the coefficients to zero" in " ".join(str(fit).split())
+    with pytest.raises(ml.errors.ModelError, match="with prior= use the posterior's"):
+        fit.vcov(kind="HC0")
+
+
+def test_the_posterior_is_the_likelihood_times_the_prior():
+    """On standardised columns: a normal density for the slope, none for the intercept."""
+    data = simulated("binomial", n=80)
+    fit = ml.glm("y ~ x", data, family="binomial", prior={"coef": 0.5})
+    x, y = data["x"].to_numpy(), data["y"].to_numpy()
+    unit = np.sqrt(np.mean((x - x.mean()) ** 2))
+
+    def log_posterior(beta: np.ndarray) -> float:
+        eta = beta[0] + beta[1] * x
+        return float((y * eta - np.logaddexp(0.0, eta)).sum() - 0.5 * (beta[1] * unit / 0.5) ** 2)
+
+    here = log_posterior(fit.fixef)
+    for step in ([1e-3, 0.0], [-1e-3, 0.0], [0.0, 1e-3], [0.0, -1e-3]):
+        assert log_posterior(fit.fixef + step) < here
+    vague = ml.glm("y ~ x", data, family="binomial", prior={"coef": 1e4})
+    np.testing.assert_allclose(vague.fixef, ml.glm("y ~ x", data, family="binomial").fixef, rtol=1e-6)

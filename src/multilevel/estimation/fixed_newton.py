@@ -12,7 +12,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.estimation.glmm_rows import WorkingRows
-from multilevel.kernels.marginal import FixedOutcome, RowPredictor, fit_fixed
+from multilevel.kernels.marginal import FixedOutcome, PriorPenalty, RowPredictor, fit_fixed
 
 MOST_STEPS = 60
 TOLERANCE = 1e-9  # half the promised gain of a last step; a start need not be better
@@ -30,9 +30,9 @@ class FixedFit:
     converged: bool
 
 
-def newton(rows: WorkingRows, start: Array) -> FixedFit:
-    """Climb from a start where the likelihood is finite."""
-    found = climb(rows, start, MOST_STEPS)
+def newton(rows: WorkingRows, start: Array, prior: PriorPenalty | None = None) -> FixedFit:
+    """Climb from a start where the likelihood is finite; with a prior, to the posterior's mode."""
+    found = climb(rows, start, MOST_STEPS, prior)
     return FixedFit(
         found.gamma,
         found.loglik,
@@ -43,7 +43,9 @@ def newton(rows: WorkingRows, start: Array) -> FixedFit:
     )
 
 
-def climb(rows: WorkingRows, start: Array, most_steps: int) -> FixedOutcome:
+def climb(
+    rows: WorkingRows, start: Array, most_steps: int, prior: PriorPenalty | None = None
+) -> FixedOutcome:
     """Take Newton's steps in the core; none with `most_steps=0`, which gives the derivatives at the start."""
     return fit_fixed(
         rows.density,
@@ -52,6 +54,7 @@ def climb(rows: WorkingRows, start: Array, most_steps: int) -> FixedOutcome:
         rows.power,
         rows.predictors,
         start,
+        prior=prior,
         tolerance=TOLERANCE,
         most_steps=most_steps,
     )

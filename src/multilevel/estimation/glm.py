@@ -20,6 +20,7 @@ from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
 from multilevel.estimation.fixed_newton import log_likelihood
+from multilevel.estimation.glmm_prior import WeakPrior, prior_penalty
 from multilevel.estimation.glmm_rows import WorkingRows, working_rows
 from multilevel.estimation.glmm_start import fit_without_random_effects
 from multilevel.estimation.ols import LeastSquares, least_squares
@@ -57,11 +58,12 @@ class GLMSolution:
     loglik: float  # in the user's units
 
 
-def solve_glm(design: GLMMDesign, family: Family) -> GLMSolution:
-    """Climb to the maximum of the likelihood; refused where it has none."""
-    rows = working_rows(design, family)
-    fixed = fit_without_random_effects(rows, family)
-    refuse_separation(design, family, rows, fixed)
+def solve_glm(design: GLMMDesign, family: Family, prior: WeakPrior | None = None) -> GLMSolution:
+    """Climb to the maximum of the likelihood, refused where it has none; with a prior, of the posterior."""
+    rows = working_rows(design, family, rotate=prior is None)
+    fixed = fit_without_random_effects(rows, family, prior_penalty(prior, rows))
+    if prior is None:
+        refuse_separation(design, family, rows, fixed)
     if not np.isfinite(fixed.loglik) or not fixed.converged:
         raise ModelError(
             f"no maximum of the likelihood was found for '{design.main.response_name}': the {family.name} "

@@ -15,7 +15,7 @@ from multilevel.estimation.glmm_rows import Part, WorkingRows, plain_columns
 from multilevel.estimation.thresholds import threshold_map
 from multilevel.families.family import Family
 from multilevel.families.ordinal import Ordinal
-from multilevel.kernels.marginal import RowPredictor
+from multilevel.kernels.marginal import PriorPenalty, RowPredictor
 
 WIDE, NARROW = 1e4, 1e-4  # limits of a dispersion found by moments
 EXCESS_SHARE = 0.5  # of the zeros beyond none, at first
@@ -42,9 +42,11 @@ def start_coefficients(rows: WorkingRows, family: Family) -> Array:
     return candidate
 
 
-def fit_without_random_effects(rows: WorkingRows, family: Family) -> FixedFit:
+def fit_without_random_effects(
+    rows: WorkingRows, family: Family, prior: PriorPenalty | None = None
+) -> FixedFit:
     """The best fit of the fixed effects alone."""
-    return newton(rows, start_coefficients(rows, family))
+    return newton(rows, start_coefficients(rows, family), prior)
 
 
 def starting_means(rows: WorkingRows, family: Family) -> Array:

@@ -45,6 +45,7 @@ class GLMRecord:
     pearson: float  # sum of squared Pearson residuals
     n_obs: float
     regression: tuple[Design, OLSRecord] | None  # the weighted regression that the fit is
+    prior: bool  # whether a weak prior restrained the coefficients; vcov is then the posterior's
 
     @property
     def coef_names(self) -> tuple[str, ...]:
@@ -82,7 +83,9 @@ class GLMRecord:
         return family.density in ("gaussian", "gamma", "inverse_gaussian")
 
 
-def assemble_glm(design: GLMMDesign, family: Family, solution: GLMSolution) -> GLMRecord:
+def assemble_glm(
+    design: GLMMDesign, family: Family, solution: GLMSolution, *, prior: bool = False
+) -> GLMRecord:
     """Estimates, deviances and the weighted regression behind them, in the user's units."""
     rows, main = solution.rows, design.main
     eta = mean_predictor(rows, solution.coefficients, linear_predictors(rows, solution.gamma)[0])
@@ -100,7 +103,7 @@ def assemble_glm(design: GLMMDesign, family: Family, solution: GLMSolution) -> G
     return GLMRecord(
         family=family,
         parts=parts,
-        vcov=parts[0].vcov if regression is None else scale * regression[1].xtwx_inverse,
+        vcov=parts[0].vcov if prior or regression is None else scale * regression[1].xtwx_inverse,
         scale=scale,
         dispersion=phi,
         shape=shape(rows, family, solution.coefficients),
@@ -113,6 +116,7 @@ def assemble_glm(design: GLMMDesign, family: Family, solution: GLMSolution) -> G
         pearson=np.nan if regression is None else regression[1].rss,
         n_obs=main.n_obs,
         regression=regression,
+        prior=prior,
     )
 
 

@@ -28,7 +28,7 @@ def glm_variance(record: GLMRecord, choice: VarianceChoice, df: str | None) -> V
     Where the family fixes the scale tests are normal, as they are with HC variances; where it is estimated
     they are t on the residual degrees of freedom.
     """
-    if record.regression is None:
+    if record.regression is None or record.prior:
         refuse_sandwich(record, choice)
         return None
     design, linear = record.regression
@@ -98,6 +98,11 @@ def root_of_vcov(record: GLMRecord) -> Array:
 
 def refuse_sandwich(record: GLMRecord, choice: VarianceChoice) -> None:
     """Families that are no weighted regressions have the variance of their likelihood."""
+    if choice.kind != "model" and record.prior:
+        raise ModelError(
+            f'vcov="{choice.kind}" is a variance of maximum likelihood; with prior= use the posterior\'s, '
+            'vcov="model".'
+        )
     if choice.kind != "model":
         raise ModelError(
             f'vcov="{choice.kind}" belongs to families that are a weighted regression (binomial, poisson, '

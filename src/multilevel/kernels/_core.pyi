@@ -149,6 +149,8 @@ def fixed_fit(
     power: Array | None,
     predictors: Sequence[tuple[Array | None, Array, Array, Array, Codes]],
     start: Array,
+    precision: Array,
+    centre: Array,
     tolerance: float,
     most_steps: int,
 ) -> tuple[Array, float, Array, Array, bool, int]: ...

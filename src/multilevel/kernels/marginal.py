@@ -99,12 +99,26 @@ def fit_fixed(
     predictors: Sequence[RowPredictor],
     start: Array,
     *,
+    prior: PriorPenalty | None = None,
     tolerance: float,
     most_steps: int,
 ) -> FixedOutcome:
-    """Climb to the maximum of the likelihood without random effects, from a start where it is finite."""
+    """Climb to the maximum of the likelihood without random effects, from a start where it is finite.
+
+    With a prior, log-likelihood, gradient and information are those of the posterior density.
+    """
+    none = np.empty(0)
     gamma, loglik, gradient, information, converged, _ = _core.fixed_fit(
-        density.codes, y, trials, power, [arrays_of(p) for p in predictors], start, tolerance, most_steps
+        density.codes,
+        y,
+        trials,
+        power,
+        [arrays_of(p) for p in predictors],
+        start,
+        none if prior is None else prior.precision,
+        none if prior is None else prior.centre,
+        tolerance,
+        most_steps,
     )
     return FixedOutcome(gamma, loglik, gradient, information, converged)
 

@@ -87,6 +87,10 @@ def other_blocks(record: GLMRecord) -> tuple[Block, ...]:
 def fit_notes(record: GLMRecord, variance: Variance | None) -> list[str]:
     """Scale, deviances, criteria, and whether the responses vary more than the family says."""
     notes = [scale_note(record)] if scale_note(record) else []
+    if record.prior:
+        notes.append(
+            "A weak prior drew the coefficients to zero: estimates and errors are those of its posterior."
+        )
     if np.isfinite(record.deviance):
         notes.append(
             f"Deviance: {figure(record.deviance)} on {record.df_residual:g} df "

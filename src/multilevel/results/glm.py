@@ -16,6 +16,7 @@ from multilevel.design.design import Design, Grouping
 from multilevel.design.glmm import GLMMDesign, build_glmm_design
 from multilevel.errors import ModelError
 from multilevel.estimation.glm import prior_weights, proportions, solve_glm
+from multilevel.estimation.glmm_prior import checked_prior
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
@@ -61,6 +62,7 @@ def glm(
     link: str | Link | None = None,
     vcov: str | None = None,
     cluster: Clustering | None = None,
+    prior: str | Mapping[str, float] | None = None,
     weights: str | npt.ArrayLike | None = None,
     freq_weights: str | npt.ArrayLike | None = None,
     offset: str | npt.ArrayLike | None = None,
@@ -81,6 +83,9 @@ def glm(
         vcov: variance of the coefficients: "model", "HC0" to "HC3", or with `cluster` "CR0", "CR1", "CR1p",
             "CR1S", "CR2", "CR3", as for `ml.ols`, of the weighted regression that the fit is.
         cluster: column of cluster labels, an array (n,) of them, or a list of columns.
+        prior: None for maximum likelihood; "weak", or a mapping such as `{"coef": 2.5, "intercept": 10}` of
+            standard deviations of normal priors on coefficients of standardised columns, which keep estimates
+            finite where predictors separate the responses.
         weights: column or array (n,): the dispersion of a row is phi / weight where the family has one that
             is so divided (gaussian, gamma, inverse_gaussian); else they multiply its log-density.
         freq_weights: counts, column or array (n,): how many observations a row stands for.
@@ -111,17 +116,25 @@ def glm(
         terms, data, chosen.response, **data_options, extra_columns=named_columns(cluster, data)
     )
     choice = choose_variance(vcov, read_ways(cluster, data, model.main))
-    options = {"family": family, "link": link, "vcov": vcov, "cluster": cluster, **data_options}
-    fit = GLMFit(model, estimate(model, chosen), Call(glm, data, options), choice)
+    options = {
+        "family": family,
+        "link": link,
+        "vcov": vcov,
+        "cluster": cluster,
+        "prior": prior,
+        **data_options,
+    }
+    fit = GLMFit(model, estimate(model, chosen, prior), Call(glm, data, options), choice)
     warn_of_few_clusters(choice)
     return fit
 
 
-def estimate(model: GLMMDesign, family: Family) -> GLMRecord:
+def estimate(model: GLMMDesign, family: Family, prior: object) -> GLMRecord:
     """From design to record."""
     refuse_sides(family, model)
     refuse_impossible(family, model)
-    return assemble_glm(model, family, solve_glm(model, family))
+    solution = solve_glm(model, family, checked_prior(prior))
+    return assemble_glm(model, family, solution, prior=prior is not None)
 
 
 class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
@@ -348,7 +361,8 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
         """
         main = replace(self.design, y=checked_response(y, self.design))
         model = replace(self.model, main=main)
-        return type(self)(model, estimate(model, self.record.family), self.call, self.choice)
+        record = estimate(model, self.record.family, self.call.options.get("prior"))
+        return type(self)(model, record, self.call, self.choice)
 
     # What the shared face asks for -------------------------------------------------------------------
 
@@ -372,7 +386,8 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
         return {**columns, "residual": self.residuals("response"), "residual_deviance": self.residuals()}
 
     def _estimate(self, design: Design) -> GLMRecord:
-        return estimate(replace(self.model, main=design), self.record.family)
+        prior = self.call.options.get("prior")
+        return estimate(replace(self.model, main=design), self.record.family, prior)
 
 
 def row_errors(X: Array, inference: CoefficientInference) -> Array:
