@@ -172,9 +172,16 @@ void parallel_slices(int n, Visit visit) {
     parallel_for((n + slice - 1) / slice, [&](int k) { visit(k * slice, std::min(n, (k + 1) * slice)); });
 }
 
+// Eight sums side by side, which a processor adds together.
 double dot_product(const double* a, const double* b, int n) {
+    constexpr int width = 8;
+    double sums[width] = {};
+    int i = 0;
+    for (; i + width <= n; i += width)
+        for (int k = 0; k < width; ++k) sums[k] += a[i + k] * b[i + k];
     double sum = 0.0;
-    for (int i = 0; i < n; ++i) sum += a[i] * b[i];
+    for (; i < n; ++i) sum += a[i] * b[i];
+    for (double each : sums) sum += each;
     return sum;
 }
 
@@ -196,7 +203,7 @@ void subtract_crossproduct(double* matrix, int n, const double* rows, int count)
     auto column = [&](int j) { return rows + static_cast<std::size_t>(j) * count; };
     parallel_slices(n, [&](int begin, int end) {
         double* out = matrix + static_cast<std::size_t>(begin) * n + begin;
-        if (has_blas()) {  // the slice's square reaches into the upper triangle, which nobody reads
+        if (has_blas() && n >= worth_a_call) {  // the slice's square reaches into the upper triangle, which nobody reads
             multiply(n - begin, end - begin, count, -1.0, {'T', column(begin), count}, {'N', column(begin), count}, out, n);
             return;
         }
@@ -211,7 +218,7 @@ void negative_product(const double* rows, int count, const double* matrix, int n
         double* first = out + static_cast<std::size_t>(begin) * count;
         std::fill_n(first, static_cast<std::size_t>(end - begin) * count, 0.0);
         const double* factor = matrix + static_cast<std::size_t>(begin) * n;
-        if (has_blas()) {
+        if (has_blas() && n >= worth_a_call) {
             multiply(count, end - begin, n, -1.0, {'N', rows, count}, {'N', factor, n}, first, count);
             return;
         }

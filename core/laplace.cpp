@@ -19,8 +19,9 @@ constexpr int most_stripes = 16;
 constexpr int most_inner = 2;  // predictors that random effects enter
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// Modes are found when one more Newton step would raise h by less than this.
-constexpr double mode_tolerance = 1e-20;
+// Modes are found when one more Newton step would raise h by less than this; where it would raise it by less than
+// `last_step`, its square is what is left after it.
+constexpr double mode_tolerance = 1e-20, last_step = 1e-10;
 constexpr int most_mode_steps = 100;
 
 }  // namespace
@@ -64,6 +65,8 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
         scores_.emplace_back(b_.back().size());
     }
     u_ = VectorXd::Zero(plan_.n_random);
+    intercepts_only_ = inner_.size() == 1 && std::all_of(rows_.factors.begin(), rows_.factors.end(),
+                                                          [](const FactorRows& f) { return f.width() == 1; });
 }
 
 // Cross-products of the right shape. Their tail is a single column of nothing, with a one below it.
@@ -172,6 +175,29 @@ void Laplace::add_rows(std::int64_t begin, int count, const RowDerivatives& d, b
     }
 }
 
+// The same where every factor has one column and one predictor has random effects: most models, in plain loops.
+void Laplace::add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
+    const double *slope = d[1], *bend = d[2];
+    double weight[chunk_rows];
+    for (int r = 0; r < count; ++r) weight[r] = project ? std::max(-bend[r], 0.0) : -bend[r];
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const double* z = &rows_.factors[f].columns[0][begin];
+        const std::int32_t* codes = &rows_.factors[f].codes[begin];
+        double *diag = sums.diag[f], *scores = sums.scores[f];
+        for (int r = 0; r < count; ++r) {
+            diag[codes[r]] += z[r] * weight[r] * z[r];
+            scores[codes[r]] += z[r] * slope[r];
+        }
+    }
+    for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
+        const double* first = &rows_.factors[sums_.pairs[p].first].columns[0][begin];
+        const double* second = &rows_.factors[sums_.pairs[p].second].columns[0][begin];
+        const std::int64_t* slots = &slots_[p][begin];
+        double* block = sums.pairs[p];
+        for (int r = 0; r < count; ++r) block[slots[r]] += first[r] * weight[r] * second[r];
+    }
+}
+
 double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums) {
     RowDerivatives d(chunk_rows);
     const int k = static_cast<int>(inner_.size());
@@ -191,7 +217,8 @@ double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, St
         }
         d.evaluate(rows_, predictors_, inner_, from, from + count, from, 2);
         for (int r = 0; r < count; ++r) value += d[0][r];
-        if (k == 1) add_rows<1>(from, count, d, project, sums);
+        if (intercepts_only_) add_rows_of_intercepts(from, count, d, project, sums);
+        else if (k == 1) add_rows<1>(from, count, d, project, sums);
         else add_rows<2>(from, count, d, project, sums);
     }
     return value;
@@ -309,6 +336,11 @@ bool Laplace::find_modes() {
         before = decrement;
         VectorXd direction = half.col(0);
         factorisation_.backward_solve_random(direction);
+        if (decrement < last_step && !project) {
+            u_ += direction;
+            climb();
+            return factorisation_.factorise(T_);
+        }
         const VectorXd from = u_;
         const double lower = height_;
         double length = 1.0;
@@ -396,6 +428,25 @@ void Laplace::row_leverages(std::int64_t i, double* S) const {
     }
 }
 
+// S of a chunk of rows where every factor has one column: sum over factors of (T z)^2 V, and twice the pairs.
+void Laplace::leverages_of_intercepts(std::int64_t begin, int count, double* S) const {
+    std::fill(S, S + count, 0.0);
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const double* z = &rows_.factors[f].columns[0][begin];
+        const std::int32_t* codes = &rows_.factors[f].codes[begin];
+        const double *V = factorisation_.diagonal_blocks()[f].data(), size = T_[f](0, 0) * T_[f](0, 0);
+        for (int r = 0; r < count; ++r) S[r] += size * z[r] * z[r] * V[codes[r]];
+    }
+    for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
+        const int f = sums_.pairs[p].first, l = sums_.pairs[p].second;
+        const double *first = &rows_.factors[f].columns[0][begin], *second = &rows_.factors[l].columns[0][begin];
+        const std::int64_t* slots = &slots_[p][begin];
+        const InverseBlock* V = pair_inverse_[p].data();
+        const double size = 2.0 * T_[f](0, 0) * T_[l](0, 0);
+        for (int r = 0; r < count; ++r) S[r] += size * first[r] * second[r] * *V[slots[r]].data;
+    }
+}
+
 VectorXd Laplace::gradient() {
     read_inverse();
     const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
@@ -406,13 +457,24 @@ VectorXd Laplace::gradient() {
     std::vector<std::vector<double>> second(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
     parallel_for(count, [&](int s) {
         RowDerivatives d(chunk_rows);
-        double S[most_inner * most_inner];
+        double S[most_inner * most_inner], chunk[chunk_rows];
         for (std::int64_t from = stripes_[s]; from < stripes_[s + 1]; from += chunk_rows) {
             const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, stripes_[s + 1] - from));
             d.evaluate(rows_, predictors_, {}, from, from + rows, from, 3);
+            if (intercepts_only_) leverages_of_intercepts(from, rows, chunk);
+            if (intercepts_only_ && n_predictors == 1) {
+                for (int r = 0; r < rows; ++r) {
+                    const double t = -chunk[r] * d[3][r];
+                    second[0][from + r] = d[2][r];
+                    shift[0][from + r] = t;
+                    omega[0][from + r] = -2.0 * d[1][r] + t;
+                }
+                continue;
+            }
             for (int r = 0; r < rows; ++r) {
                 const std::int64_t i = from + r;
-                row_leverages(i, S);
+                if (intercepts_only_) S[0] = chunk[r];
+                else row_leverages(i, S);
                 for (int k = 0; k < n_predictors; ++k) {
                     double t = 0.0;
                     for (int a = 0; a < K; ++a) {

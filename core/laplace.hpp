@@ -49,6 +49,8 @@ class Laplace : public Marginal {
     double pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums);
     template <int K>
     void add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
+    void add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
+    void leverages_of_intercepts(std::int64_t begin, int count, double* S) const;
     void gather(const std::vector<Stripe>& parts);
     bool find_modes();
     Eigen::VectorXd spherical(const std::vector<std::vector<double>>& by_factor) const;
@@ -64,6 +66,7 @@ class Laplace : public Marginal {
     std::vector<int> first_parameter_;
     int n_theta_ = 0, n_coefficients_;
     Prior prior_;
+    bool intercepts_only_ = false;  // every factor has one column, and one predictor has random effects
     std::vector<int> inner_;        // predictors that random effects enter
     std::vector<int> inner_place_;  // per predictor: its place among them, or -1
     std::vector<std::int64_t> stripes_;

@@ -15,8 +15,10 @@ constexpr double dense_speed = 6.0;
 // A remainder this small is dense whatever its pattern: nothing can be gained.
 constexpr int always_dense = 16;
 
-// A tail and full leaves from this many columns and rows on are worth calls of BLAS.
-constexpr int wide_tail = 48, many_full_rows = 8;
+// Full leaves are treated as one matrix from this many rows on: few beside a tail that is wide enough for BLAS, more
+// beside a narrow one, whose plain loops must be long to pay.
+constexpr int wide_tail = 48, narrow_tail = 8;
+constexpr int rows_beside_wide = 8, rows_beside_narrow = 64;
 
 // A node's neighbours among the nodes of other factors.
 struct Neighbour {
@@ -293,7 +295,8 @@ class PlanBuilder {
         for (int leaf = 0; leaf < plan_.leaves; ++leaf)
             if (plan_.head[leaf].columns == plan_.tail_size && order_.head == plan_.leaves) full.push_back(leaf);
         const int rows = static_cast<int>(full.size()) * rows_each;
-        if (plan_.tail_size < wide_tail || rows < many_full_rows) return;
+        const int fewest = plan_.tail_size < wide_tail ? rows_beside_narrow : rows_beside_wide;
+        if (plan_.tail_size < narrow_tail || rows < fewest) return;
         plan_.full_leaves = std::move(full);
         plan_.full_rows = rows;
         for (int leaf : plan_.full_leaves) is_full_[leaf] = true;
