@@ -311,3 +311,31 @@ def test_random_effects_of_zeros_alone() -> None:
         with pytest.raises(ModelError, match="the mean has no random effects"):
             ask()
     assert np.isfinite(fit.predict(interval="confidence")).all(axis=None)
+
+
+def test_taking_out_random_effects_is_comparing_models() -> None:
+    data = grouped()
+    fit = ml.glmm("empty ~ x + (1 + x | g)", data, family="poisson", zi="~ 1 + (1 | g)")
+    table = fit.ranova()
+    assert table["term"].tolist() == ["<none>", "x in (1 + x | g)", "zi: (1 | g)"]
+    for row, smaller in ((1, "empty ~ x + (1 | g)"), (2, None)):
+        zi = "~ 1 + (1 | g)" if smaller else "~ 1"
+        by_hand = ml.glmm(smaller or "empty ~ x + (1 + x | g)", data, family="poisson", zi=zi)
+        assert table["loglik"][row] == pytest.approx(by_hand.loglik, abs=1e-6)
+        compared = ml.compare(by_hand, fit)
+        assert table["df"][row] == compared["df"][1]
+        assert table["p_boundary"][row] == pytest.approx(compared["p_boundary"][1], abs=1e-6)
+
+
+def test_taking_out_all_random_effects_is_a_generalized_linear_model() -> None:
+    data = grouped()
+    for left, family in (("amount", "gamma"), ("hits / size", "binomial"), ("grade", "ordinal")):
+        link = "log" if family == "gamma" else None
+        fit = ml.glmm(f"{left} ~ x + (1 | g)", data, family=family, link=link)
+        table = fit.ranova()
+        assert table["n_parameters"][1] == fit.df_model - 1
+        if family != "ordinal":
+            glm = ml.glm(f"{left} ~ x", data, family=family, link=link)
+            if family == "binomial":  # of the gamma, least squares' dispersion is another
+                assert table["loglik"][1] == pytest.approx(glm.loglik, abs=1e-6)
+        assert table["statistic"][1] > 0

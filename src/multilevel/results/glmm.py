@@ -234,10 +234,11 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self, *, exponentiate: bool = False) -> Summary:
+    def summary(self, df: Literal["z"] | None = None, *, exponentiate: bool = False) -> Summary:
         """The fit on one page: criterion, random effects, coefficients, and what deserves notice.
 
         Args:
+            df: None or "z": tests are by the normal distribution.
             exponentiate: show odds ratios, rate ratios or hazard ratios, as the link has them, with limits.
 
         Example:
@@ -251,6 +252,7 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
               period[T.3]      0.3235     0.10566  0.17053  0.6136
               period[T.4]      0.2059     0.08801  0.08909  0.4759
         """
+        checked_choice("df", df, (None, "z"))
         checked_switch("exponentiate", exponentiate)
         residuals = None if self.record.family.response == "ordered" else self.residuals("pearson")
         criteria = criteria_block(self.aic, self.bic, self.loglik, self.df_residual)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import numpy as np
+
 from multilevel._options import checked_choice
 from multilevel._typing import Frame
 from multilevel.design.fixed_terms import fixed_terms
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.anova import checked_type
 from multilevel.inference.clustering import Clustering
+from multilevel.inference.glmm_ranova import without_each_effect
 from multilevel.inference.term_contrasts import Metric, Type, metric_of_fit
 from multilevel.inference.wald_terms import wald_terms
 from multilevel.report.anova import chi_square_columns
@@ -59,6 +62,42 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
         self._inference(df, vcov, cluster)  # refuses what there is not
         tests = wald_terms(fixed_terms(self.design), self.fixef, self.record.vcov, checked_type(type))
         return self._frame(chi_square_columns(tests))
+
+    def ranova(self) -> Frame:
+        """Take out each random effect in turn, fit again, and test the difference.
+
+        A slope is taken out of its term ("x in (1 + x | g)", with its covariances), a term of one column is
+        dropped. `p_value` is that of the chi-square; it is too large, since a variance cannot be negative.
+        `p_boundary`, of the mixture of chi-squares that holds then in large samples, is the one to report.
+        The columns are term, n_parameters, loglik, aic, statistic, df, p_value, p_boundary.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glmm("incidence / size ~ period + (1 | herd)", ml.datasets.cbpp(), family="binomial")
+            >>> fit.ranova()[["term", "statistic", "df", "p_boundary"]].round(4)
+                     term  statistic   df  p_boundary
+            0      <none>        NaN  NaN         NaN
+            1  (1 | herd)    14.0058  1.0      0.0001
+
+        References:
+            Stram, D. O. and Lee, J. W. (1994). Variance components testing in the longitudinal mixed effects
+            model. Biometrics 50, 1171-1177.
+        """
+        tests = without_each_effect(self.model, self.record)
+        loglik = np.array([self.loglik, *(test.loglik for test in tests)])
+        n_parameters = np.array([self.df_model, *(test.n_parameters for test in tests)])
+        return self._frame(
+            {
+                "term": ["<none>", *(test.label for test in tests)],
+                "n_parameters": n_parameters,
+                "loglik": loglik,
+                "aic": 2.0 * n_parameters - 2.0 * loglik,
+                "statistic": np.array([np.nan, *(test.ratio.chisq for test in tests)]),
+                "df": np.array([np.nan, *(test.ratio.df for test in tests)]),
+                "p_value": np.array([np.nan, *(test.ratio.p_value for test in tests)]),
+                "p_boundary": np.array([np.nan, *(test.ratio.p_boundary for test in tests)]),
+            }
+        )
 
     def _metric(self, kind: Type) -> Callable[[], Metric]:  # noqa: ARG002
         """Rows count as the model weighs them: by its own information."""
