@@ -1,4 +1,4 @@
-"""Structured random effects against glmmTMB: cs, ar1 (no residual beside them) and diag."""
+"""Structured random effects against glmmTMB: cs, ar1 (no residual beside them) and diag; and its REML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import multilevel as ml
 from multilevel.results.lmm import LMMFit
 from reference_cases import align_names, case_data, load_case
 
-CASES = ["tmb_sleepstudy_ar1", "tmb_sleepstudy_cs", "tmb_sleepstudy_diag"]
+CASES = ["tmb_sleepstudy_ar1", "tmb_sleepstudy_cs", "tmb_sleepstudy_diag", "tmb_sleepstudy_reml"]
 
 pytestmark = pytest.mark.parametrize("name", CASES)
 
@@ -21,7 +21,8 @@ def fit_case(name: str) -> LMMFit:
     case = load_case(name)
     spec = case["spec"]
     residual = "none" if spec["dispformula"] == "~0" else None
-    return ml.lmm(spec["formula"], case_data(case), reml=False, residual=residual)
+    reml = spec["method"].startswith("REML")
+    return ml.lmm(spec["formula"], case_data(case), reml=reml, residual=residual)
 
 
 def test_criteria(name: str) -> None:
