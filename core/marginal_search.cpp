@@ -148,7 +148,7 @@ class Search {
                 continue;
             }
             const VectorXd s = psi_ - from, y = gradient_ - slope;
-            if (iteration == 0 && promise_ > 1e-3) B = curvature();
+            if (promise_ > (iteration <= 1 ? 1e-3 : 1e-2)) B = curvature();
             update(B, s, y);
         }
     }
