@@ -38,14 +38,16 @@ def marginal_page(
 ) -> Summary:
     """The two kinds of coefficients, and what a reader should make of them."""
     columns = marginal_columns(found, level, exponentiate=ratio is not None)
+    terms = len(columns["term"])
+    limits = format_column([*columns["conf_low"], *columns["conf_high"]], 3)  # one count of decimals for both
     cells = {
         "": columns["term"],
         "Conditional": format_column(columns["conditional"], 4),
         "(SE)": format_column(columns["conditional_std_error"], 3),
         "Marginal": format_column(columns["estimate"], 4),
         "SE": format_column(columns["std_error"], 3),
-        f"{100 * level:g}% low": format_column(columns["conf_low"], 4),
-        "high": format_column(columns["conf_high"], 4),
+        f"{100 * level:g}% low": limits[:terms],
+        "high": limits[terms:],
         **({"Formula": format_column(columns["closed_form"], 4)} if "closed_form" in columns else {}),
     }
     title = "Coefficients" if ratio is None else f"{ratio.capitalize()}s"
