@@ -7,6 +7,7 @@
 #include "marginal_prior.hpp"
 #include "row_derivatives.hpp"
 #include "threads.hpp"
+#include "workspaces.hpp"
 
 namespace multilevel {
 namespace {
@@ -23,6 +24,10 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // `last_step`, its square is what is left after it.
 constexpr double mode_tolerance = 1e-20, last_step = 1e-10;
 constexpr int most_mode_steps = 100;
+constexpr double longest_motion = 1.0;  // of a spherical mode, that is believed to first order
+
+// Gradients at several points are shared among threads point by point where a model has so many rows.
+constexpr std::int64_t fewest_apart = 2048, most_apart = 32768;
 
 }  // namespace
 
@@ -38,6 +43,7 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
       terms_(std::move(terms)),
       n_coefficients_(n_coefficients),
       prior_(std::move(prior)),
+      memory_limit_(memory_limit),
       sums_(empty_sums()),
       plan_(make_plan(sums_, memory_limit)),
       factorisation_(sums_, plan_) {
@@ -96,8 +102,7 @@ void Laplace::find_slots() {
 
 void Laplace::set_response(const double* y) {
     rows_.set_response(y);
-    u_.setZero();
-    defined_ = false;
+    forget_modes();
 }
 
 // ---- the rows ----
@@ -278,6 +283,22 @@ void Laplace::gather(const std::vector<Stripe>& parts) {
 
 // ---- the modes ----
 
+// Z'weight in every level, per factor; weight(k) are the rows' weights in predictor k.
+template <class Weight>
+std::vector<std::vector<double>> Laplace::level_sums(Weight weight) const {
+    std::vector<std::vector<double>> out;
+    for (const FactorRows& factor : rows_.factors) {
+        const int q = factor.width();
+        out.emplace_back(static_cast<std::size_t>(factor.levels) * q, 0.0);
+        for (int c = 0; c < q; ++c) {
+            const double *w = weight(factor.predictor[c]), *z = factor.columns[c].data();
+            double* sum = out.back().data() + c;
+            for (std::int64_t i = 0; i < rows_.n; ++i) sum[static_cast<std::size_t>(factor.codes[i]) * q] += z[i] * w[i];
+        }
+    }
+    return out;
+}
+
 // T'v in every level, all factors one after another.
 VectorXd Laplace::spherical(const std::vector<std::vector<double>>& by_factor) const {
     VectorXd out(plan_.n_random);
@@ -354,16 +375,71 @@ bool Laplace::find_modes() {
     return false;
 }
 
+void Laplace::begin_modes_at(const VectorXd& u) {
+    u_ = u;
+    defined_ = followed_ = false;
+}
+
+// How the modes move along a step in psi, to first order: H du = L'Z'l'' d(X gamma + Z L u) + dL'Z'l', u held.
+VectorXd Laplace::mode_motion(const VectorXd& step) const {
+    const std::size_t n_predictors = rows_.predictors.size();
+    std::vector<MatrixXd> dT;
+    for (const MatrixXd& T : T_) dT.push_back(MatrixXd::Zero(T.rows(), T.cols()));
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+        for (std::size_t j = 0; j < term_factors_[i].derivative.size(); ++j)
+            dT[terms_[i].factor].block(terms_[i].first, terms_[i].first, terms_[i].width, terms_[i].width) +=
+                step(first_parameter_[i] + j) * term_factors_[i].derivative[j];
+    std::vector<std::vector<double>> change(n_predictors, std::vector<double>(rows_.n, 0.0));
+    for (std::size_t k = 0; k < n_predictors; ++k)
+        for (std::size_t c = 0; c < rows_.predictors[k].columns.size(); ++c) {
+            const double coefficient = step(n_theta_ + rows_.predictors[k].coefficients[c]), *x = rows_.predictors[k].columns[c].data();
+            if (coefficient == 0.0) continue;
+            for (std::int64_t i = 0; i < rows_.n; ++i) change[k][i] += coefficient * x[i];
+        }
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        if (dT[f].isZero(0.0)) continue;
+        const FactorRows& factor = rows_.factors[f];
+        const int q = factor.width();
+        const MatrixXd moved = dT[f] * Eigen::Map<const MatrixXd>(u_.data() + plan_.factor_first[f], q, factor.levels);
+        for (int c = 0; c < q; ++c) {
+            const double* z = factor.columns[c].data();
+            double* eta = change[factor.predictor[c]].data();
+            for (std::int64_t i = 0; i < rows_.n; ++i) eta[i] += z[i] * moved(c, factor.codes[i]);
+        }
+    }
+    std::vector<std::vector<double>> pull(inner_.size(), std::vector<double>(rows_.n, 0.0));
+    for (std::size_t a = 0; a < inner_.size(); ++a)
+        for (std::size_t k = 0; k < n_predictors; ++k) {
+            const std::vector<double>& l = second_[a * n_predictors + k];
+            for (std::int64_t i = 0; i < rows_.n; ++i) pull[a][i] += l[i] * change[k][i];
+        }
+    VectorXd out = spherical(level_sums([&](int k) { return pull[inner_place_[k]].data(); }));
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const int q = rows_.factors[f].width(), levels = rows_.factors[f].levels;
+        Eigen::Map<MatrixXd>(out.data() + plan_.factor_first[f], q, levels) +=
+            dT[f].transpose() * Eigen::Map<const MatrixXd>(scores_[f].data(), q, levels);
+    }
+    solve(out);
+    return out;
+}
+
 double Laplace::value(const VectorXd& psi) {
+    if (defined_ && psi == psi_) return value_;
+    if (followed_ && psi.allFinite()) {
+        const VectorXd motion = mode_motion(psi - psi_);
+        if (motion.cwiseAbs().maxCoeff() < longest_motion) u_ += motion;
+    }
+    followed_ = false;
     read_point(psi);
     defined_ = psi.allFinite() && find_modes();
+    if (defined_)
+        value_ = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value(prior_, psi_, n_theta_, term_factors_);
+    defined_ = defined_ && std::isfinite(value_);
     if (!defined_) {
-        u_.setZero();
+        forget_modes();
         return infinity;
     }
-    const double value = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value(prior_, psi_, n_theta_, term_factors_);
-    defined_ = std::isfinite(value);
-    return defined_ ? value : infinity;
+    return value_;
 }
 
 // ---- the gradient ----
@@ -448,13 +524,14 @@ void Laplace::leverages_of_intercepts(std::int64_t begin, int count, double* S) 
 }
 
 VectorXd Laplace::gradient() {
+    if (followed_) return gradient_;
     read_inverse();
     const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
     const int count = static_cast<int>(stripes_.size()) - 1;
     // Weights of each row's predictors: -2 l_k + t_k at first, t_k = -sum S_ab l_abk; and l_ak.
     std::vector<std::vector<double>> omega(n_predictors, std::vector<double>(rows_.n));
     std::vector<std::vector<double>> shift(K, std::vector<double>(rows_.n));
-    std::vector<std::vector<double>> second(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
+    second_.resize(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
     parallel_for(count, [&](int s) {
         RowDerivatives d(chunk_rows);
         double S[most_inner * most_inner], chunk[chunk_rows];
@@ -465,7 +542,7 @@ VectorXd Laplace::gradient() {
             if (intercepts_only_ && n_predictors == 1) {
                 for (int r = 0; r < rows; ++r) {
                     const double t = -chunk[r] * d[3][r];
-                    second[0][from + r] = d[2][r];
+                    second_[0][from + r] = d[2][r];
                     shift[0][from + r] = t;
                     omega[0][from + r] = -2.0 * d[1][r] + t;
                 }
@@ -478,7 +555,7 @@ VectorXd Laplace::gradient() {
                 for (int k = 0; k < n_predictors; ++k) {
                     double t = 0.0;
                     for (int a = 0; a < K; ++a) {
-                        second[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_place(n_predictors, inner_[a], k)][r];
+                        second_[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_place(n_predictors, inner_[a], k)][r];
                         for (int b = 0; b < K; ++b)
                             t -= S[a * K + b] * d[triple_place(n_predictors, inner_[a], inner_[b], k)][r];
                     }
@@ -488,23 +565,8 @@ VectorXd Laplace::gradient() {
             }
         }
     });
-    auto to_levels = [&](auto weight) {  // Z'weight, per factor
-        std::vector<std::vector<double>> out;
-        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
-            const FactorRows& factor = rows_.factors[f];
-            const int q = factor.width();
-            out.emplace_back(static_cast<std::size_t>(factor.levels) * q, 0.0);
-            for (int c = 0; c < q; ++c) {
-                const double* w = weight(factor.predictor[c]);
-                const double* z = factor.columns[c].data();
-                for (std::int64_t i = 0; i < rows_.n; ++i)
-                    out[f][static_cast<std::size_t>(factor.codes[i]) * q + c] += z[i] * w[i];
-            }
-        }
-        return out;
-    };
     // a = H^-1 L'Z't: how the log-determinant pulls at the modes.
-    VectorXd a = spherical(to_levels([&](int k) { return shift[inner_place_[k]].data(); }));
+    VectorXd a = spherical(level_sums([&](int k) { return shift[inner_place_[k]].data(); }));
     solve(a);
     for (int k = 0; k < K; ++k) std::fill(shift[k].begin(), shift[k].end(), 0.0);
     std::vector<std::vector<double>> b_a;
@@ -525,7 +587,7 @@ VectorXd Laplace::gradient() {
     }
     for (int k = 0; k < n_predictors; ++k)
         for (int in = 0; in < K; ++in) {
-            const auto& l = second[static_cast<std::size_t>(in) * n_predictors + k];
+            const auto& l = second_[static_cast<std::size_t>(in) * n_predictors + k];
             for (std::int64_t i = 0; i < rows_.n; ++i) omega[k][i] += shift[in][i] * l[i];
         }
     VectorXd out = VectorXd::Zero(n_parameters());
@@ -535,7 +597,7 @@ VectorXd Laplace::gradient() {
             out(n_theta_ + p.coefficients[c]) +=
                 Eigen::Map<const VectorXd>(omega[k].data(), rows_.n).dot(Eigen::Map<const VectorXd>(p.columns[c].data(), rows_.n));
     }
-    const auto pulls = to_levels([&](int k) { return omega[k].data(); });
+    const auto pulls = level_sums([&](int k) { return omega[k].data(); });
     std::vector<MatrixXd> slope = factorisation_.gradient();
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
         const int q = rows_.factors[f].width();
@@ -548,6 +610,30 @@ VectorXd Laplace::gradient() {
     }
     out.head(n_theta_) = theta_slope(slope);
     add_prior_slope(prior_, psi_, n_theta_, term_factors_, first_parameter_, out);
+    gradient_ = out;
+    followed_ = true;
+    return gradient_;
+}
+
+// Each begins where the modes move to, and has a model of its own where rows are too few to be shared among threads.
+std::vector<VectorXd> Laplace::gradients_near(const std::vector<VectorXd>& points) {
+    const int count = static_cast<int>(points.size());
+    std::vector<VectorXd> begin(count), out(count);
+    parallel_for(count, [&](int i) { begin[i] = u_ + mode_motion(points[i] - psi_); });
+    auto visit = [&](int i, Laplace& model) {
+        model.begin_modes_at(begin[i]);
+        model.value(points[i]);
+        out[i] = model.gradient();
+    };
+    if (rows_.n < fewest_apart || rows_.n > most_apart) {
+        for (int i = 0; i < count; ++i) visit(i, *this);
+        return out;
+    }
+    Workspaces<Laplace> models;
+    parallel_for(count, [&](int i) {
+        models.with_one([&] { return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_); },
+                        [&](Laplace& model) { visit(i, model); });
+    });
     return out;
 }
 
@@ -661,7 +747,7 @@ std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
     VectorXd psi = VectorXd::Zero(n_parameters());
     psi.tail(n_coefficients_) = gamma;
     read_point(psi);
-    u_.setZero();
+    forget_modes();
     form_effects(u_);
     pass(true);
     ScoreMoments moments(terms_);

@@ -30,13 +30,13 @@ class Laplace : public Marginal {
     double value(const Eigen::VectorXd& psi) override;
     Eigen::VectorXd gradient() override;
     Eigen::MatrixXd curvature() override;
+    std::vector<Eigen::VectorXd> gradients_near(const std::vector<Eigen::VectorXd>& points) override;
     SphericalModes modes() override;
-    void forget_modes() override { u_.setZero(); }
+    void forget_modes() override { begin_modes_at(Eigen::VectorXd::Zero(plan_.n_random)); }
 
     void set_response(const double* y) override;
     Eigen::MatrixXd linear_predictors() override;
     std::vector<Eigen::MatrixXd> moment_covariances(const Eigen::VectorXd& gamma) override;
-
 
   private:
     struct Stripe;
@@ -52,7 +52,11 @@ class Laplace : public Marginal {
     void add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
     void leverages_of_intercepts(std::int64_t begin, int count, double* S) const;
     void gather(const std::vector<Stripe>& parts);
+    void begin_modes_at(const Eigen::VectorXd& u);
+    Eigen::VectorXd mode_motion(const Eigen::VectorXd& step) const;
     bool find_modes();
+    template <class Weight>
+    std::vector<std::vector<double>> level_sums(Weight weight) const;
     Eigen::VectorXd spherical(const std::vector<std::vector<double>>& by_factor) const;
     void solve(Eigen::VectorXd& b) const;
     void read_inverse();
@@ -66,6 +70,7 @@ class Laplace : public Marginal {
     std::vector<int> first_parameter_;
     int n_theta_ = 0, n_coefficients_;
     Prior prior_;
+    double memory_limit_;
     bool intercepts_only_ = false;  // every factor has one column, and one predictor has random effects
     std::vector<int> inner_;        // predictors that random effects enter
     std::vector<int> inner_place_;  // per predictor: its place among them, or -1
@@ -87,8 +92,13 @@ class Laplace : public Marginal {
     std::vector<std::vector<double>> b_;       // per factor: T u, levels x width
     std::vector<std::vector<double>> scores_;  // per factor: Z'l' there
     std::vector<std::vector<InverseBlock>> pair_inverse_;
+    std::vector<std::vector<double>> second_;  // second derivatives of rows there, inner x all predictors
     double height_ = 0.0;  // h at the modes
-    bool defined_ = false, inverted_ = false;
+    double value_ = 0.0;
+    Eigen::VectorXd gradient_;
+    bool defined_ = false;   // whether modes and value belong to psi_
+    bool inverted_ = false;  // whether the entries of H^-1 do
+    bool followed_ = false;  // whether the gradient does, so that the modes' motion is known
 };
 
 }  // namespace multilevel

@@ -60,6 +60,15 @@ class Marginal {
     // Its exact gradient at the last point, and a positive semidefinite matrix that stands for its Hessian there.
     virtual Eigen::VectorXd gradient() = 0;
     virtual Eigen::MatrixXd curvature() = 0;
+    // Gradients at points near the last one, whose own gradient has been asked for.
+    virtual std::vector<Eigen::VectorXd> gradients_near(const std::vector<Eigen::VectorXd>& points) {
+        std::vector<Eigen::VectorXd> out;
+        for (const Eigen::VectorXd& psi : points) {
+            value(psi);
+            out.push_back(gradient());
+        }
+        return out;
+    }
     virtual SphericalModes modes() = 0;
     // Begins the search for modes at zero again.
     virtual void forget_modes() = 0;

@@ -224,6 +224,7 @@ class Search {
         } else {
             const int n_sd = term.homogeneous ? 1 : term.width;
             for (int c = 0; c < n_sd; ++c) {
+                if (psi_(first + c) < 0.0) tried = true;
                 psi_(first + c) = std::abs(psi_(first + c));
                 if (std::pow(psi_(first + c), 2) > negligible_variance || psi_(first + c) == 0.0) continue;
                 VectorXd psi = psi_;
@@ -231,8 +232,7 @@ class Search {
                 tried = true;
                 try_point(psi);
             }
-            tried = true;  // signs may have turned
-            if (has_correlation(term)) snap_angle(first + n_sd);
+            if (has_correlation(term)) tried = snap_angle(first + n_sd) || tried;
         }
         const MatrixXd T = term_factor(term, psi_.data() + first).value;
         const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(T * T.transpose());
@@ -242,13 +242,14 @@ class Search {
         return tried;
     }
 
-    void snap_angle(int at) {
+    bool snap_angle(int at) {
         constexpr double quarter_turn = std::numbers::pi / 2.0;
         const double end = std::round(psi_(at) / quarter_turn) * quarter_turn;
-        if (std::pow(psi_(at) - end, 2) > negligible_variance || psi_(at) == end) return;
+        if (std::pow(psi_(at) - end, 2) > negligible_variance || psi_(at) == end) return false;
         VectorXd psi = psi_;
         psi(at) = end;
         try_point(psi);
+        return true;
     }
 
     // Least slope of the criterion as a term gains a variance that it lacks, and remembers how it gains it.
@@ -367,19 +368,25 @@ MarginalResult search_marginal(Marginal& model, const VectorXd& start, const Mar
 MatrixXd marginal_hessian(Marginal& model, const VectorXd& psi, const std::vector<bool>& free) {
     const int k = static_cast<int>(psi.size());
     model.value(psi);
+    model.gradient();
     const MatrixXd rough = model.curvature();
-    MatrixXd H = MatrixXd::Zero(k, k);
+    std::vector<VectorXd> points;  // on either side of psi, for each free parameter
+    VectorXd step = VectorXd::Zero(k);
     for (int j = 0; j < k; ++j) {
         if (!free[j]) continue;
-        const double step = std::min(2e-3 / std::sqrt(std::max(rough(j, j), 1e-4)), 1e-2);
-        auto at = [&](double shift) {
-            VectorXd moved = psi;
-            moved(j) += shift;
-            model.value(moved);
-            return model.gradient();
-        };
-        H.col(j) = (at(step) - at(-step)) / (2.0 * step);
+        step(j) = std::min(2e-3 / std::sqrt(std::max(rough(j, j), 1e-4)), 1e-2);
+        for (double side : {step(j), -step(j)}) {
+            points.push_back(psi);
+            points.back()(j) += side;
+        }
     }
+    const std::vector<VectorXd> gradients = model.gradients_near(points);
+    MatrixXd H = MatrixXd::Zero(k, k);
+    for (int j = 0, at = 0; j < k; ++j)
+        if (free[j]) {
+            H.col(j) = (gradients[at] - gradients[at + 1]) / (2.0 * step(j));
+            at += 2;
+        }
     for (int j = 0; j < k; ++j)
         if (!free[j]) H.row(j).setZero();
     model.value(psi);

@@ -129,11 +129,17 @@ def dense_laplace(model: Crossed, psi: Array) -> DenseLaplace:
 
 
 def crossed_problem(
-    family: str, link: str, *, widths: Sequence[int] = (1, 1), levels: Sequence[int] = (9, 5), seed: int = 1
+    family: str,
+    link: str,
+    *,
+    widths: Sequence[int] = (1, 1),
+    levels: Sequence[int] = (9, 5),
+    rows: int = 160,
+    seed: int = 1,
 ) -> Crossed:
     """Random rows of crossed factors, each with an intercept and slopes."""
     rng = np.random.default_rng(seed)
-    n = 160
+    n = rows
     X = np.column_stack([np.ones(n), rng.normal(size=n), rng.normal(size=n)])
     codes = tuple(np.concatenate([np.arange(J), rng.integers(0, J, n - J)]).astype(np.int32) for J in levels)
     columns = tuple(X[:, :width] for width in widths)

@@ -75,6 +75,24 @@ def test_searches_and_hessians_are_bit_equal_over_threads(name):
     np.testing.assert_array_equal(hessians[0], hessians[1])
 
 
+def test_the_hessian_of_many_rows_is_that_of_gradients_and_the_same_over_threads():
+    """Each gradient then has a model of its own, and a thread."""
+    model = crossed_problem("poisson", "log", widths=(2, 1), levels=(120, 15), rows=3000, seed=11)
+    psi, hessians = anywhere(model), []
+    for threads in (1, 2, 3):
+        use_threads(threads)
+        kernel = model.kernel()
+        hessians.append(kernel.hessian(psi))
+        np.testing.assert_array_equal(hessians[-1], hessians[0])
+        # the model stands where it stood
+        np.testing.assert_allclose(kernel.modes(psi)[0][0], model.kernel().modes(psi)[0][0], atol=1e-9)
+    use_threads()
+    h = 1e-3  # rounding of the gradients over h, and h^2, are both below 1e-5 of the largest entry
+    for j, step in enumerate(h * np.eye(len(psi))):
+        column = (kernel.derivatives(psi + step)[1] - kernel.derivatives(psi - step)[1]) / (2.0 * h)
+        np.testing.assert_allclose(hessians[0][:, j], column, atol=1e-5 * np.abs(hessians[0]).max())
+
+
 def test_replicates_are_bit_equal_over_threads():
     model = MODELS["three factors"]
     Y = np.random.default_rng(3).poisson(2.0, (len(model.y), 6)).astype(float)

@@ -98,13 +98,9 @@ def working_glmm(
 
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
     """Search for the optimum, from the fit without random effects unless told where to begin."""
-
-    def search(start: Array) -> MarginalOutcome:
-        return model.kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
-
-    found = [search(start) for start in (starts(model) if begin is None else begin)]
+    found = [search_from(model, start) for start in (starts(model) if begin is None else begin)]
     if not any(outcome.converged for outcome in found):
-        found += [search(start) for start in last_resorts(model)]
+        found.append(search_from(model, last_resort(model)))
     # where the log-density is not concave the approximation has holes, in which no search ends well
     outcome = min(found, key=lambda each: (not each.converged, each.criterion))
     if not np.isfinite(outcome.criterion):
@@ -130,28 +126,28 @@ def starts(model: WorkingGLMM) -> list[Array]:
     A covariance of hardly any levels may have several sizes; an excess of zeros may be none at all, or
     explain what the mean explains as well.
     """
-    found = [first_that_is_finite(model, model.kernel.start(model.fixed.gamma))]
+    found = [model.kernel.start(model.fixed.gamma)]
     if model.rows.part("zi") is not None:
-        found.append(first_that_is_finite(model, model.kernel.start(model.moderate)))
+        found.append(model.kernel.start(model.moderate))
     if any(has_few_levels(model, layout) for layout in model.layouts):
         sizes = [spherical_start(model.layouts, size) for size in OTHER_SIZES]
         found += [np.concatenate([theta, found[0][model.n_theta :]]) for theta in sizes]
     return found
 
 
-def first_that_is_finite(model: WorkingGLMM, start: Array) -> Array:
-    """A start, its covariances drawn to zero as far as the criterion needs to be defined."""
+def last_resort(model: WorkingGLMM) -> Array:
+    """Where to begin when no search has ended well: small covariances, and coefficients near zero."""
+    return np.concatenate([spherical_start(model.layouts, SMALL), model.moderate])
+
+
+def search_from(model: WorkingGLMM, start: Array) -> MarginalOutcome:
+    """Search from a start, its covariances drawn to zero as far as makes the criterion defined there."""
     for share in SMALLER:
         begin = np.concatenate([share * start[: model.n_theta], start[model.n_theta :]])
-        if np.isfinite(model.kernel.value(begin)):
-            return begin
-    return start
-
-
-def last_resorts(model: WorkingGLMM) -> list[Array]:
-    """Where to begin when no search has ended well: small covariances, and coefficients near zero."""
-    size = np.concatenate([spherical_start(model.layouts, SMALL), model.moderate])
-    return [first_that_is_finite(model, size)]
+        outcome = model.kernel.search(begin, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+        if np.isfinite(outcome.criterion):
+            break
+    return outcome
 
 
 def has_few_levels(model: WorkingGLMM, layout: TermLayout) -> bool:
