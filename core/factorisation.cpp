@@ -1,5 +1,6 @@
 #include "factorisation.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -23,6 +24,7 @@ std::vector<double> row_major(const Eigen::MatrixXd& m) {
 Factorisation::Factorisation(const CrossProducts& sums, const Plan& plan)
     : sums_(sums),
       plan_(plan),
+      scalar_(std::all_of(sums.factors.begin(), sums.factors.end(), [](const Factor& f) { return f.width == 1; })),
       pivot_(plan.pivots),
       rows_(plan.row_blocks),
       tail_(static_cast<std::size_t>(plan.tail_size) * plan.tail_size) {}
@@ -65,6 +67,14 @@ void Factorisation::fill_node(const HeadNode& node) {
     double* rows = &rows_[node.row_block];
     if (q == 1) {
         pivot[0] = T[0] * own[0] * T[0] + 1.0;
+        if (is_scalar_row(node)) {
+            for_scalar_blocks(node, [&](const double* block, int column, int count, std::size_t factor) {
+                const double scale = T[0] * Trow_[factor][0];
+                for (int c = 0; c < count; ++c) rows[column + c] = scale * block[c];
+            });
+            for (int c = 0; c < t; ++c) rows[node.columns - t + c] = T[0] * tail[c];
+            return;
+        }
         std::fill(rows, rows + node.columns - t, 0.0);
         for (int c = 0; c < t; ++c) rows[node.columns - t + c] = T[0] * tail[c];
     } else {
@@ -244,8 +254,13 @@ void Factorisation::subtract_endings() {
 void Factorisation::stack_full_leaves(const std::vector<double>& row_blocks) {
     stacked_.resize(static_cast<std::size_t>(plan_.full_rows) * plan_.tail_size);
     for_full_leaves([&](const HeadNode& node, int row) {
+        const double* from = &row_blocks[node.row_block];
+        if (node.width == 1) {
+            for (int c = 0; c < node.columns; ++c) stacked_[static_cast<std::size_t>(c) * plan_.full_rows + row] = from[c];
+            return;
+        }
         for (int c = 0; c < node.columns; ++c)
-            std::copy_n(&row_blocks[node.row_block + static_cast<std::size_t>(c) * node.width], node.width,
+            std::copy_n(from + static_cast<std::size_t>(c) * node.width, node.width,
                         &stacked_[static_cast<std::size_t>(c) * plan_.full_rows + row]);
     });
 }

@@ -93,6 +93,10 @@ class Factorisation {
     void update_tail_from_leaves();
     void subtract_endings();
     bool is_full(const HeadNode& leaf) const { return !plan_.full_leaves.empty() && leaf.columns == plan_.tail_size; }
+    // Whether a leaf is full and all factors have one column: its couplings are then plain rows of numbers.
+    bool is_scalar_row(const HeadNode& leaf) const { return scalar_ && is_full(leaf); }
+    template <class Visit>
+    void for_scalar_blocks(const HeadNode& leaf, Visit visit) const;
     template <class Visit>
     void for_full_leaves(Visit visit) const;
     void stack_full_leaves(const std::vector<double>& row_blocks);
@@ -130,6 +134,7 @@ class Factorisation {
 
     const CrossProducts& sums_;
     const Plan& plan_;
+    const bool scalar_;  // whether every factor has one column
     std::vector<Eigen::MatrixXd> T_;
     bool current_ = false;  // whether R is the factor of A at T_
     std::vector<std::vector<double>> Trow_;  // T row-major per factor

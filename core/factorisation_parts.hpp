@@ -43,6 +43,17 @@ void parallel_nodes(std::size_t begin, std::size_t end, Visit visit) {
     });
 }
 
+// visit(blocks, first column, count, factor): the original blocks of a full leaf of width one, which stand one after
+// another in memory for each later factor, as its columns and the unknowns of those factors do.
+template <class Visit>
+void Factorisation::for_scalar_blocks(const HeadNode& leaf, Visit visit) const {
+    int column = 0;
+    for (std::size_t k = 1; k < sums_.factors.size(); ++k) {
+        visit(plan_.blocks[leaf.blocks_begin + column].block, column, sums_.factors[k].levels, k);
+        column += sums_.factors[k].levels;
+    }
+}
+
 // visit(node, first row) for each full leaf, on several threads.
 template <class Visit>
 void Factorisation::for_full_leaves(Visit visit) const {

@@ -62,6 +62,20 @@ void Factorisation::add_random_crossproduct(const double* v, double* out) const 
     }
     for (const PairBlocks& pairs : sums_.pairs) {
         const int q = sums_.factors[pairs.first].width, w = sums_.factors[pairs.second].width;
+        if (C == 1 && q == 1 && w == 1) {
+            const double* other = v + plan_.factor_first[pairs.second];
+            double* out_other = out + plan_.factor_first[pairs.second];
+            for (int a = 0; a < sums_.factors[pairs.first].levels; ++a) {
+                const auto i = plan_.factor_first[pairs.first] + a;
+                double sum = 0.0;
+                for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e) {
+                    sum += pairs.block[e] * other[pairs.level[e]];
+                    out_other[pairs.level[e]] += pairs.block[e] * v[i];
+                }
+                out[i] += sum;
+            }
+            continue;
+        }
         for (int a = 0; a < sums_.factors[pairs.first].levels; ++a)
             for (auto e = pairs.start[a]; e < pairs.start[a + 1]; ++e) {
                 const auto i = (plan_.factor_first[pairs.first] + static_cast<std::size_t>(a) * q) * C;
@@ -147,6 +161,13 @@ void Factorisation::forward_solve_panel(double* b) const {
         const double* rows = &rows_[node.row_block];
         double* x = b + node.first_unknown * C;
         small::forward_solve_panel<C>(&pivot_[node.pivot], x, q);
+        if (is_scalar_row(node)) {
+            double* tail = b + plan_.factor_first[1] * C;
+            for (int c = 0; c < plan_.tail_random; ++c)
+                for (int j = 0; j < C; ++j) tail[c * C + j] -= rows[c] * x[j];
+            small::subtract_panel_product<C>(fixed, rows + plan_.tail_random, x, p, 1);
+            continue;
+        }
         auto subtract = [&](int column, int count, double* target) {
             small::subtract_panel_product<C>(target, rows + static_cast<std::size_t>(column) * q, x, count, q);
         };
@@ -179,6 +200,10 @@ void Factorisation::backward_solve_random(Eigen::VectorXd& b) const {
         const int q = node->width;
         const double* rows = &rows_[node->row_block];
         double* u = &b(node->first_unknown);
+        if (is_scalar_row(*node)) {
+            u[0] = (u[0] - Eigen::Map<const Eigen::VectorXd>(rows, n).dot(b.segment(plan_.factor_first[1], n))) / pivot_[node->pivot];
+            continue;
+        }
         for (auto c = node->couplings_begin; c < node->couplings_end; ++c) {
             const Coupling& coupling = plan_.couplings[c];
             for (int i = 0; i < coupling.width; ++i)

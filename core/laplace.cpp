@@ -189,9 +189,15 @@ void Laplace::add_rows_of_intercepts(std::int64_t begin, int count, const RowDer
         const double* z = &rows_.factors[f].columns[0][begin];
         const std::int32_t* codes = &rows_.factors[f].codes[begin];
         double *diag = sums.diag[f], *scores = sums.scores[f];
-        for (int r = 0; r < count; ++r) {
-            diag[codes[r]] += z[r] * weight[r] * z[r];
-            scores[codes[r]] += z[r] * slope[r];
+        for (int r = 0; r < count;) {
+            const std::int32_t level = codes[r];
+            double information = 0.0, score = 0.0;
+            for (; r < count && codes[r] == level; ++r) {  // of the first factor rows stand level by level
+                information += z[r] * weight[r] * z[r];
+                score += z[r] * slope[r];
+            }
+            diag[level] += information;
+            scores[level] += score;
         }
     }
     for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {

@@ -65,9 +65,14 @@ void Factorisation::invert_full_rows() {
     std::vector<double> inverse(stacked_.size());
     dense::negative_product(stacked_.data(), plan_.full_rows, tail_inverse_.data(), plan_.tail_size, inverse.data());
     for_full_leaves([&](const HeadNode& node, int row) {
+        double* to = &inverse_rows_[node.row_block];
+        if (node.width == 1) {
+            for (int c = 0; c < node.columns; ++c) to[c] = inverse[static_cast<std::size_t>(c) * plan_.full_rows + row];
+            return;
+        }
         for (int c = 0; c < node.columns; ++c)
             std::copy_n(&inverse[static_cast<std::size_t>(c) * plan_.full_rows + row], node.width,
-                        &inverse_rows_[node.row_block + static_cast<std::size_t>(c) * node.width]);
+                        to + static_cast<std::size_t>(c) * node.width);
     });
 }
 
@@ -75,6 +80,11 @@ void Factorisation::solve_leaf(const HeadNode& node) {
     const int q = node.width;
     const std::size_t size = static_cast<std::size_t>(node.columns) * q;
     double* k = &solved_[node.row_block];
+    if (q == 1) {
+        const double inverse = 1.0 / pivot_[node.pivot];
+        for (int c = 0; c < node.columns; ++c) k[c] = inverse * rows_[node.row_block + c];
+        return;
+    }
     std::copy_n(&rows_[node.row_block], size, k);
     for (std::size_t c = 0; c < size; c += q) small::backward_solve(&pivot_[node.pivot], k + c, q);
 }
@@ -122,7 +132,13 @@ void Factorisation::invert_leaf_ending(const HeadNode& node) {
 void Factorisation::invert_pivot(const HeadNode& node) {
     const int q = node.width;
     const double *pivot = &pivot_[node.pivot], *k = &solved_[node.row_block], *rows = &inverse_rows_[node.row_block];
-    double *own = &inverse_pivot_[node.pivot], *unit = scratch(q);
+    double* own = &inverse_pivot_[node.pivot];
+    if (q == 1) {
+        using Row = Eigen::Map<const Eigen::VectorXd>;
+        own[0] = 1.0 / (pivot[0] * pivot[0]) - Row(rows, node.columns).dot(Row(k, node.columns));
+        return;
+    }
+    double* unit = scratch(q);
     for (int c = 0; c < q; ++c) {
         std::fill(unit, unit + q, 0.0);
         unit[c] = 1.0;
@@ -261,6 +277,15 @@ void Factorisation::add_node_gradient(const HeadNode& node, FactorSums& sums) co
     // the column-major q x t inverse block is the row-major t x q block that is wanted
     small::add_product(sums[node.factor].data(), &sums_.tail[node.factor][level * q * t],
                        inverse_rows + static_cast<std::size_t>(node.columns - t) * q, q, t, q);
+    if (is_scalar_row(node)) {
+        for_scalar_blocks(node, [&](const double* block, int column, int count, std::size_t factor) {
+            using Row = Eigen::Map<const Eigen::VectorXd>;
+            const double product = Row(block, count).dot(Row(inverse_rows + column, count));
+            sums[node.factor][0] += product * Trow_[factor][0];
+            sums[factor][0] += product * T[0];
+        });
+        return;
+    }
     for (auto b = node.blocks_begin; b < node.blocks_end; ++b) {
         const OriginalBlock& original = plan_.blocks[b];
         const Coupling& c = plan_.couplings[node.couplings_begin + original.coupling];
