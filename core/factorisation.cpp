@@ -222,12 +222,12 @@ void Factorisation::update_tail_from_leaves() {
         }
     });
     subtract_endings();
-    if (plan_.full_leaves.empty()) return;
-    stack_full_leaves(rows_);
-    dense::subtract_crossproduct(tail_.data(), plan_.tail_size, stacked_.data(), plan_.full_rows);
+    if (plan_.wide_leaves.empty()) return;
+    stack_wide_leaves(rows_);
+    dense::subtract_crossproduct(tail_.data(), plan_.tail_size, stacked_.data(), plan_.wide_rows);
 }
 
-// The columns of X and y lose B'B of every leaf that is not full.
+// The columns of X and y lose B'B of every leaf that is not wide.
 void Factorisation::subtract_endings() {
     const int t = sums_.n_tail();
     const int tasks = static_cast<int>(std::clamp<std::size_t>(plan_.leaves / 1024, 1, 16));
@@ -237,7 +237,7 @@ void Factorisation::subtract_endings() {
         const auto leaves = static_cast<std::int64_t>(plan_.leaves);
         for (auto leaf = leaves * task / tasks; leaf < leaves * (task + 1) / tasks; ++leaf) {
             const HeadNode& node = plan_.head[leaf];
-            if (is_full(node)) continue;
+            if (node.wide) continue;
             const double* rows = &rows_[node.row_block + static_cast<std::size_t>(node.columns - t) * node.width];
             for (int i = 0; i < t; ++i)
                 for (int j = 0; j <= i; ++j)
@@ -250,18 +250,19 @@ void Factorisation::subtract_endings() {
                 tail_at(plan_.tail_random + i, plan_.tail_random + j) -= part[(static_cast<std::size_t>(task) * t + i) * t + j];
 }
 
-// Row blocks of the full leaves, one below another.
-void Factorisation::stack_full_leaves(const std::vector<double>& row_blocks) {
-    stacked_.resize(static_cast<std::size_t>(plan_.full_rows) * plan_.tail_size);
-    for_full_leaves([&](const HeadNode& node, int row) {
+// Row blocks of the wide leaves, one below another; zero where a leaf meets no node.
+void Factorisation::stack_wide_leaves(const std::vector<double>& row_blocks) {
+    stacked_.resize(static_cast<std::size_t>(plan_.wide_rows) * plan_.tail_size);
+    for_wide_leaves([&](const HeadNode& node, int row) {
         const double* from = &row_blocks[node.row_block];
+        const int* to = tail_columns(node);
         if (node.width == 1) {
-            for (int c = 0; c < node.columns; ++c) stacked_[static_cast<std::size_t>(c) * plan_.full_rows + row] = from[c];
+            for (int c = 0; c < node.columns; ++c) stacked_[static_cast<std::size_t>(to[c]) * plan_.wide_rows + row] = from[c];
             return;
         }
         for (int c = 0; c < node.columns; ++c)
             std::copy_n(from + static_cast<std::size_t>(c) * node.width, node.width,
-                        &stacked_[static_cast<std::size_t>(c) * plan_.full_rows + row]);
+                        &stacked_[static_cast<std::size_t>(to[c]) * plan_.wide_rows + row]);
     });
 }
 

@@ -92,15 +92,14 @@ class Factorisation {
     void update_from_leaves(std::size_t head);
     void update_tail_from_leaves();
     void subtract_endings();
-    bool is_full(const HeadNode& leaf) const { return !plan_.full_leaves.empty() && leaf.columns == plan_.tail_size; }
-    // Whether a leaf is full and all factors have one column: its couplings are then plain rows of numbers.
-    bool is_scalar_row(const HeadNode& leaf) const { return scalar_ && is_full(leaf); }
+    // Whether a wide leaf meets the whole tail and all factors have one column: its couplings are then a row of numbers.
+    bool is_scalar_row(const HeadNode& leaf) const { return scalar_ && leaf.wide && leaf.columns == plan_.tail_size; }
     template <class Visit>
     void for_scalar_blocks(const HeadNode& leaf, Visit visit) const;
     template <class Visit>
-    void for_full_leaves(Visit visit) const;
-    void stack_full_leaves(const std::vector<double>& row_blocks);
-    void invert_full_rows();
+    void for_wide_leaves(Visit visit) const;
+    void stack_wide_leaves(const std::vector<double>& row_blocks);
+    void invert_wide_rows();
     void update_later(const HeadNode& node);
     void update_head_target(const HeadNode& node, const Coupling& coupling);
 
@@ -141,7 +140,7 @@ class Factorisation {
     std::vector<double> pivot_;              // per head node: L (lower, row-major)
     std::vector<double> rows_;               // per head node: L^-1 A_row, column-major
     std::vector<double> tail_;               // R of the tail: lower, column-major
-    std::vector<double> stacked_;            // row blocks of the full leaves, one below another, column-major
+    std::vector<double> stacked_;            // row blocks of the wide leaves, one below another, column-major
     std::vector<double> solved_;             // per head node: D^-1 A_row, column-major
     std::vector<double> tail_inverse_;       // R^-T W R^-1 of the tail: both triangles, column-major
     std::vector<double> inverse_pivot_;      // selected inverse, diagonal block of each head node

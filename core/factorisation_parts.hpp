@@ -43,8 +43,8 @@ void parallel_nodes(std::size_t begin, std::size_t end, Visit visit) {
     });
 }
 
-// visit(blocks, first column, count, factor): the original blocks of a full leaf of width one, which stand one after
-// another in memory for each later factor, as its columns and the unknowns of those factors do.
+// visit(blocks, first column, count, factor): the original blocks of a scalar row, which stand one after another in
+// memory for each later factor, as its columns and the unknowns of those factors do.
 template <class Visit>
 void Factorisation::for_scalar_blocks(const HeadNode& leaf, Visit visit) const {
     int column = 0;
@@ -54,12 +54,12 @@ void Factorisation::for_scalar_blocks(const HeadNode& leaf, Visit visit) const {
     }
 }
 
-// visit(node, first row) for each full leaf, on several threads.
+// visit(node, first row) for each wide leaf, on several threads.
 template <class Visit>
-void Factorisation::for_full_leaves(Visit visit) const {
+void Factorisation::for_wide_leaves(Visit visit) const {
     const int width = sums_.factors[0].width;
-    parallel_nodes(0, plan_.full_leaves.size(), [&](std::size_t i) {
-        visit(plan_.head[plan_.full_leaves[i]], static_cast<int>(i) * width);
+    parallel_nodes(0, plan_.wide_leaves.size(), [&](std::size_t i) {
+        visit(plan_.head[plan_.wide_leaves[i]], static_cast<int>(i) * width);
     });
 }
 

@@ -15,10 +15,11 @@ constexpr double dense_speed = 6.0;
 // A remainder this small is dense whatever its pattern: nothing can be gained.
 constexpr int always_dense = 16;
 
-// Full leaves are treated as one matrix from this many rows on: few beside a tail that is wide enough for BLAS, more
-// beside a narrow one, whose plain loops must be long to pay.
+// Leaves that fill such a share of the tail's columns are treated as one matrix, padded with zeros, from this many rows
+// on: few beside a tail that is wide enough for BLAS, more beside a narrow one, whose plain loops must be long to pay.
 constexpr int wide_tail = 48, narrow_tail = 8;
 constexpr int rows_beside_wide = 8, rows_beside_narrow = 64;
+constexpr double share_of_wide = 0.33, share_of_narrow = 0.75;
 
 // A node's neighbours among the nodes of other factors.
 struct Neighbour {
@@ -207,7 +208,7 @@ class PlanBuilder {
         for (int i = 0; i < order_.head; ++i) add_head_node(i);
         add_tail_blocks();
         plan_.leaves = sums_.factors[0].levels;
-        find_full_leaves();
+        find_wide_leaves();
         add_incidences();
         return std::move(plan_);
     }
@@ -288,18 +289,18 @@ class PlanBuilder {
         }
     }
 
-    void find_full_leaves() {
-        is_full_.assign(plan_.leaves, false);
-        const int rows_each = sums_.factors[0].width;
-        std::vector<int> full;
+    void find_wide_leaves() {
+        if (plan_.tail_size < narrow_tail || order_.head != plan_.leaves) return;
+        const bool narrow = plan_.tail_size < wide_tail;
+        const double fewest_columns = (narrow ? share_of_narrow : share_of_wide) * plan_.tail_size;
+        std::vector<int> wide;
         for (int leaf = 0; leaf < plan_.leaves; ++leaf)
-            if (plan_.head[leaf].columns == plan_.tail_size && order_.head == plan_.leaves) full.push_back(leaf);
-        const int rows = static_cast<int>(full.size()) * rows_each;
-        const int fewest = plan_.tail_size < wide_tail ? rows_beside_narrow : rows_beside_wide;
-        if (plan_.tail_size < narrow_tail || rows < fewest) return;
-        plan_.full_leaves = std::move(full);
-        plan_.full_rows = rows;
-        for (int leaf : plan_.full_leaves) is_full_[leaf] = true;
+            if (plan_.head[leaf].columns >= fewest_columns) wide.push_back(leaf);
+        const int rows = static_cast<int>(wide.size()) * sums_.factors[0].width;
+        if (rows < (narrow ? rows_beside_narrow : rows_beside_wide)) return;
+        plan_.wide_leaves = std::move(wide);
+        plan_.wide_rows = rows;
+        for (int leaf : plan_.wide_leaves) plan_.head[leaf].wide = true;
     }
 
     // Counting sort of the leaves' couplings by the node they lead to.
@@ -308,7 +309,7 @@ class PlanBuilder {
         std::vector<std::size_t> begin(later + 1, 0);
         auto each = [&](auto visit) {
             for (int leaf = 0; leaf < plan_.leaves; ++leaf) {
-                if (is_full_[leaf]) continue;
+                if (plan_.head[leaf].wide) continue;
                 for (auto c = plan_.head[leaf].couplings_begin; c < plan_.head[leaf].couplings_end; ++c)
                     visit(leaf, c, plan_.couplings[c].order - plan_.leaves);
             }
@@ -330,7 +331,6 @@ class PlanBuilder {
     const Graph& graph_;
     Order order_;
     std::vector<int> position_;
-    std::vector<bool> is_full_;
     Plan plan_;
 };
 

@@ -43,6 +43,7 @@ struct HeadNode {
     std::size_t pivot;               // offset of its width x width block (row-major)
     std::size_t first_unknown;       // offset among all random effects
     std::size_t first_column;        // offset of its columns among those of all head nodes
+    bool wide = false;               // see Plan::wide_leaves
 };
 
 struct TailNode {
@@ -74,10 +75,10 @@ struct IncidenceLists {
 struct Plan {
     int leaves = 0;              // head nodes of the first factor: they are not coupled with each other
     bool leaves_meet_tail = true;  // all their couplings are in the tail
-    std::vector<int> full_leaves;  // leaves coupled with every node of the tail: they are treated as one matrix
-    int full_rows = 0;             // random effects of the full leaves
+    std::vector<int> wide_leaves;  // leaves coupled with so much of the tail that they are treated as one matrix
+    int wide_rows = 0;             // random effects of the wide leaves
     IncidenceLists of_head;      // leaves coupled with each head node after the leaves
-    IncidenceLists of_tail;      // leaves coupled with each tail node, without the full ones
+    IncidenceLists of_tail;      // leaves coupled with each tail node, without the wide ones
     std::vector<int> tail_columns;  // per column of each leaf's row block: its column in the tail, -1 if none
     std::vector<HeadNode> head;  // in elimination order
     std::vector<TailNode> tail;

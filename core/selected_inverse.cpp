@@ -44,9 +44,9 @@ void Factorisation::invert_selected(TailWeights weights) {
     if (plan_.leaves_meet_tail) {
         parallel_nodes(0, leaves, [&](std::size_t i) { solve_leaf(plan_.head[i]); });
         parallel_nodes(0, plan_.tail.size(), [&](std::size_t i) { invert_leaf_columns(i); });
-        if (!plan_.full_leaves.empty()) invert_full_rows();
+        if (!plan_.wide_leaves.empty()) invert_wide_rows();
         parallel_nodes(0, leaves, [&](std::size_t i) {
-            if (!is_full(plan_.head[i])) invert_leaf_ending(plan_.head[i]);
+            if (!plan_.head[i].wide) invert_leaf_ending(plan_.head[i]);
             invert_pivot(plan_.head[i]);
         });
     } else {
@@ -59,19 +59,20 @@ void Factorisation::invert_selected(TailWeights weights) {
     read_diagonal_blocks();
 }
 
-// S_row of the full leaves.
-void Factorisation::invert_full_rows() {
-    stack_full_leaves(solved_);
+// S_row of the wide leaves.
+void Factorisation::invert_wide_rows() {
+    stack_wide_leaves(solved_);
     std::vector<double> inverse(stacked_.size());
-    dense::negative_product(stacked_.data(), plan_.full_rows, tail_inverse_.data(), plan_.tail_size, inverse.data());
-    for_full_leaves([&](const HeadNode& node, int row) {
+    dense::negative_product(stacked_.data(), plan_.wide_rows, tail_inverse_.data(), plan_.tail_size, inverse.data());
+    for_wide_leaves([&](const HeadNode& node, int row) {
         double* to = &inverse_rows_[node.row_block];
+        const int* from = tail_columns(node);
         if (node.width == 1) {
-            for (int c = 0; c < node.columns; ++c) to[c] = inverse[static_cast<std::size_t>(c) * plan_.full_rows + row];
+            for (int c = 0; c < node.columns; ++c) to[c] = inverse[static_cast<std::size_t>(from[c]) * plan_.wide_rows + row];
             return;
         }
         for (int c = 0; c < node.columns; ++c)
-            std::copy_n(&inverse[static_cast<std::size_t>(c) * plan_.full_rows + row], node.width,
+            std::copy_n(&inverse[static_cast<std::size_t>(from[c]) * plan_.wide_rows + row], node.width,
                         to + static_cast<std::size_t>(c) * node.width);
     });
 }

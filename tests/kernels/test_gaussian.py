@@ -36,6 +36,8 @@ SHAPES = {
     "three crossed": ([FactorPlan(40, (two,)), FactorPlan(30, (one,)), FactorPlan(6, (two,))], 150),
     "four crossed": ([FactorPlan(J, (one,)) for J in (20, 9, 8, 3)], 90),
     "a large dense remainder": ([FactorPlan(70, (one,)), FactorPlan(60, (one,)), FactorPlan(8, (one,))], 600),
+    "half of all pairs": ([FactorPlan(60, (one,)), FactorPlan(50, (one,))], 1800),
+    "half of all pairs, with slopes": ([FactorPlan(30, (two,)), FactorPlan(26, (two,))], 600),
     "sparsely crossed": ([FactorPlan(70, (one,)), FactorPlan(60, (one,)), FactorPlan(8, (one,))], 120),
     "each level meets all others": (
         [FactorPlan(17, (three,)), FactorPlan(5, (one, TermPlan(9, "diag")))],

@@ -50,6 +50,11 @@ PROBLEMS = {
     "slopes on two factors": crossed_problem("binomial", "logit", widths=(2, 2), seed=2),
     "three factors": crossed_problem("poisson", "log", widths=(2, 1, 1), levels=(12, 6, 4)),
     "a dense remainder": crossed_problem("poisson", "log", levels=(70, 60)),
+    "half of all pairs": crossed_problem("poisson", "log", levels=(60, 50), rows=1800),
+    "all pairs, many times": crossed_problem("binomial", "logit", levels=(80, 12), rows=4000),
+    "half of all pairs, with slopes": crossed_problem(
+        "binomial", "logit", widths=(2, 2), levels=(30, 26), rows=600
+    ),
     "negative binomial": crossed_problem("nbinom2", "log"),
     "gamma": crossed_problem("gamma", "log"),
     "student": crossed_problem("student", "identity"),
