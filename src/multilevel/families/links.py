@@ -292,3 +292,17 @@ LINKS: dict[str, Link] = {
         Sqrt(),
     )
 }
+
+
+def one_minus_mean(link: Link, eta: Array) -> Array:
+    """1 - mu, without cancellation where mu is close to one and the link is one of probabilities.
+
+    >>> one_minus_mean(LINKS["logit"], np.array([0.0, 50.0]))
+    array([5.00000000e-01, 1.92874985e-22])
+    """
+    match link.name:
+        case "logit" | "probit" | "cauchit":  # symmetric
+            return link.inverse(-eta)
+        case "cloglog":
+            return np.asarray(np.exp(-np.exp(eta)))
+    return np.asarray(1.0 - link.inverse(eta))

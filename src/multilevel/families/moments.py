@@ -55,7 +55,6 @@ def response_variance(density: str, rows: RowParameters) -> Array:
 def family_variance(density: str, rows: RowParameters) -> Array:
     """Variance (n,) of the family itself."""
     mu, phi = rows.mu, np.ones_like(rows.mu) if rows.phi is None else rows.phi
-    trials = np.ones_like(mu) if rows.trials is None else rows.trials
     match density.removeprefix("truncated_"):
         case "gaussian":
             variance = phi
@@ -73,15 +72,20 @@ def family_variance(density: str, rows: RowParameters) -> Array:
             variance = mu + mu**2 / phi
         case "nbinom1":
             variance = mu * (1.0 + phi)
-        case "binomial":
-            variance = mu * (1.0 - mu) / trials
+        case "binomial" | "beta_binomial":
+            variance = mu * (1.0 - mu) * share_variance(rows)
         case "beta":
             variance = mu * (1.0 - mu) / (1.0 + phi)
-        case "beta_binomial":
-            variance = mu * (1.0 - mu) / trials * (1.0 + (trials - 1.0) / (1.0 + phi))
         case _:  # Tweedie
             variance = phi * mu ** (1.5 if rows.shape is None else rows.shape)
     return np.asarray(variance)
+
+
+def share_variance(rows: RowParameters) -> Array:
+    """Variance (n,) of a share of successes over mu (1 - mu); with a dispersion, of a beta-binomial one."""
+    trials = np.ones_like(rows.mu) if rows.trials is None else rows.trials
+    alike = 0.0 if rows.phi is None else 1.0 / (1.0 + rows.phi)
+    return np.asarray((1.0 + (trials - 1.0) * alike) / trials)
 
 
 def is_truncated(density: str) -> bool:

@@ -14,9 +14,13 @@ MOST_CORRELATIONS = 20  # coefficients; the correlations of more would fill page
 
 
 def residual_block(title: str, residuals: Array, counts: Array | None) -> Block:
-    """Smallest, quartiles and largest of the residuals (n,), each row counted as often as `counts` says."""
+    """Smallest, quartiles and largest of the residuals (n,), each row counted as often as `counts` says.
+
+    Rows without a residual (NaN) are left out.
+    """
     values = residuals if counts is None else np.repeat(residuals, counts.astype(int))
-    quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
+    defined = values[~np.isnan(values)]
+    quantiles = np.quantile(defined if len(defined) else [np.nan], [0.0, 0.25, 0.5, 0.75, 1.0])
     return Block(
         title, ("Min", "1Q", "Median", "3Q", "Max"), (tuple(format_fixed(quantiles, 4)),), n_labels=0
     )

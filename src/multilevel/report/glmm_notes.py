@@ -7,7 +7,9 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
 from multilevel.fitted.glmm import GLMMRecord
+from multilevel.inference.glmm_checks import is_binary
 from multilevel.report.lmm_summary import convergence_notes, singular_note
+from multilevel.report.wording import plural
 
 OVERDISPERSED = (
     1.5  # Pearson's sum of squares over its degrees of freedom, in the families without a dispersion
@@ -23,7 +25,8 @@ def glmm_notes(design: GLMMDesign, record: GLMMRecord, residuals: Array | None) 
     terms = (*record.terms, *record.zi_terms)
     return (
         *(singular_note(term, unit_of(record)) for term in terms if term.singular),
-        *overdispersion_notes(record, residuals, design.main.freq_weights),
+        *undefined_notes(residuals),
+        *overdispersion_notes(design, record, residuals),
         *boundless_notes(record),
         *laplace_notes(design, record),
         *prior_notes(record),
@@ -36,13 +39,25 @@ def unit_of(record: GLMMRecord) -> float:
     return max(1.0, max((float(term.sd.max()) for term in record.terms), default=1.0))
 
 
-def overdispersion_notes(record: GLMMRecord, residuals: Array | None, counts: Array | None) -> list[str]:
-    """Whether counts or proportions vary more than the family allows."""
-    if residuals is None or record.family.predictors or record.family.density not in ("poisson", "binomial"):
+def undefined_notes(residuals: Array | None) -> list[str]:
+    """Why rows have no residuals, and with them no mean that they could have."""
+    count = 0 if residuals is None else int(np.isnan(residuals).sum())
+    if not count:
         return []
+    return [
+        f"Pearson's residuals are left out in {plural(count, 'row')} whose fitted mean the family cannot have"
+        " (a probability above 1, for instance): choose a link that keeps means in their range."
+    ]
+
+
+def overdispersion_notes(design: GLMMDesign, record: GLMMRecord, residuals: Array | None) -> list[str]:
+    """Whether counts or shares vary more than the family allows; single trials cannot."""
+    if residuals is None or record.family.density not in ("poisson", "binomial") or is_binary(design, record):
+        return []
+    counts = design.main.freq_weights
     squares = residuals**2 if counts is None else counts * residuals**2
     df = record.n_obs - record.n_parameters
-    ratio = float(squares.sum()) / df if df > 0 else 0.0
+    ratio = float(np.nansum(squares)) / df if df > 0 else 0.0
     if ratio < OVERDISPERSED:
         return []
     other = "negative_binomial" if record.family.density == "poisson" else "beta_binomial"
