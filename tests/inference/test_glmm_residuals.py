@@ -20,7 +20,7 @@ def test_residuals_are_finite_where_fitted_probabilities_are_one() -> None:
     data = ml.datasets.toenail()
     fit = ml.glmm(
         "healthy ~ treatment * time + (1 + time | patientID)",
-        data.assign(healthy=1 - data["outcome"]),
+        data.assign(healthy=1 - data["outcome"].cat.codes),
         family="binomial",
     )
     assert (fit.fitted == 1.0).any()

@@ -29,6 +29,12 @@ def null_design(design: Design) -> Design:
     return replace(design, formula=formula, X=ones, coef_names=(INTERCEPT,), terms=terms)
 
 
+def intercept_alone(design: Design) -> Design:
+    """The same rows with an intercept and no random effects at all: of a part that matters little."""
+    ones = np.ones((design.n_rows, 1), order="F")
+    return replace(design, X=ones, coef_names=(INTERCEPT,), terms=(), groupings=(), offset=None)
+
+
 def is_null(design: Design) -> bool:
     """Whether a model has no predictors to take out."""
     return design.coef_names == (INTERCEPT,) and all(term.names == (INTERCEPT,) for term in design.terms)

@@ -38,10 +38,12 @@ def glmm_residuals(design: GLMMDesign, record: GLMMRecord, kind: str) -> Array:
     size = np.ones_like(y) if design.trials is None else design.trials
     weights = size if design.main.weights is None else size * design.main.weights
     if record.family.response == "trials":
-        deviance = share_deviance(y, record.mu, one_minus_mean(record.family.link, record.eta))
+        complement = one_minus_mean(record.family.link, record.eta)
+        deviance = share_deviance(y, record.mu, complement)
+        difference = share_difference(y, record.mu, complement)
     else:
-        deviance = record.family.unit_deviance(y, record.mu)
-    return np.asarray(np.sign(y - record.mu) * np.sqrt(weights * np.maximum(deviance, 0.0)))
+        deviance, difference = record.family.unit_deviance(y, record.mu), y - record.mu
+    return np.asarray(np.sign(difference) * np.sqrt(weights * np.maximum(deviance, 0.0)))
 
 
 def pearson(design: GLMMDesign, record: GLMMRecord, y: Array) -> Array:

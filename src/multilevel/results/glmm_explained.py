@@ -10,9 +10,10 @@ from multilevel._options import checked_choice
 from multilevel._typing import Frame
 from multilevel.clusters.glmm_variance import LatentVariance, Method, latent_variance, usual_method
 from multilevel.clusters.observed_icc import observed_icc
-from multilevel.design.null import null_design
+from multilevel.design.null import intercept_alone, null_design
 from multilevel.errors import DataError
 from multilevel.estimation.glmm import minimise_glmm, working_glmm
+from multilevel.families.moments import is_truncated
 from multilevel.fitted.assemble_glmm import assemble_glmm
 from multilevel.inference.normal_average import normal_average
 from multilevel.report.tables import Columns
@@ -37,7 +38,8 @@ class GLMMExplained(GLMMBase):
                 probit, pi^2 / 6 of the complementary log-log; the usual one there), "lognormal" (with a log
                 link, the usual one), "trigamma", or "delta" (any link).
             mean: the mean response at which the last three are taken; if not given, that of the model
-                without predictors, averaged over its random effects.
+                without predictors, averaged over its random effects. Of a truncated family it is the mean
+                before zeros are cut off.
 
         Example:
             >>> import multilevel as ml
@@ -115,9 +117,11 @@ class GLMMExplained(GLMMBase):
         return latent_variance(self.model, self.record, used, at), used
 
     def _typical_mean(self) -> float:
-        """Mean response of the model without predictors, averaged over its random effects and rows."""
+        """Mean of the family in the model without predictors, averaged over its random effects and rows."""
         main, family = null_design(self.design), self.record.family
-        design = replace(self.model, main=main, zi=None, dispersion=None)
+        zeros = self.model.zi if is_truncated(family.density) else None  # a hurdle's zeros need their part
+        zi = None if zeros is None else intercept_alone(zeros)
+        design = replace(self.model, main=main, zi=zi, dispersion=None)
         working = working_glmm(design, family)
         null = assemble_glmm(design, family, working, minimise_glmm(working), nodes=1)
         variance = sum(float(term.covariance[0, 0]) for term in null.terms)
