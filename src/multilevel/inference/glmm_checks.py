@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtr, chdtrc
 
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
+from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.covariance_checks import convergence, correlations, singularity
 from multilevel.inference.design_checks import collinearity, dropped_columns, dropped_rows, scaling
 from multilevel.inference.finding import Finding, by_p, note, ok
-from multilevel.inference.glmm_residuals import glmm_residuals
+from multilevel.inference.glmm_dispersion import row_dispersion, simulations_needed
 from multilevel.inference.scaled_residuals import (
     ModelCheck,
     dispersion,
+    drawn_distances,
     outliers,
     scaled_residuals,
-    uniformity,
+    simulated_uniformity,
     zeros,
 )
 
@@ -39,15 +40,19 @@ class Simulated:
     y: Array  # (n,)
     draws: Array  # (n, S)
     residuals: Array  # (n,) scaled: uniform where the model holds
+    distances: Array  # (R,) from uniformity, of R simulated responses among themselves
 
 
 def simulated_rows(y: Array, draws: Array, rng: np.random.Generator) -> Simulated:
     """Responses and simulated ones with the scaled residuals between them."""
-    return Simulated(y, draws, scaled_residuals(y, draws, rng))
+    residuals = scaled_residuals(y, draws, rng)
+    return Simulated(y, draws, residuals, drawn_distances(draws[:, : simulations_needed(len(y))], rng))
 
 
-def glmm_findings(design: GLMMDesign, record: GLMMRecord, simulated: Simulated) -> list[Finding]:
-    """All looks at a generalized mixed model."""
+def glmm_findings(
+    design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, simulated: Simulated | None
+) -> list[Finding]:
+    """All looks at a generalized mixed model; without simulated responses those that need none."""
     main = design.main
     return [
         convergence(record),
@@ -58,8 +63,8 @@ def glmm_findings(design: GLMMDesign, record: GLMMRecord, simulated: Simulated) 
         dropped_columns(main),
         *scaling(main),
         collinearity(main),
-        *overdispersion(design, record),
-        *response_findings(record, simulated),
+        *([] if simulated is None else overdispersion(design, record, model, simulated.draws)),
+        *([] if simulated is None else response_findings(record, simulated)),
     ]
 
 
@@ -73,25 +78,20 @@ def numbers_of_groups(design: GLMMDesign) -> list[Finding]:
     ]
 
 
-def overdispersion(design: GLMMDesign, record: GLMMRecord) -> list[Finding]:
-    """Pearson's sum of squares, given the random effects, over its degrees of freedom."""
+def overdispersion(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, draws: Array) -> list[Finding]:
+    """Pearson's sum of squares, given the random effects, against those of data simulated from the fit."""
     density = record.family.density
     if density not in WITHOUT_DISPERSION or record.eta_zi is not None or is_binary(design, record):
         return []
-    squares = glmm_residuals(design, record, "pearson") ** 2
-    counts = design.main.freq_weights
-    total = float(squares.sum() if counts is None else counts @ squares)
-    df = record.n_obs - record.n_parameters
-    if df <= 0:
+    found = row_dispersion(design, record, model, draws)
+    if found is None:
         return []
-    ratio = total / df
-    p_value = min(1.0, 2.0 * min(float(chdtrc(df, total)), float(chdtr(df, total))))
     return [
         by_p(
             "overdispersion",
-            ratio,
-            p_value,
-            matters=not 1.0 / MATTERS < ratio < MATTERS,
+            found.ratio,
+            found.p_value,
+            matters=not 1.0 / MATTERS < found.ratio < MATTERS,
             family=record.family.name,
             cure=WITHOUT_DISPERSION[density],
         )
@@ -106,7 +106,7 @@ def is_binary(design: GLMMDesign, record: GLMMRecord) -> bool:
 def response_findings(record: GLMMRecord, simulated: Simulated) -> list[Finding]:
     """Where responses stand among simulated ones."""
     y, draws = simulated.y, simulated.draws
-    uniform = uniformity(simulated.residuals)
+    uniform = simulated_uniformity(simulated.residuals, simulated.distances)
     findings = [by_p("uniform residuals", uniform.observed, uniform.p_value, matters=uniform.observed > FAR)]
     if record.family.response != "ordered":
         spread = dispersion(y, draws, draws.mean(axis=1))

@@ -17,10 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import binom, kstest
+from scipy.special import kolmogorov, ndtri
+from scipy.stats import binom, kstest, rankdata
 
 from multilevel._typing import Array
+
+MEAN_DISTANCE = np.sqrt(np.pi / 2.0) * np.log(2.0)  # of Kolmogorov's distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,27 @@ def uniformity(residuals: Array) -> ModelCheck:
     """Kolmogorov and Smirnov's distance from the uniform distribution."""
     test = kstest(residuals, "uniform")
     return ModelCheck("uniformity", float(test.statistic), 0.0, float(test.pvalue))
+
+
+def simulated_uniformity(residuals: Array, distances: Array) -> ModelCheck:
+    """The same where groups share their effects: as independent rows whose distance would be as large.
+
+    Residuals of one group lie together, so that the distance of n rows is that of fewer. How many, the mean
+    of the simulated `distances` (R,) says: of m independent rows it is sqrt(pi / 2) log 2 / sqrt(m).
+    """
+    test = kstest(residuals, "uniform")
+    root_of_size = MEAN_DISTANCE / float(distances.mean())
+    p_value = float(kolmogorov(root_of_size * test.statistic))
+    return ModelCheck("uniformity", float(test.statistic), float(distances.mean()), p_value)
+
+
+def drawn_distances(draws: Array, rng: np.random.Generator) -> Array:
+    """Distances (R,) of the scaled residuals of each of R simulated responses (n, R) among the others."""
+    n, R = draws.shape
+    low, high = (rankdata(draws, method=method, axis=1) for method in ("min", "max"))
+    scaled = np.sort((low - 1.0 + rng.random((n, R)) * (high - low + 1.0)) / R, axis=0)
+    steps = np.arange(1, n + 1)[:, None] / n
+    return np.asarray(np.maximum((steps - scaled).max(axis=0), (scaled - steps).max(axis=0) + 1.0 / n))
 
 
 def dispersion(y: Array, simulated: Array, expected: Array) -> ModelCheck:

@@ -19,17 +19,18 @@ def number_of_groups(finding: Finding) -> str:
 
 def overdispersion(finding: Finding) -> str:
     """Words about Pearson's sum of squares."""
-    ratio = number(finding.statistic)
+    ratio, family = number(finding.statistic), finding.facts["family"]
     if finding.status == "ok":
-        return f"Pearson's residuals spread as the family says (ratio {ratio})."
+        return f"Pearson's residuals spread as in data simulated from the fit (ratio of squares {ratio})."
     if finding.statistic < 1.0:
         return (
-            f"Responses vary less than the {finding.facts['family']} family says (ratio {ratio}), so standard"
-            " errors are too large."
+            f"Given their groups, responses vary less than the {family} family says: Pearson's squares sum to"
+            f" {ratio} times what data simulated from the fit have. Standard errors are too large."
         )
     return (
-        f"Responses vary more than the {finding.facts['family']} family says (ratio {ratio}), so standard"
-        f" errors are too small. {finding.facts['cure']}"
+        f"Given their groups, responses vary more than the {family} family says: Pearson's squares sum to"
+        f" {ratio} times what data simulated from the fit have. Standard errors are too small."
+        f" {finding.facts['cure']}"
     )
 
 

@@ -14,7 +14,12 @@ from multilevel.inference.scaled_residuals import normal_scores
 from multilevel.results.glmm_base import GLMMBase
 from multilevel.results.reading import Checks
 from multilevel.simulation.glmm import simulate_glmm
+from multilevel.simulation.lmm import has_counted_rows
 
+COUNTED = (
+    "how responses stand among simulated ones, since rows with freq_weights stand for several (repeat each"
+    " row as often as its weight says, and fit again)"
+)
 KINDS = ("response", "pearson", "deviance", "working", "scaled", "quantile")
 
 
@@ -71,10 +76,12 @@ class Simulations(GLMMBase):
         """Look at the fit as an expert would, and say what deserves notice and what to do.
 
         Looked at are: convergence and singular terms; few groups, dropped rows and columns, scales,
-        collinearity; overdispersion by Pearson's residuals; and where the responses stand among `n` that are
-        simulated from the fit with new random effects: whether the scaled residuals are uniform, whether
-        responses spread as they should, how many are zero, and how many lie beyond all simulated ones. A
-        look that is a test raises a note below p = 0.01 and a warning below 0.001.
+        collinearity; and where the responses stand among `n` that are simulated from the fit with new random
+        effects: whether they vary about their groups' means as the family says (Pearson's squares about the
+        fitted values, against those of simulated responses that are fitted again), whether the scaled
+        residuals are uniform, whether responses spread as they should, how many are zero, and how many lie
+        beyond all simulated ones. A look that is a test raises a note below p = 0.01 and a warning below
+        0.001. Rows with freq_weights are not simulated, and these looks are left out.
 
         Args:
             n: simulated data sets.
@@ -91,8 +98,11 @@ class Simulations(GLMMBase):
             Gelman, A. & Hill, J. (2007). Data Analysis Using Regression and Multilevel/Hierarchical Models,
             chapter 8. Cambridge University Press.
         """
-        findings = glmm_findings(self.model, self.record, self._simulated(n, seed))
-        return Checks(self.formula, tuple(findings), (), self.design.frame_kind)
+        counted = has_counted_rows(self.design)
+        simulated = None if counted else self._simulated(n, seed)
+        findings = glmm_findings(self.model, self.record, self._working_model(), simulated)
+        left_out = (COUNTED,) if counted else ()
+        return Checks(self.formula, tuple(findings), left_out, self.design.frame_kind)
 
     def _simulated(self, n: int, seed: Seed) -> Simulated:
         root = checked_seed(seed)

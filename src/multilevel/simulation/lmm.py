@@ -85,8 +85,13 @@ def draw_effects(term: TermCovariance, unit: float, n_levels: int, rng: np.rando
 
 def refuse_counted_rows(design: Design) -> None:
     """A row that stands for several observations has no single response to draw."""
-    if design.freq_weights is not None and (design.freq_weights != 1.0).any():
+    if has_counted_rows(design):
         raise ModelError(
             "rows with freq_weights stand for several observations, which one simulated value cannot; "
             "repeat the rows as often as their weight says and fit again."
         )
+
+
+def has_counted_rows(design: Design) -> bool:
+    """Whether some row stands for several observations."""
+    return design.freq_weights is not None and bool((design.freq_weights != 1.0).any())
