@@ -185,3 +185,31 @@ def test_fits_on_different_scales(visits):
     both = ml.sidebyside(logit, linear)
     assert np.isnan(both["se_ratio"][3:]).all()
     assert "different scales" in str(both)
+
+
+def test_overdispersed_rows_do_not_turn_what_is_said_of_groups_round():
+    """V4 varies within subjects alone: what is between them cancels, however much rows vary."""
+    epil = ml.datasets.epil()
+    naive = ml.glm("y ~ trt + V4", epil, family="poisson")
+    groups = ml.gee("y ~ trt + V4", epil, groups="subject", family="poisson", corr="exchangeable")
+    both = ml.sidebyside(naive, groups)
+    sentence = next(s for s in both.sentences if s.startswith("V4"))
+    assert sentence.startswith("V4 varies within subject (ICC_x -0.33), so that each subject is compared")
+    assert "repeat each other" not in sentence
+    effect = both.standard_errors
+    deff, due = float(effect["deff"].iloc[-1]), float(effect["se_ratio"].iloc[-1])
+    pearson = naive.residuals("pearson")
+    rows = pearson @ pearson / naive.df_residual
+    assert deff < 1.0 < due  # groups make it smaller, overdispersion larger
+    assert f"alone makes the standard error {np.sqrt(deff):.2f} times that of glm" in sentence
+    assert f"the standard error due is {due:.2f} times" in sentence
+    assert due == pytest.approx(np.sqrt(deff * rows), rel=0.05)  # but for what alike errors take off it
+
+
+def test_what_varies_within_groups_is_not_said_to_vary_between_them():
+    owls = ml.datasets.owls()
+    naive = ml.glm("SiblingNegotiation ~ FoodTreatment", owls, family="poisson")
+    groups = ml.gee("SiblingNegotiation ~ FoodTreatment", owls, groups="Nest", family="poisson")
+    sentence = ml.sidebyside(naive, groups).sentences[0]
+    assert "varies within groups of Nest, and somewhat between them (ICC_x 0.07)" in sentence
+    assert "more between" not in sentence

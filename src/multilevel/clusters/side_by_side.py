@@ -13,6 +13,7 @@ from multilevel.clusters.coefficient_inflation import CoefficientInflation
 
 LARGE, SMALL = 1.1, 1.0 / 1.1  # ratios of standard errors that deserve an explanation
 CONSTANT_ICC = 0.8  # intraclass correlation of a predictor from which it hardly varies within groups
+TINY = 1e-12  # a ratio of zero has no logarithm
 
 Effect = Literal["larger", "smaller", "none"]
 
@@ -40,11 +41,15 @@ class Explained:
         return np.asarray(values[list(self.terms)])
 
 
+def cluster_ratio(effect: GroupEffect, term: int) -> float:
+    """What clusters alone make of a standard error, however much rows vary; 1 if unknown."""
+    deff = float(effect.inflation.deff[term])
+    return float(np.sqrt(deff)) if deff >= 0.0 else 1.0
+
+
 def strongest(effects: Sequence[GroupEffect], term: int) -> GroupEffect:
     """The grouping that changes the standard error of one coefficient most."""
-    return max(
-        effects, key=lambda effect: abs(np.log(np.nan_to_num(effect.inflation.se_ratio[term], nan=1.0)))
-    )
+    return max(effects, key=lambda effect: abs(np.log(max(cluster_ratio(effect, term), TINY))))
 
 
 def explain(effects: Sequence[GroupEffect], terms: Sequence[int]) -> list[Explained]:
@@ -53,7 +58,7 @@ def explain(effects: Sequence[GroupEffect], terms: Sequence[int]) -> list[Explai
     by_name = {effect.group: effect for effect in effects}
     for term in terms:
         of = strongest(effects, term)
-        ratio = of.inflation.se_ratio[term]
+        ratio = cluster_ratio(of, term)
         effect: Effect = "larger" if ratio > LARGE else "smaller" if ratio < SMALL else "none"
         gathered.setdefault((of.group, effect, bool(of.constant[term])), []).append(term)
     found = [

@@ -17,6 +17,8 @@ AGREE = 0.01  # standard errors apart: estimates that differ by less agree in wh
 FAR = 0.5  # standard errors apart: estimates of one coefficient from the same rows are rarely so far apart
 NOTABLE = 1.15  # times the standard error that is due: something else than a common correlation is at work
 NOTICED = 0.005  # share of a variance from which it shows in printed ratios
+NOTABLE_ROWS = 0.05  # by how much rows must vary otherwise than a family says to be spoken of
+HALF = 0.5  # intraclass correlation of a predictor from which it varies mostly between groups
 UNALIKE = 0.02  # intraclass correlation below which rows of one group are hardly alike
 INTERCEPT = "Intercept"
 
@@ -52,7 +54,7 @@ def standard_error_sentences(
             for column, row in zip(columns[1:], ratios, strict=True)
             if np.isfinite(row).all()
         )
-        said = Said(names, columns[0].label, found)
+        said = Said(names, columns[0].label, found, row_variance(each, columns[0]))
         sentences.append(cluster_sentence(each, said))
         sentences += beyond_sentences(each, names, columns[1:], ratios, random[1:])
     return [*sentences, *(share_sentence(explained[0], columns[0]) if explained else [])]
@@ -73,6 +75,7 @@ class Said:
     names: Sequence[str]
     naive: str  # what the fit is called
     found: str  # ratios of the other fits: "lmm 2.80; gee 2.75"
+    rows: float  # variance of a row over what its family says; 1 where the naive fit estimates it
 
     @property
     def ratios(self) -> str:
@@ -83,6 +86,11 @@ class Said:
     def terms(self) -> str:
         """The coefficients: "x and z"."""
         return and_listed(self.names)
+
+    @property
+    def rows_vary(self) -> bool:
+        """Whether rows vary otherwise than their family says, so that it shows in ratios."""
+        return bool(abs(1.0 - self.rows) > NOTABLE_ROWS)
 
     def verb(self, one: str, several: str) -> str:
         """The form of a verb or pronoun that goes with them."""
@@ -96,19 +104,26 @@ def cluster_sentence(each: Explained, said: Said) -> str:
         return f"Too little is left between or within {group} to say how alike errors are there."
     if each.effect == "larger":
         return f"{too_small(each, said)} {due_words(each, said)}"
+    if each.effect == "smaller" and inflation.icc < 0.0:
+        return (
+            f"{said.terms}: errors of one {group} are less alike than those of different ones (ICC "
+            f"{inflation.icc:.2f}), and the predictor more (ICC_x {icc_x_words(each)}), so that they cancel: "
+            f"{due_words(each, said)}"
+        )
     if each.effect == "smaller":
         return (
             f"{said.terms} {said.verb('varies', 'vary')} within {group} (ICC_x {icc_x_words(each)}), so "
             "that each "
             f"{group} is compared with itself and what makes one differ from another (ICC "
             f"{inflation.icc:.2f}) "
-            f"cancels. {said.naive} counts it as noise, and its standard error is too large: "
-            f"{due_words(each, said)}"
+            f"cancels. {said.naive} counts it as noise"
+            f"{'' if said.rows_vary else ', and its standard error is too large'}: {due_words(each, said)}"
         )
     if abs(inflation.icc) < UNALIKE:
         return (
             f"Errors of one {group} are hardly alike (ICC {inflation.icc:.2f}), so it matters little to the "
-            f"standard error of {said.terms} whether a fit knows of {group}. {said.ratios}"
+            f"standard error of {said.terms} whether a fit knows of {group}"
+            f"{f': {due_words(each, said)}' if said.rows_vary else f'. {said.ratios}'}"
         )
     return (
         f"{said.terms}: errors of one {group} are alike (ICC {inflation.icc:.2f}), but the predictor too "
@@ -120,23 +135,30 @@ def cluster_sentence(each: Explained, said: Said) -> str:
 def too_small(each: Explained, said: Said) -> str:
     """Why a naive standard error is too small."""
     icc, group = each.of.inflation.icc, each.of.group
+    verdict = "" if said.rows_vary else ", and its standard error is too small"
     if icc < 0.0:
         return (
             f"{said.terms}: errors of one {group} are less alike than those of different ones (ICC "
             f"{icc:.2f}); "
-            f"{said.naive} takes rows for independent, and its standard error is too small:"
+            f"{said.naive} takes rows for independent{verdict}:"
         )
-    mostly = bool(each.over_terms(each.of.inflation.icc_x).min() < CONSTANT_ICC)
-    where = (
-        f"{said.verb('is', 'are')} constant within {group}"
-        if each.constant
-        else f"{said.verb('varies', 'vary')} {'more' if mostly else 'almost only'} between groups of {group}"
-        f"{' than within them' if mostly else ''} (ICC_x {icc_x_words(each)})"
-    )
     return (
-        f"{said.terms} {where}, and errors of one {group} are alike (ICC {icc:.2f}), so that its rows repeat "
-        f"each other. {said.naive} takes them for independent, and its standard error is too small:"
+        f"{said.terms} {where_words(each, said)}, and errors of one {group} are alike (ICC {icc:.2f}), so "
+        f"that its rows repeat each other. {said.naive} takes them for independent{verdict}:"
     )
+
+
+def where_words(each: Explained, said: Said) -> str:
+    """Where predictors vary that have something in common within groups."""
+    if each.constant:
+        return f"{said.verb('is', 'are')} constant within {each.of.group}"
+    least = float(each.over_terms(each.of.inflation.icc_x).min())
+    varies, icc_x = said.verb("varies", "vary"), f"(ICC_x {icc_x_words(each)})"
+    if least >= CONSTANT_ICC:
+        return f"{varies} almost only between groups of {each.of.group} {icc_x}"
+    if least >= HALF:
+        return f"{varies} more between groups of {each.of.group} than within them {icc_x}"
+    return f"{varies} within groups of {each.of.group}, and somewhat between them {icc_x}"
 
 
 def icc_x_words(each: Explained) -> str:
@@ -147,23 +169,29 @@ def icc_x_words(each: Explained) -> str:
 def due_words(each: Explained, said: Said) -> str:
     """The design effect, the standard error that is due, and those found."""
     inflation = each.of.inflation
-    deff, due = span(each.over_terms(inflation.deff)), span(each.over_terms(inflation.se_ratio))
-    return (
-        f"the design effect 1 + (m - 1) ICC ICC_x is {deff}, and the standard error due {due} times that of "
-        f"{said.naive}. {said.ratios}"
-    )
+    deff, due = each.over_terms(inflation.deff), span(each.over_terms(inflation.se_ratio))
+    effect = f"the design effect 1 + (m - 1) ICC ICC_x is {span(deff)}"
+    if said.rows_vary:
+        alone = span(np.sqrt(np.where(deff >= 0.0, deff, np.nan)))
+        return (
+            f"{effect}, which alone makes the standard error {alone} times that of {said.naive}; but "
+            f"{said.naive} takes the variance of a row for what its family says, and rows vary "
+            f"{said.rows:.2f} times as much, so that the standard error due is {due} times that of "
+            f"{said.naive}. {said.ratios}"
+        )
+    return f"{effect}, and the standard error due {due} times that of {said.naive}. {said.ratios}"
+
+
+def row_variance(each: Explained, naive: Column) -> float:
+    """How much rows vary, in units of what the naive fit takes for known; 1 where it estimates that."""
+    return 1.0 if naive.link == "identity" else 1.0 / each.of.inflation.naive_share
 
 
 def share_sentence(each: Explained, naive: Column) -> list[str]:
-    """Why the ratio that is due is not quite the root of the design effect."""
+    """Why the ratio due is not quite the root of the design effect, where rows' variance is estimated."""
     share = each.of.inflation.naive_share
-    if not abs(1.0 - share) > NOTICED:
+    if naive.link != "identity" or not abs(1.0 - share) > NOTICED:
         return []
-    if naive.link != "identity":
-        return [
-            f"The ratio due is not the root of the design effect alone: {naive.label} takes the variance of "
-            f"a row for what its family says, and rows vary {1.0 / share:.2f} times as much."
-        ]
     return [
         "The ratio due is not quite the root of the design effect: since errors are alike, the residual "
         f"variance of {naive.label} is {100.0 * abs(1.0 - share):.1f}% too "
