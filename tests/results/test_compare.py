@@ -144,3 +144,41 @@ def test_the_note_on_refits_knows_whether_the_fixed_parts_agree(sleepstudy, inte
     assert "the fixed parts agree" in ml.compare(intercepts, slopes).notes[0]
     empty = ml.lmm("Reaction ~ 1 + (1 | Subject)", sleepstudy)
     assert "only between models with the same fixed part" in ml.compare(empty, slopes).notes[0]
+
+
+@pytest.mark.parametrize("nodes", [1, 9])
+def test_a_glm_is_a_mixed_model_without_its_random_effects(nodes):
+    """The test of the random intercept is that of ranova."""
+    bacteria = ml.datasets.bacteria()
+    data = bacteria.assign(y01=(bacteria["y"] == "y").astype(int))
+    small = ml.glm("y01 ~ trt", data, family="binomial")
+    large = ml.glmm("y01 ~ trt + (1 | ID)", data, family="binomial", nagq=nodes)
+    found, expected = ml.compare(large, small), large.ranova()
+    assert found["chisq"][1] == pytest.approx(expected["statistic"][1], rel=1e-6)
+    assert found["p_boundary"][1] == pytest.approx(expected["p_boundary"][1], rel=1e-6)
+    assert found["p_value"][1] == pytest.approx(2.0 * found["p_boundary"][1], rel=1e-9)
+    assert not found.notes
+
+
+def test_an_ordinal_glm_is_nested_in_the_mixed_one():
+    wine = ml.datasets.wine()
+    small = ml.glm("rating ~ temp", wine, family="ordinal")
+    large = ml.glmm("rating ~ temp + (1 | judge)", wine, family="ordinal")
+    found = ml.compare(small, large)
+    assert found["chisq"][1] == pytest.approx(large.ranova()["statistic"][1], rel=1e-6)
+    other = ml.glm("rating ~ temp", wine, family="ordinal", link="probit")
+    assert "not nested" in ml.compare(other, large).notes[0]
+
+
+def test_glms_of_one_law_are_nested_and_of_others_not():
+    epil = ml.datasets.epil()
+    poisson = ml.glm("y ~ trt", epil, family="poisson")
+    wide = ml.glm("y ~ trt", epil, family="negative_binomial")
+    more = ml.glm("y ~ trt + lbase", epil, family="poisson")
+    found = ml.compare(poisson, more)
+    assert found["chisq"][1] == pytest.approx(2.0 * (more.loglik - poisson.loglik), rel=1e-12)
+    assert np.isnan(found["p_boundary"][1])
+    bound = ml.compare(poisson, wide)  # a dispersion of zero is on the boundary
+    assert bound["p_boundary"][1] == pytest.approx(bound["p_value"][1] / 2.0, rel=1e-9)
+    rooted = ml.glm("y ~ trt + lbase", epil, family="poisson", link="sqrt")
+    assert "not nested" in ml.compare(poisson, rooted).notes[0]

@@ -10,11 +10,13 @@ given.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from multilevel.design.design import Design, RandomTerm
 from multilevel.design.glmm import GLMMDesign
+from multilevel.fitted.glm import GLMRecord
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.boundary import Mixture
 from multilevel.inference.compare import LikelihoodRatio, likelihood_ratio
@@ -38,7 +40,18 @@ class GLMMCandidate:
     record: GLMMRecord
 
 
-def is_special_case(small: GLMMCandidate, large: GLMMCandidate) -> bool:
+@dataclass(frozen=True, slots=True)
+class GLMCandidate:
+    """A fitted model without random effects to be compared."""
+
+    design: GLMMDesign
+    record: GLMRecord
+
+
+AnyCandidate: TypeAlias = GLMMCandidate | GLMCandidate
+
+
+def is_special_case(small: AnyCandidate, large: AnyCandidate) -> bool:
     """Whether the larger model holds the smaller one; both integrate in the same way, without a prior."""
     one, other = small.record, large.record
     same_law = (
@@ -47,7 +60,7 @@ def is_special_case(small: GLMMCandidate, large: GLMMCandidate) -> bool:
     if (
         not same_law
         or one.family.link != other.family.link
-        or one.nodes != other.nodes
+        or not integrate_alike(small, large)
         or one.prior
         or other.prior
     ):
@@ -59,6 +72,12 @@ def is_special_case(small: GLMMCandidate, large: GLMMCandidate) -> bool:
         and side_within(small.design.zi, large.design.zi)
         and dispersion_within(small.design, large.design)
     )
+
+
+def integrate_alike(small: AnyCandidate, large: AnyCandidate) -> bool:
+    """Whether likelihoods have one approximation; that of a model without random effects has none."""
+    nodes = {each.record.nodes for each in (small, large) if isinstance(each, GLMMCandidate)}
+    return len(nodes) < 2
 
 
 def side_within(small: Design | None, large: Design | None) -> bool:
@@ -74,19 +93,19 @@ def dispersion_within(small: GLMMDesign, large: GLMMDesign) -> bool:
     return large.dispersion is not None and spans(large.dispersion.X, small.dispersion.X)
 
 
-def glmm_ratio(small: GLMMCandidate, large: GLMMCandidate) -> LikelihoodRatio:
+def glmm_ratio(small: AnyCandidate, large: AnyCandidate) -> LikelihoodRatio:
     """The test of a nested pair."""
     df = large.record.n_parameters - small.record.n_parameters
     return likelihood_ratio(small.record.loglik, large.record.loglik, df, mixture(small, large, df))
 
 
-def mixture(small: GLMMCandidate, large: GLMMCandidate, df: int) -> Mixture | None:
+def mixture(small: AnyCandidate, large: AnyCandidate, df: int) -> Mixture | None:
     """An equal mixture where one thing on a boundary is added; None where nothing is, or more."""
     steps = boundary_steps(small, large)
     return Mixture(df - 1, np.array([0.5, 0.5])) if steps == 1 else None
 
 
-def boundary_steps(small: GLMMCandidate, large: GLMMCandidate) -> int:
+def boundary_steps(small: AnyCandidate, large: AnyCandidate) -> int:
     """How many variances, dispersions or probabilities are zero in the smaller model; 2 for "several"."""
     steps = int(small.record.family.density != large.record.family.density)
     steps += int(small.design.zi is None and large.design.zi is not None) * zero_steps(large)
@@ -95,7 +114,7 @@ def boundary_steps(small: GLMMCandidate, large: GLMMCandidate) -> int:
     return steps
 
 
-def zero_steps(large: GLMMCandidate) -> int:
+def zero_steps(large: AnyCandidate) -> int:
     """One for one probability of zeros; several where it depends on something, and is not known if zero."""
     zi = large.design.zi
     return 1 if zi is not None and zi.X.shape[1] == 1 and not zi.terms else 2

@@ -16,14 +16,17 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
 from multilevel.inference.compare import NO_TEST, LikelihoodRatios, gathered, likelihood_ratios
-from multilevel.inference.glmm_nesting import glmm_ratio, is_special_case
+from multilevel.inference.glmm_nesting import AnyCandidate, GLMCandidate, glmm_ratio, is_special_case
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
 from multilevel.results.given_fits import AnyFit, given_fits
+from multilevel.results.glm import GLMFit
 from multilevel.results.glmm_base import GLMMBase
+
+GENERALIZED = (GLMFit, GLMMBase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def compare(
     `p_bootstrap`: the larger model's gain among its gains on data simulated from the smaller model.
 
     Args:
-        fits: fits by `lmm`, `glmm` or `ols`, one by one or as one list.
+        fits: fits by `lmm`, `glmm`, `ols` or `glm`, one by one or as one list.
         names: what to call them, one name a fit.
         method: "chi-square", or "bootstrap" to simulate too.
         n: data sets to simulate for each test.
@@ -129,7 +132,7 @@ def compare(
     order = sorted(range(len(given)), key=lambda k: refitted[k].df_model)
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
-    generalized = any(isinstance(fit, GLMMBase) for fit in ordered)
+    generalized = any(isinstance(fit, GENERALIZED) for fit in ordered)
     if generalized and method == "bootstrap":
         raise ModelError('method="bootstrap" serves linear models; leave it out for generalized ones.')
     models = [] if generalized else [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
@@ -186,17 +189,23 @@ def counts(fit: AnyFit) -> Array:
 
 def is_nested(small: AnyFit, large: AnyFit) -> bool:
     """Whether the larger model holds the smaller one as a special case."""
-    if isinstance(small, GLMMBase) or isinstance(large, GLMMBase):
-        if not (isinstance(small, GLMMBase) and isinstance(large, GLMMBase)):
-            return False
-        return is_special_case(small.candidate, large.candidate)
+    if isinstance(small, GENERALIZED) or isinstance(large, GENERALIZED):
+        one, other = generalized_candidate(small), generalized_candidate(large)
+        return one is not None and other is not None and is_special_case(one, other)
     without_residual = large.sigma == 0.0 < small.sigma
     return not without_residual and lies_within(small.design, large.design)
 
 
+def generalized_candidate(fit: AnyFit) -> AnyCandidate | None:
+    """A generalized model, with random effects or without, as tests take it; None for others."""
+    if isinstance(fit, GLMFit):
+        return GLMCandidate(fit.model, fit.record)
+    return fit.candidate if isinstance(fit, GLMMBase) else None
+
+
 def glmm_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
-    """Each of K generalized mixed models against the one before it."""
-    fits = [fit.candidate if isinstance(fit, GLMMBase) else None for fit in ordered]
+    """Each of K generalized models against the one before it."""
+    fits = [generalized_candidate(fit) for fit in ordered]
     return gathered(
         [
             glmm_ratio(small, large) if is_one and small is not None and large is not None else NO_TEST
