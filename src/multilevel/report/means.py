@@ -53,6 +53,14 @@ def estimate_columns(labels: Mapping[str, Sequence[object]], found: Estimated, l
     }
 
 
+def with_log_limits(columns: Columns, level: float) -> Columns:
+    """Limits of means that are positive, formed about their logarithms."""
+    estimate, std_error = columns["estimate"], columns["std_error"]
+    relative = std_error / np.where(estimate > 0.0, estimate, np.nan)
+    spread = np.exp(critical_value(level, columns["df"]) * relative)
+    return {**columns, "conf_low": estimate / spread, "conf_high": estimate * spread}
+
+
 def test_columns(labels: Mapping[str, Sequence[object]], found: Estimated, null: float) -> Columns:
     """Tests that each estimate is `null`."""
     statistic = (found.estimate - null) / np.where(found.std_error > 0.0, found.std_error, np.nan)

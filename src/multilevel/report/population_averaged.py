@@ -34,9 +34,12 @@ def marginal_columns(found: PopulationAveraged, level: float, *, exponentiate: b
 
 
 def marginal_page(
-    found: PopulationAveraged, groups: str, link: str, level: float, ratio: str | None
+    found: PopulationAveraged, groups: str, link: str, level: float, ratio: str | None, part: str = ""
 ) -> Summary:
-    """The two kinds of coefficients, and what a reader should make of them."""
+    """The two kinds of coefficients, and what a reader should make of them.
+
+    `part` says whose mean they are of where the response is more than it.
+    """
     columns = marginal_columns(found, level, exponentiate=ratio is not None)
     terms = len(columns["term"])
     limits = format_column([*columns["conf_low"], *columns["conf_high"]], 3)  # one count of decimals for both
@@ -50,6 +53,7 @@ def marginal_page(
         "high": limits[terms:],
         **({"Formula": format_column(columns["closed_form"], 4)} if "closed_form" in columns else {}),
     }
+    estimated_too = "" if part else ", and which ml.gee estimates"
     title = "Coefficients" if ratio is None else f"{ratio.capitalize()}s"
     return Summary(
         title="Subject-specific and population-averaged coefficients",
@@ -60,10 +64,20 @@ def marginal_page(
         blocks=(Block(title, tuple(cells), tuple(zip(*cells.values(), strict=True))),),
         notes=(
             f"Conditional: the effect within one level of {groups}, its random effects held. Marginal: the"
-            " effect on the average over all levels, which a comparison of different ones sees, and which"
-            " ml.gee estimates. Both are true; they answer different questions.",
+            " effect on the average over all levels, which a comparison of different ones sees"
+            f"{estimated_too}. Both are true; they answer different questions.",
+            *((part_note(part),) if part else ()),
             *formula_notes(found, link),
         ),
+    )
+
+
+def part_note(part: str) -> str:
+    """What coefficients of one part do not say."""
+    return (
+        f"Both are of {part}: what the other part does to the zeros is not in them, and so they are not the"
+        ' coefficients that ml.gee finds for the response. ame() and emmeans(kind="response") are of the'
+        " response itself."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,16 @@ def as_ratios(columns: Columns, scale: ResponseScale) -> Columns:
     ratio = np.exp(columns["estimate"])
     changed = {**columns, "estimate": ratio, "std_error": ratio * columns["std_error"]}
     return changed | {name: np.exp(columns[name]) for name in ("conf_low", "conf_high") if name in columns}
+
+
+def as_quotients(labels: Sequence[str], levels: Sequence[str]) -> list[str]:
+    """Labels of differences between levels as those of ratios; other labels as they are.
+
+    >>> as_quotients(["a - b", "a effect"], ["a", "b"])
+    ['a / b', 'a effect']
+    """
+    quotients = {f"{one} - {other}": f"{one} / {other}" for one in levels for other in levels}
+    return [quotients.get(label, label) for label in labels]
 
 
 def scale_notes(scale: ResponseScale | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from multilevel._options import checked_switch
 from multilevel._typing import Array
 from multilevel.frames.table import FrameKind
+from multilevel.inference.component_means import has_parts, mean_words
 from multilevel.inference.population_averaged import PopulationAveraged, population_averaged
 from multilevel.inference.wald import checked_level
 from multilevel.report.glmm_tables import ratio_word
@@ -30,6 +31,7 @@ class MarginalCoefficients(PrintedTable):
     level: float
     ratio: str | None  # what exponentials are called, where they were asked for
     kind: FrameKind
+    part: str = ""  # whose mean they are of, where the response is more than it
 
     @property
     def _kind(self) -> FrameKind:
@@ -61,7 +63,7 @@ class MarginalCoefficients(PrintedTable):
 
     def page(self) -> Summary:
         """The table with words on both views."""
-        return marginal_page(self.found, self.groups, self.link, self.level, self.ratio)
+        return marginal_page(self.found, self.groups, self.link, self.level, self.ratio, self.part)
 
 
 class Marginal(GLMMBase):
@@ -102,4 +104,5 @@ class Marginal(GLMMBase):
             checked_level(level),
             ratio,
             self.design.frame_kind,
+            mean_words(self.record) if has_parts(self.model, self.record) else "",
         )

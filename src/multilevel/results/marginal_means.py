@@ -11,7 +11,7 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.contrast_tests import AdjustedContrasts, Adjustment, tested_contrasts
 from multilevel.inference.contrasts import Contrasts, checked_adjustment, compare_means
-from multilevel.inference.emmeans import Means, group_columns, label_columns, regrouped
+from multilevel.inference.emmeans import Means, group_columns, label_columns, levels_of, regrouped
 from multilevel.inference.linear_functions import Basis, Functions, estimated, joint_test
 from multilevel.inference.specs import Names
 from multilevel.inference.wald import checked_level
@@ -25,10 +25,13 @@ from multilevel.report.means import (
     joint_columns,
     test_columns,
     unknown_notes,
+    with_log_limits,
 )
-from multilevel.report.response_scale import ResponseScale, as_ratios, scale_notes, through_link
+from multilevel.report.response_scale import ResponseScale, as_quotients, as_ratios, scale_notes, through_link
 from multilevel.report.summary import Summary
 from multilevel.results.printed_table import PrintedTable
+
+EXPECTED_CONTRASTS = "Contrasts are differences of expected responses."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,16 @@ class Holder:
     var: str | None  # the covariate whose slopes they are; None for means
     dropped: tuple[str, ...]  # columns that the fit dropped
     scale: ResponseScale | None = None  # where means are to be shown through the inverse of a link
+    about: str = ""  # what the means are of, where a model has several parts
+    expected: bool = False  # whether they are expected responses, with limits about their logarithms
 
     @property
     def what(self) -> str:
         """What the rows are."""
         if self.var is None:
-            scale = "" if self.scale is None else f" ({self.scale.means})"
-            return f"marginal means of {self.response}{scale}"
+            words = [self.about, "" if self.scale is None else self.scale.means]
+            told = ", ".join(filter(None, words))
+            return f"marginal means of {self.response}{f' ({told})' if told else ''}"
         return f"slopes of {self.response} along {self.var}"
 
 
@@ -70,6 +76,8 @@ class MarginalMeans(PrintedTable):
         """The factors, estimate, std_error, df, conf_low and conf_high."""
         found = estimated(self.means.functions, self.holder.basis)
         columns = estimate_columns(label_columns(self.means.cells), found, self.level)
+        if self.holder.expected:
+            return with_log_limits(columns, self.level)
         return columns if self.holder.scale is None else through_link(columns, self.holder.scale)
 
     def page(self) -> Summary:
@@ -152,7 +160,21 @@ class ContrastTable(PrintedTable):
     def columns(self) -> dict[str, Any]:
         """The groups, contrast, estimate, std_error, statistic, df, p_value, conf_low and conf_high."""
         columns = contrast_columns(self.contrasts, self.tested)
-        return columns if self.holder.scale is None else as_ratios(columns, self.holder.scale)
+        if self.holder.scale is None:
+            return columns
+        if self.holder.scale.ratio is not None:
+            columns |= self._quotients()
+        return as_ratios(columns, self.holder.scale)
+
+    def _quotients(self) -> dict[str, list[str]]:
+        """The labels of contrasts that are ratios: "a / b" for "a - b"."""
+        cells, labels = self.means.cells, self.contrasts.labels
+        names = cells.specs.names
+        levels = {
+            column: levels_of(cells, (column,) if column in names and len(labels) > 1 else names).names
+            for column in labels
+        }
+        return {column: as_quotients(labels[column], levels[column]) for column in labels}
 
     def page(self) -> Summary:
         """The contrasts as they print, group by group."""
@@ -164,6 +186,7 @@ class ContrastTable(PrintedTable):
             blocks=group_blocks(columns, tuple(self.contrasts.groups), "Contrasts"),
             notes=(
                 *scale_notes(self.holder.scale),
+                *((EXPECTED_CONTRASTS,) if self.holder.expected else ()),
                 *adjustment_notes(self.contrasts, self.adjustment),
                 *interaction_notes(averaging, names),
                 *unknown_notes(columns["std_error"], averaging, self.holder.dropped),
