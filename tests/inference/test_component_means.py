@@ -53,9 +53,8 @@ def test_means_are_averages_of_predictions_over_the_grid(family: str) -> None:
     counted = fit.emmeans("mined", kind="response", weights="cells")
     shares = data.groupby(["mined", "spp"], observed=True).size()
     both = cells.set_index(["mined", "spp"]).assign(mu=fit.predict(cells, re="none"))["mu"]
-    weighted = (both * shares).groupby("mined", observed=True).sum() / shares.groupby(
-        "mined", observed=True
-    ).sum()
+    totals = [each.groupby("mined", observed=True).sum() for each in (both * shares, shares)]
+    weighted = totals[0] / totals[1]
     np.testing.assert_allclose(counted["estimate"], weighted.loc[counted["mined"]], rtol=1e-10)
 
 

@@ -104,9 +104,8 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
         means = super().emmeans(
             specs, by, kind=kind, at=at, df=df, vcov=vcov, cluster=cluster, weights=weights, level=level
         )
-        return (
-            replace(means, holder=replace(means.holder, about=mean_words(self.record))) if several else means
-        )
+        about = mean_words(self.record) if several else ""
+        return replace(means, holder=replace(means.holder, about=about))
 
     def contrasts(
         self,
@@ -195,7 +194,7 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
             self.design.response_name,
             None,
             self.dropped.columns,
-            about="expected responses, zeros included" if self.model.zi else "expected responses",
+            about="expected responses, zeros included" if self.model.zi is not None else "expected responses",
             expected=True,
         )
         return MarginalMeans(found.means, holder, checked_level(level))
