@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.covariance_checks import convergence, correlations, singularity
 from multilevel.inference.design_checks import collinearity, dropped_columns, dropped_rows, scaling
-from multilevel.inference.finding import Finding, by_p, note, ok
+from multilevel.inference.finding import Finding, by_p, note, ok, warn
 from multilevel.inference.glmm_dispersion import row_dispersion, simulations_needed
+from multilevel.inference.laplace_error import LaplaceError, is_poor, laplace_errors
 from multilevel.inference.scaled_residuals import (
     ModelCheck,
     dispersion,
@@ -63,6 +65,7 @@ def glmm_findings(
         dropped_columns(main),
         *scaling(main),
         collinearity(main),
+        *approximation(laplace_errors(design, record, model)),
         *([] if simulated is None else overdispersion(design, record, model, simulated.draws)),
         *([] if simulated is None else response_findings(record, simulated)),
     ]
@@ -95,6 +98,16 @@ def overdispersion(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, d
             family=record.family.name,
             cure=WITHOUT_DISPERSION[density],
         )
+    ]
+
+
+def approximation(errors: Sequence[LaplaceError]) -> list[Finding]:
+    """Whether quadrature over the random effects of each grouping factor would find other estimates."""
+    return [
+        (warn if is_poor(error) else ok)(
+            "Laplace approximation", error.change, error=error, n_factors=len(errors)
+        )
+        for error in errors
     ]
 
 

@@ -78,6 +78,7 @@ WORDS: dict[str, Callable[[Finding], str]] = {
     "within and between": fit_words.within_and_between,
     "alike within clusters": fit_words.alike_within_clusters,
     "number of groups": glmm_words.number_of_groups,
+    "Laplace approximation": glmm_words.laplace_approximation,
     "overdispersion": glmm_words.overdispersion,
     "uniform residuals": glmm_words.uniform_residuals,
     "spread of responses": glmm_words.spread_of_responses,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.glmm_checks import is_binary
+from multilevel.inference.laplace_error import LaplaceError, is_poor
 from multilevel.report.lmm_summary import convergence_notes, singular_note
 from multilevel.report.wording import plural
 
@@ -17,10 +20,11 @@ OVERDISPERSED = (
 BOUNDLESS = 10.0  # standard error of a logit beyond which its estimate says "as far as it goes"
 INFINITE = 1e5  # a dispersion (a size, a precision) that stands for infinity
 MANY_DF = 1e4
-FEW_TRIALS = 8.0  # per group, for a remark on the Laplace approximation
 
 
-def glmm_notes(design: GLMMDesign, record: GLMMRecord, residuals: Array | None) -> tuple[str, ...]:
+def glmm_notes(
+    design: GLMMDesign, record: GLMMRecord, residuals: Array | None, laplace: Sequence[LaplaceError]
+) -> tuple[str, ...]:
     """Singular terms, overdispersion, what has no bound, and whether the search converged."""
     terms = (*record.terms, *record.zi_terms)
     return (
@@ -28,7 +32,7 @@ def glmm_notes(design: GLMMDesign, record: GLMMRecord, residuals: Array | None) 
         *undefined_notes(residuals),
         *overdispersion_notes(design, record, residuals),
         *boundless_notes(record),
-        *laplace_notes(design, record),
+        *laplace_notes(laplace),
         *prior_notes(record),
         *convergence_notes(record.optimum),
     )
@@ -99,20 +103,24 @@ def boundless_notes(record: GLMMRecord) -> list[str]:
     return notes
 
 
-def laplace_notes(design: GLMMDesign, record: GLMMRecord) -> list[str]:
-    """Where one binary response or few stand against a large variance the approximation is poor."""
-    if record.nodes > 1 or len(record.terms) != 1 or record.zi_terms:
-        return []
-    if record.family.density not in ("binomial", "ordinal") or len(record.terms[0].names) > 1:
-        return []
-    trials = float(design.main.n_rows if design.trials is None else design.trials.sum())
-    each = trials / design.main.groupings[record.terms[0].grouping].n_levels
-    if each >= FEW_TRIALS or float(record.terms[0].sd[0]) < 1.0:
-        return []
-    return [
-        f"The Laplace approximation is poor with {each:.1f} responses a group and a standard deviation of"
-        f" {float(record.terms[0].sd[0]):.2g}: fit with nagq=25 and see what changes."
-    ]
+def laplace_notes(errors: Sequence[LaplaceError]) -> list[str]:
+    """Where quadrature would find other estimates."""
+    told = [laplace_words(error, len(errors)) for error in errors if is_poor(error)]
+    return [f"The Laplace approximation is poor here: {words}" for words in told]
+
+
+def laplace_words(error: LaplaceError, n_factors: int) -> str:
+    """How far off it is, and what to do."""
+    way_out = (
+        "fit with nagq=25 (nagq=9 with random slopes) and see what changes."
+        if n_factors == 1
+        else f"nagq= serves one grouping factor. Fit {error.group} alone with nagq=25 to see what changes;"
+        " take variances and the intercept with care."
+    )
+    return (
+        f"with {error.responses:.1f} responses a level of {error.group}, integrating its effects by"
+        f" quadrature moves estimates by {error.change:.1f} standard errors in the first step; {way_out}"
+    )
 
 
 def prior_notes(record: GLMMRecord) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
 from multilevel.fitted.glmm import GLMMRecord, PartEstimates
 from multilevel.fitted.lmm import TermCovariance
+from multilevel.inference.laplace_error import LaplaceError
 from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
 from multilevel.report.glmm_notes import glmm_notes
 from multilevel.report.glmm_tables import part_table, ratio_word
@@ -44,6 +47,7 @@ def glmm_summary(
     record: GLMMRecord,
     residuals: Array | None,
     criteria: Block,
+    laplace: Sequence[LaplaceError],
     *,
     exponentiate: bool,
 ) -> Summary:
@@ -62,7 +66,7 @@ def glmm_summary(
         title=f"Generalized linear mixed model fit by {criterion_words(record)}",
         facts=summary_facts(design, record),
         blocks=tuple(block for block in blocks if block is not None),
-        notes=(*dropped_notes(design.main.dropped), *glmm_notes(design, record, residuals)),
+        notes=(*dropped_notes(design.main.dropped), *glmm_notes(design, record, residuals, laplace)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multilevel.inference.finding import Finding
+from multilevel.report.glmm_notes import laplace_words
 from multilevel.report.wording import number, plural
 
 
@@ -15,6 +16,14 @@ def number_of_groups(finding: Finding) -> str:
         f"{group} has {plural(count, 'level')}: its variance is known poorly and estimated too small on"
         " average, and z tests are too easy on effects that differ between its levels."
     )
+
+
+def laplace_approximation(finding: Finding) -> str:
+    """Words about how random effects are integrated out."""
+    error = finding.facts["error"]
+    if finding.status == "ok":
+        return f"Quadrature over the random effects of {error.group} would change little."
+    return f"It is poor here: {laplace_words(error, finding.facts['n_factors'])}"
 
 
 def overdispersion(finding: Finding) -> str:

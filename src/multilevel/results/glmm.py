@@ -24,6 +24,7 @@ from multilevel.families.links import Link
 from multilevel.fitted.assemble_glmm import assemble_glmm
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.formula.parse import parse_formula
+from multilevel.inference.laplace_error import laplace_errors
 from multilevel.inference.matrices import ModelMatrices, glmm_matrices
 from multilevel.report.glmm_equation import glmm_sections
 from multilevel.report.glmm_summary import criteria_block, glmm_summary
@@ -256,7 +257,8 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         checked_switch("exponentiate", exponentiate)
         residuals = None if self.record.family.response == "ordered" else self.residuals("pearson")
         criteria = criteria_block(self.aic, self.bic, self.loglik, self.df_residual)
-        return glmm_summary(self.model, self.record, residuals, criteria, exponentiate=exponentiate)
+        laplace = laplace_errors(self.model, self.record, self._working_model())
+        return glmm_summary(self.model, self.record, residuals, criteria, laplace, exponentiate=exponentiate)
 
     def tidy(
         self,
@@ -302,7 +304,11 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         return self._frame(coef_columns(self.model, self._with_random_effects(), levels))
 
     def varcorr(self) -> Frame:
-        """Variances, standard deviations, covariances and correlations of the random effects."""
+        """Variances, standard deviations, covariances and correlations of the random effects.
+
+        Rows of one column have a variance and an sd, and `term2`, covariance and correlation missing; rows of
+        two columns the reverse.
+        """
         return self._frame(varcorr_columns(self.record))
 
     def plausible_ranges(self, *, level: float = 0.95) -> Frame:

@@ -75,13 +75,14 @@ class Simulations(GLMMBase):
     def check(self, *, n: int = 250, seed: Seed = 0) -> Checks:
         """Look at the fit as an expert would, and say what deserves notice and what to do.
 
-        Looked at are: convergence and singular terms; few groups, dropped rows and columns, scales,
-        collinearity; and where the responses stand among `n` that are simulated from the fit with new random
-        effects: whether they vary about their groups' means as the family says (Pearson's squares about the
-        fitted values, against those of simulated responses that are fitted again), whether the scaled
-        residuals are uniform, whether responses spread as they should, how many are zero, and how many lie
-        beyond all simulated ones. A look that is a test raises a note below p = 0.01 and a warning below
-        0.001. Rows with freq_weights are not simulated, and these looks are left out.
+        Looked at are: convergence and singular terms; how far quadrature would move the estimates of
+        Laplace's approximation; few groups, dropped rows and columns, scales, collinearity; and where the
+        responses stand among `n` that are simulated from the fit with new random effects: whether they vary
+        about their groups' means as the family says (Pearson's squares about the fitted values, against those
+        of simulated responses that are fitted again), whether the scaled residuals are uniform, whether
+        responses spread as they should, how many are zero, and how many lie beyond all simulated ones. A
+        look that is a test raises a note below p = 0.01 and a warning below 0.001. Rows with freq_weights
+        are not simulated, and these looks are left out.
 
         Args:
             n: simulated data sets.
