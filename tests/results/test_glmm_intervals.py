@@ -122,3 +122,20 @@ def test_what_is_not_made() -> None:
         fit.confint(effects="ran_pars")
     with pytest.raises(ModelError, match="belongs to profiles"):
         fit.confint(n=100)
+
+
+def test_all_methods_say_which_part_and_group_each_row_is_of() -> None:
+    """The standard deviations of the mean and of zeros have the same term and group."""
+    data = ml.datasets.salamanders()
+    fit = ml.glmm("count ~ mined + (1 | site)", data, family="poisson", zi="~ mined + (1 | site)")
+    columns = ["component", "effect", "group", "term", "estimate", "conf_low", "conf_high"]
+    wald, profiled = fit.confint(), fit.confint("profile", which=["zi~Intercept", "zi~sd__(Intercept)|site"])
+    assert list(wald.columns) == list(profiled.columns) == columns
+    assert profiled["component"].tolist() == ["zi", "zi"]
+    assert profiled["term"].tolist() == ["Intercept", "sd__(Intercept)"]
+    assert profiled["estimate"][1] == fit.varcorr()["sd"].iloc[-1]
+    boot = fit.bootstrap(60, seed=2, progress=False).confint(effects="ran_pars")
+    assert list(boot.columns) == columns
+    keys = list(zip(boot["component"], boot["group"], boot["term"], strict=True))
+    assert keys == [("cond", "site", "sd__(Intercept)"), ("zi", "site", "sd__(Intercept)")]
+    assert wald["component"].tolist() == ["cond", "cond", "zi", "zi"]

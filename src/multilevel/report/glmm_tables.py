@@ -60,7 +60,13 @@ def coefficient_columns(record: GLMMRecord, conf_level: float | None, *, exponen
 def confint_columns(record: GLMMRecord, level: float) -> Columns:
     """Wald's limits of the coefficients of all parts."""
     columns = coefficient_columns(record, level, exponentiate=False)
-    return {name: columns[name] for name in ("component", "term", "estimate", "conf_low", "conf_high")}
+    n = len(columns["term"])
+    return {
+        "component": columns["component"],
+        "effect": ["fixed"] * n,
+        "group": [None] * n,
+        **{name: columns[name] for name in ("term", "estimate", "conf_low", "conf_high")},
+    }
 
 
 def ratio_word(record: GLMMRecord) -> str:

@@ -14,6 +14,8 @@ from multilevel.report.numbers import format_column, format_number
 from multilevel.report.summary import Block
 from multilevel.report.tables import Columns
 
+PARTS = ("zi", "disp", "threshold", "shape")
+
 
 def interval_columns(parameters: Sequence[Parameter], estimate: Array, low: Array, high: Array) -> Columns:
     """One row a parameter, estimates between their limits."""
@@ -25,6 +27,25 @@ def interval_columns(parameters: Sequence[Parameter], estimate: Array, low: Arra
         "conf_low": low,
         "conf_high": high,
     }
+
+
+def columns_by_component(
+    parameters: Sequence[Parameter], estimate: Array, low: Array, high: Array
+) -> Columns:
+    """The same for a model of several parts: which part each row is of stands in front, not in its term."""
+    columns = interval_columns(parameters, estimate, low, high)
+    parts = [component_of(p) for p in parameters]
+    terms = [
+        p.term.removeprefix(f"{part}~") if p.effect == "fixed" else p.term
+        for p, part in zip(parameters, parts, strict=True)
+    ]
+    return {"component": parts, **columns, "term": terms}
+
+
+def component_of(parameter: Parameter) -> str:
+    """The part of the model that a parameter is of, which its name carries if it is not the mean's."""
+    part, mark, _ = parameter.name.partition("~")
+    return part if mark and part in PARTS else "cond"
 
 
 def profile_columns(parameters: Sequence[str], curves: dict[str, Curve]) -> Columns:

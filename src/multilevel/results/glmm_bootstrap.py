@@ -19,8 +19,10 @@ from multilevel.inference.bootstrap import (
     named_statistic,
     statistic_replicates,
 )
+from multilevel.inference.bootstrap_intervals import LimitMethod
 from multilevel.inference.glmm_parameters import glmm_parameters, parameters_at
 from multilevel.inference.parameters import Parameter
+from multilevel.report.intervals import columns_by_component
 from multilevel.report.summary import Summary
 from multilevel.results.bootstrap import Bootstrap
 from multilevel.simulation.glmm import draw_glmm
@@ -65,6 +67,16 @@ class GLMMBootstrap(Bootstrap):
 
     def _jackknife(self) -> Array:
         raise ModelError('bca limits are made for linear mixed models; use "percentile" or "basic".')
+
+    def interval_columns(
+        self, method: LimitMethod = "percentile", level: float = 0.95, effects: str = "all"
+    ) -> dict[str, Any]:
+        """The columns of `confint(method, level)`."""
+        columns = super().interval_columns(method, level, effects)
+        if self._own_statistic:
+            return columns
+        limits = (columns[name] for name in ("estimate", "conf_low", "conf_high"))
+        return columns_by_component([self._parameters[k] for k in self._chosen(effects)], *limits)
 
     def summary(self, level: float = 0.95) -> Summary:
         """Estimates, bias, standard errors and percentile limits on a page, with what deserves notice."""

@@ -138,11 +138,15 @@ class GLMMIntervals(GLMMBase):
         limits: LimitMethod = "percentile",
         **options: Any,
     ) -> Frame:
-        """Confidence limits: term, estimate, conf_low, conf_high; by profile or bootstrap of variances too.
+        """Confidence limits of all parameters; by profile or bootstrap those of variances too.
+
+        The columns are the same for all methods: component ("cond", the mean; "zi"; "disp"; "threshold"),
+        effect ("fixed" or "ran_pars"), group (missing for coefficients, which belong to none), term,
+        estimate, conf_low, conf_high. A limit that a profile does not reach is missing.
 
         Args:
             method: "wald" for the coefficients of all parts, quick and symmetric; "profile" and "bootstrap"
-                for standard deviations and correlations too, with the columns effect and group.
+                for standard deviations and correlations too.
             level: of the intervals.
             df: None or "z".
             effects: "all" that the method can give, the "fixed" ones, or "ran_pars".

@@ -16,7 +16,7 @@ from multilevel.frames.table import FrameKind
 from multilevel.inference.glmm_profile import ProfiledGLMM, hold, limit, signed_root, trace
 from multilevel.inference.parameters import Parameter, chosen_parameters, named_parameter
 from multilevel.inference.wald import checked_level
-from multilevel.report.intervals import interval_block, interval_columns, page_facts
+from multilevel.report.intervals import columns_by_component, interval_block, page_facts
 from multilevel.report.summary import Summary
 
 SPACING = 0.5  # of zeta, between the points of a profile
@@ -53,7 +53,11 @@ class GLMMProfile:
         return self._profiled.estimates[self._places()]
 
     def confint(self, level: float = 0.95, *, progress: bool | None = None) -> Frame:
-        """Limits at which the likelihood ratio reaches its chi-square quantile: effect, group, term, ..."""
+        """Limits at which the likelihood ratio reaches its chi-square quantile: component, effect, group, ...
+
+        `group` is missing for coefficients, which belong to no grouping factor, and a limit where the
+        likelihood does not fall off so far, or a standard deviation is estimated as zero.
+        """
         return to_frame(self.interval_columns(level, progress), self._kind)
 
     def interval_columns(self, level: float, progress: bool | None = None) -> dict[str, Any]:
@@ -67,7 +71,7 @@ class GLMMProfile:
             leave=False,
         )
         limits = np.array([[limit(self._profiled, k, side * quantile) for side in (-1.0, 1.0)] for k in bar])
-        return interval_columns(list(self._chosen), self.estimates, *limits.reshape(-1, 2).T)
+        return columns_by_component(list(self._chosen), self.estimates, *limits.reshape(-1, 2).T)
 
     def zeta(self, parameter: str, value: float) -> float:
         """The signed root of the likelihood ratio with a parameter held at a value."""
