@@ -39,6 +39,8 @@ DensityName = Literal[
 PredictorName = Literal["dispersion", "shape", "upper", "lower"]
 ResponseKind = Literal["number", "trials", "ordered"]
 
+NEARLY_WHOLE = 1e-6  # relative distance from a whole number that rounding explains
+
 
 @dataclass(frozen=True)
 class Family(ABC):
@@ -98,4 +100,19 @@ def refuse_rows(bad: Mask, y: Array, problem: str) -> None:
     count = int(np.count_nonzero(bad))
     if count:
         first = y[np.flatnonzero(bad)[0]]
-        raise DataError(problem.format(count=count, first=f"{first:g}", rows="row" if count == 1 else "rows"))
+        words = {"count": count, "first": written(first), "rows": "row" if count == 1 else "rows"}
+        raise DataError(problem.format(**words) + rounding_words(y[bad]))
+
+
+def written(value: float) -> str:
+    """A number in six digits, or in as many as tell it from a rounder one."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def rounding_words(bad: Array) -> str:
+    """What to do about values that rounding alone keeps from being whole."""
+    whole = np.round(bad)
+    if ((bad != whole) & (np.abs(bad - whole) <= NEARLY_WHOLE * np.maximum(np.abs(whole), 1.0))).all():
+        return " These are whole numbers but for rounding: round the column."
+    return ""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from multilevel._typing import Array
+from multilevel.errors import DataError
 from multilevel.families.family import DensityName, Family, PredictorName, ResponseKind, refuse_rows
 
 PROBABILITY_LINKS = ("logit", "probit", "cloglog", "cauchit", "log", "identity")
@@ -43,6 +44,13 @@ class Binomial(Family):
 
     def refuse_impossible(self, y: Array, text: str) -> None:
         """Proportions lie between 0 and 1."""
+        values = np.unique(y)
+        if len(values) == 2 and (values == np.round(values)).all() and values[1] == values[0] + 1.0 > 1.0:
+            low, high = (f"{value:g}" for value in values)
+            raise DataError(
+                f"The response '{text}' is {low} or {high}, and a binomial one is 0 or 1: write "
+                f"I({text} == {high}) for the probability of {high}, or make it a column of two labels."
+            )
         problem = (
             f"The response '{text}' is {{first}} in {{count}} {{rows}}, but a proportion lies between 0 and "
             "1: write 'successes / trials' or 'cbind(successes, failures)' for counts."

@@ -10,7 +10,7 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.fixed_terms import fixed_terms, term_cells
-from multilevel.errors import DataError, ModelError
+from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.inference.coefficients import CoefficientInference, FTest, difference
 from multilevel.inference.hypotheses import Hypotheses
 from multilevel.inference.overall import quadratic_form
@@ -58,6 +58,11 @@ class HypothesisTests:
 
 def checked_type(kind: object) -> Type:
     """A type of hypothesis as it is called here."""
+    if kind is not None and not isinstance(kind, int | float | str):
+        raise DataTypeError(
+            "anova() tests the terms of one fit, and its first argument is type= (1, 2 or 3); to test fits "
+            "against each other write ml.compare(fit, other)."
+        )
     if isinstance(kind, bool) or not isinstance(kind, int | str) or kind not in TYPES:
         raise DataError(f"type={kind!r} does not exist; choose 1, 2 or 3 (I, II or III), or 'sequential'.")
     return TYPES[kind]

@@ -11,7 +11,7 @@ Bartus, T. (2005). Estimation of marginal effects using margeff. The Stata Journ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from multilevel.inference.marginal_effects import Groups, averaging, observed, r
 from multilevel.inference.matrices import effect_variance
 from multilevel.inference.normal_average import normal_average
 from multilevel.inference.population_averaged import THETA_STEP
-from multilevel.inference.reference_grid import Population, encode_rows, population
+from multilevel.inference.reference_grid import Population, checked_variable, encode_rows, population
 from multilevel.inference.specs import Names, names_of
 
 STEP = 1e-3  # of the spread of a covariate, for its slope
@@ -87,6 +87,9 @@ def response_effects(
     known = {name: v for side in reversed(sides) for name, v in side.variables.items()}
     fixed = [name for side in sides for name in used_variables(side.source)]
     names = names_of(variables, frozenset(known), "variables") or tuple(dict.fromkeys(fixed))
+    for name in names:
+        if name not in known:
+            checked_variable(name, replace(sides[0].source, variables=known), "variables")
     groups = row_groups(design.main, data, by)
     respond = responder(design, record, sides, groups, integrate=integrate)
     found = [

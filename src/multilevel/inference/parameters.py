@@ -137,6 +137,8 @@ def named_parameter(parameters: Sequence[Parameter], name: str) -> Parameter:
     if len(found) == 1:
         return found[0]
     names = [p.name for p in parameters]
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" (did you mean '{near[0]}'?)" if near and not found else ""
+    of_factor = [each for each in names if each.startswith(f"{name}[")]  # coefficients of a factor
+    near = of_factor[:2] or get_close_matches(name, names, n=1, cutoff=0.6)
+    meant = " or ".join(f"'{each}'" for each in near)
+    hint = f" (did you mean {meant}?)" if near and not found else ""
     raise DataError(f"'{name}' is no parameter of this model{hint}; it has {', '.join(names)}.")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from multilevel._options import checked_numbers
 from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Design, Grouping
-from multilevel.errors import DataError, ModelError
+from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.labels import label_text
 from multilevel.frames.table import read_table
 
@@ -22,6 +22,7 @@ SAME_NUMBER = 1e-9  # of the largest in a column: what coding the same data agai
 
 def checked_response(y: npt.ArrayLike, design: Design) -> Array:
     """A new response over the rows used (n,), from one over those rows or over all rows of the data."""
+    refuse_table(y)
     values = checked_numbers("the new response", y)
     if values.ndim == 2 and values.shape[1] == 1:  # what simulate(1) returns
         values = values[:, 0]
@@ -38,6 +39,17 @@ def checked_response(y: npt.ArrayLike, design: Design) -> Array:
             f"the new response is missing or infinite in {count} of the rows used; fill them first."
         )
     return values
+
+
+def refuse_table(y: object) -> None:
+    """A table has no one response in it."""
+    columns = len(getattr(y, "columns", ()))
+    if columns > 1:
+        raise DataTypeError(
+            f"refit takes the new response, one value a row; got a table of {columns} columns. Name one of "
+            "them, fit.refit(table['y']); to fit the formula to other data, call the function that made the "
+            "fit with them."
+        )
 
 
 def checked_responses(Y: npt.ArrayLike, design: Design) -> Array:

@@ -1,0 +1,68 @@
+"""What generalized mixed models say of typical slips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import multilevel as ml
+from glmm_data import grouped
+from multilevel.errors import DataError, DataTypeError
+
+
+def counts(**options: Any) -> Any:
+    return ml.glmm("count ~ a + x + (1 | g)", grouped(), family="poisson", **options)
+
+
+def test_anova_of_another_fit_points_to_compare() -> None:
+    with pytest.raises(DataTypeError, match=r"ml\.compare\(fit, other\)"):
+        counts().anova(counts())
+    with pytest.raises(DataError, match="type=4 does not exist"):
+        counts().anova(4)
+
+
+def test_an_effect_of_an_unknown_variable_names_those_there_are() -> None:
+    with pytest.raises(
+        DataError, match="variables names 'foo', which the fixed part does not have; there are"
+    ):
+        counts().ame("foo")
+    with pytest.raises(DataError, match="'g', which is a grouping factor"):
+        counts().ame("g")
+    zi = ml.glmm("empty ~ x + (1 | g)", grouped(), family="poisson", zi="~ a")
+    assert zi.ame("a")["term"].tolist() == ["a", "a"]  # of the other part
+
+
+def test_values_that_are_nearly_counts_are_shown_in_full() -> None:
+    data = grouped()
+    with pytest.raises(DataError, match=r"000000001 in 240 rows.*whole numbers but for rounding"):
+        ml.glmm("y ~ x + (1 | g)", data.assign(y=data["count"] + 1.0 + 1e-9), family="poisson")
+    data["y"] = data["count"].astype(float)
+    data.loc[3, "y"] = 2.5
+    with pytest.raises(DataError, match=r"is 2\.5 in 1 row") as error:
+        ml.glmm("y ~ x + (1 | g)", data, family="poisson")
+    assert "rounding" not in str(error.value)
+
+
+def test_a_response_of_one_and_two_is_told_how_to_be_binary() -> None:
+    data = grouped()
+    data["y"] = data["binary"] + 1
+    with pytest.raises(DataError, match=r"'y' is 1 or 2.*I\(y == 2\)"):
+        ml.glmm("y ~ x + (1 | g)", data, family="binomial")
+    right = ml.glmm("I(y == 2) ~ x + (1 | g)", data, family="binomial")
+    plain = ml.glmm("binary ~ x + (1 | g)", data, family="binomial")
+    np.testing.assert_allclose(right.fixef, plain.fixef)
+    with pytest.raises(DataError, match="successes / trials"):
+        ml.glmm("y ~ x + (1 | g)", data.assign(y=data["count"]), family="binomial")
+
+
+def test_refit_to_a_table_asks_for_a_column() -> None:
+    with pytest.raises(DataTypeError, match="one value a row; got a table of"):
+        counts().refit(grouped())
+    np.testing.assert_allclose(counts().refit(grouped()[["count"]]).fixef, counts().fixef, rtol=1e-6)
+
+
+def test_a_profile_of_a_factor_names_its_coefficients() -> None:
+    with pytest.raises(DataError, match=r"did you mean 'a\[T\.q\]' or 'a\[T\.r\]'"):
+        counts().profile("a")
