@@ -134,3 +134,31 @@ def test_ratios_are_written_as_ratios() -> None:
     assert both["up"][0] == "False / True"
     probit = ml.glmm("binary ~ a + (1 | g)", grouped(), family="binomial", link="probit")
     assert probit.emmeans("a", kind="response").contrasts()["contrast"][0] == "p - q"
+
+
+def test_coefficients_of_any_part_can_be_tested() -> None:
+    fit = salamanders("negative_binomial", zi="~ mined", dispersion="~ mined")
+    V, names = fit.vcov(full=True), list(fit.vcov_names)
+    values = np.concatenate([part.estimate for part in fit.record.parts])
+    z, d = names.index("zi~mined[T.yes]"), names.index("disp~mined[T.yes]")
+    found = fit.test("zi~mined[T.yes] = 1, disp~mined[T.yes] - zi~Intercept")
+    assert found["term"][0] == "zi~mined[T.yes] = 1"
+    np.testing.assert_allclose(found["estimate"][0], values[z], rtol=1e-12)
+    np.testing.assert_allclose(found["statistic"][0], (values[z] - 1.0) / np.sqrt(V[z, z]), rtol=1e-9)
+    i = names.index("zi~Intercept")
+    spread = np.sqrt(V[d, d] + V[i, i] - 2.0 * V[d, i])
+    np.testing.assert_allclose(found["std_error"][1], spread, rtol=1e-9)
+    both = fit.test(["mined[T.yes]", "zi~mined[T.yes]"], joint=True)
+    assert both["df_num"][0] == 2
+    which = [names.index("mined[T.yes]"), z]
+    chi = values[which] @ np.linalg.solve(V[np.ix_(which, which)], values[which])
+    assert both["statistic"][0] == pytest.approx(chi / 2.0, rel=1e-8)
+    assert fit.test({"zeros": {"zi~mined[T.yes]": 1.0}})["estimate"][0] == pytest.approx(values[z])
+    assert fit.test(np.array([0.0, 1.0]))["estimate"][0] == pytest.approx(fit.fixef[1])  # of the mean
+    terms = fit.anova(component="zi")
+    assert terms["statistic"][0] == pytest.approx(values[z] ** 2 / V[z, z], rel=1e-8)
+    assert fit.anova(component="dispersion")["statistic"][0] == pytest.approx(
+        values[d] ** 2 / V[d, d], rel=1e-8
+    )
+    with pytest.raises(ModelError, match="zi="):
+        ml.glmm("count ~ a + (1 | g)", grouped(), family="poisson").anova(component="zi")

@@ -42,6 +42,16 @@ def read_hypotheses(asked: Asked, rhs: npt.ArrayLike | None, coefficients: Coeff
     return read
 
 
+def texts_of(asked: Asked) -> list[str]:
+    """All texts in what is asked; none of what is given as numbers."""
+    if isinstance(asked, str):
+        return [asked]
+    if isinstance(asked, Mapping):
+        keys = [key for value in asked.values() if isinstance(value, Mapping) for key in value]
+        return [text for text in [*asked.values(), *keys] if isinstance(text, str)]
+    return [text for text in asked if isinstance(text, str)] if isinstance(asked, Sequence) else []
+
+
 def refuse_contradiction(hypotheses: Hypotheses) -> None:
     """Statements that cannot hold together are not one hypothesis."""
     scaled = hypotheses.L / np.abs(hypotheses.L).max(axis=1, keepdims=True)

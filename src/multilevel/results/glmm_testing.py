@@ -11,14 +11,19 @@ import numpy as np
 from multilevel._options import checked_choice
 from multilevel._typing import Frame
 from multilevel.design.fixed_terms import fixed_terms
+from multilevel.estimation.glmm_rows import Component
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.anova import checked_type
 from multilevel.inference.clustering import Clustering
+from multilevel.inference.coefficients import CoefficientInference, KnownDf
+from multilevel.inference.component_means import design_of
 from multilevel.inference.glmm_ranova import without_each_effect
+from multilevel.inference.hypotheses import Asked, texts_of
+from multilevel.inference.hypothesis_text import Coefficients
 from multilevel.inference.term_contrasts import Metric, Type, metric_of_fit
 from multilevel.inference.wald_terms import wald_terms
 from multilevel.report.anova import chi_square_columns
-from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.glmm_base import GLMMBase, root_of
 from multilevel.results.testing import Testing
 
 
@@ -33,8 +38,9 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
         vcov: str | None = None,
         cluster: Clustering | None = None,
         strata: bool = False,
+        component: Literal["conditional", "zi", "dispersion"] = "conditional",
     ) -> Frame:
-        """Does each term of the mean matter? Wald's chi-square tests, one row a term.
+        """Does each term matter? Wald's chi-square tests, one row a term.
 
         The columns are term, statistic, df, p_value. For a likelihood-ratio test fit the model without the
         term and `ml.compare()` the two.
@@ -47,6 +53,7 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
             vcov: None or "model".
             cluster: must be None.
             strata: must be False; strata belong to balanced linear models.
+            component: the part whose terms are tested: the mean, the zeros ("zi") or the "dispersion".
 
         Example:
             >>> import multilevel as ml
@@ -60,6 +67,13 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
         """
         checked_choice("strata", str(strata), ("False",))
         self._inference(df, vcov, cluster)  # refuses what there is not
+        checked_choice("component", component, ("conditional", "zi", "dispersion"))
+        if component != "conditional":
+            name: Component = "zi" if component == "zi" else "disp"
+            side, part = design_of(self.model, name), self.record.part(name)
+            assert part is not None
+            tests = wald_terms(fixed_terms(side), part.estimate, part.vcov, checked_type(type))
+            return self._frame(chi_square_columns(tests))
         tests = wald_terms(fixed_terms(self.design), self.fixef, self.record.vcov, checked_type(type))
         return self._frame(chi_square_columns(tests))
 
@@ -98,6 +112,31 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
                 "p_boundary": np.array([np.nan, *(test.ratio.p_boundary for test in tests)]),
             }
         )
+
+    def _testable(self, hypotheses: Asked) -> Coefficients:
+        """The mean's coefficients, or where a hypothesis names another part, "zi~x", those of all parts."""
+        if not self._is_of_parts(hypotheses):
+            return super()._testable(hypotheses)
+        return Coefficients(self.record.joint_names[: self._n_coefficients()], self.dropped.columns)
+
+    def _inference_of(
+        self, hypotheses: Asked, df: str | None, vcov: str | None, cluster: Clustering | None = None
+    ) -> CoefficientInference:
+        own = self._inference(df, vcov, cluster)
+        if not self._is_of_parts(hypotheses):
+            return own
+        G = self._n_coefficients()
+        estimates = np.concatenate([part.estimate for part in self.record.parts])
+        return KnownDf("normal", estimates, root_of(self.record.joint_vcov[:G, :G]), np.inf)
+
+    def _n_coefficients(self) -> int:
+        """Coefficients of all parts."""
+        return sum(len(part.names) for part in self.record.parts)
+
+    def _is_of_parts(self, hypotheses: Asked) -> bool:
+        """Whether a hypothesis names a part other than the mean."""
+        marks = [f"{part.component}~" for part in self.record.parts[1:]]
+        return any(mark in text for text in texts_of(hypotheses) for mark in marks)
 
     def _metric(self, kind: Type) -> Callable[[], Metric]:  # noqa: ARG002
         """Rows count as the model weighs them: by its own information."""

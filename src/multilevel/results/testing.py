@@ -13,6 +13,7 @@ from multilevel._typing import Array, Frame
 from multilevel.errors import DataError, ModelError
 from multilevel.inference.anova import checked_type, joint_test, tests_of_hypotheses, tests_of_terms
 from multilevel.inference.clustering import Clustering
+from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.hypotheses import Asked, read_hypotheses, refuse_contradiction
 from multilevel.inference.hypothesis_text import Coefficients
 from multilevel.inference.strata import strata_tests
@@ -115,15 +116,28 @@ class Testing(Fit[RecordT]):
                estimate  statistic    df  p_value
             0   345.611      3.118  17.0    0.006
         """
-        coefficients = Coefficients(self.coef_names, self.dropped.columns)
-        asked = read_hypotheses(hypotheses, rhs, coefficients)
-        inference = self._inference(df, vcov, cluster)
+        asked = read_hypotheses(hypotheses, rhs, self._testable(hypotheses))
+        inference = self._inference_of(hypotheses, df, vcov, cluster)
         if checked_switch("joint", joint):
             refuse_contradiction(asked)
-            rank = round(self._inference("z", "model").f_test(asked.L).df_num)
+            rank = round(self._inference_of(hypotheses, "z", "model").f_test(asked.L).df_num)
             test = joint_test("the joint hypothesis", asked.L, rank, inference, asked.rhs)
             return self._frame(joint_columns(asked.labels, test))
         return self._frame(hypothesis_columns(tests_of_hypotheses(asked, inference, level)))
+
+    def _testable(self, hypotheses: Asked) -> Coefficients:  # noqa: ARG002
+        """The coefficients that hypotheses may be about."""
+        return Coefficients(self.coef_names, self.dropped.columns)
+
+    def _inference_of(
+        self,
+        hypotheses: Asked,  # noqa: ARG002
+        df: str | None,
+        vcov: str | None,
+        cluster: Clustering | None = None,
+    ) -> CoefficientInference:
+        """What is believed of them."""
+        return self._inference(df, vcov, cluster)
 
     def _own_vcov(self) -> str:
         """The kind of variance that the fit has by itself."""
