@@ -48,3 +48,13 @@ def test_a_change_without_tilde_is_refused():
 
 def test_signs_inside_brackets_and_quotes_do_not_split():
     assert signed_terms("C(a, 'x - y') - b") == [("+", "C(a, 'x - y')"), ("-", "b")]
+
+
+def test_a_term_that_is_not_there_cannot_be_taken_away() -> None:
+    with pytest.raises(FormulaError, match=r"takes away foo, which the .* does not have; it has a, b"):
+        update_formula("y ~ a + b + (1 | g)", ". ~ . - foo")
+    with pytest.raises(FormulaError, match="takes away log"):
+        update_formula("y ~ x + (1 | g)", ". ~ . - log(x)")
+    assert update_formula("y ~ a * b", ". ~ . - a:b") == "y ~ a * b - a:b"
+    assert update_formula("y ~ a * b", ". ~ . - b") == "y ~ a * b - b"
+    assert update_formula("y ~ a + (1 | g)", ". ~ . - 1") == "y ~ a + (1 | g) - 1"

@@ -10,6 +10,7 @@ from multilevel.formula.parse import parse_formula
 
 _OPENING, _CLOSING = "([{", ")]}"
 _NAME_OR_CALL = re.compile(r"[\w.]+(?:\([^()]*\))?|`[^`]*`")
+_WORD = re.compile(r"`[^`]*`|[^\W\d][\w.]*")
 _LONE_DOT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 
 
@@ -97,11 +98,25 @@ def _with_terms(terms: list[Signed], added: list[Signed], text: str) -> list[Sig
             terms = [*(each for each in terms if each[1] != "1"), (sign, term)]
         elif sign == "-" and _key(term) in known:
             terms = [each for each in terms if _key(each[1]) != _key(term)]
+        elif sign == "-" and term != "0" and not _is_mentioned(term, terms):
+            has = ", ".join(each for plus, each in terms if plus == "+") or "none"
+            raise FormulaError(
+                f"'{text}' takes away {term}, which the formula does not have; its terms: {has}."
+            )
         elif sign == "-" and "|" in term:
             raise FormulaError(f"'{text}' takes away {term}, which the formula does not have{_has(terms)}.")
         else:
             terms = [*terms, (sign, term)]
     return terms
+
+
+def _is_mentioned(term: str, terms: list[Signed]) -> bool:
+    """Whether something in a formula may hold a term to be taken away: `a:b` is in `a * b`."""
+    if "|" in term:  # bars are compared as wholes
+        return True
+    names = _WORD.findall(term)
+    written = {name for _, each in terms for name in _WORD.findall(each)}
+    return not names or written.issuperset(names)
 
 
 def _has(terms: list[Signed]) -> str:
