@@ -100,9 +100,7 @@ def _with_terms(terms: list[Signed], added: list[Signed], text: str) -> list[Sig
             terms = [each for each in terms if _key(each[1]) != _key(term)]
         elif sign == "-" and term != "0" and not _is_mentioned(term, terms):
             has = ", ".join(each for plus, each in terms if plus == "+") or "none"
-            raise FormulaError(
-                f"'{text}' takes away {term}, which the formula does not have; its terms: {has}."
-            )
+            raise FormulaError(f"'{text}' takes away {term}, which the formula does not have; it has {has}.")
         elif sign == "-" and "|" in term:
             raise FormulaError(f"'{text}' takes away {term}, which the formula does not have{_has(terms)}.")
         else:
