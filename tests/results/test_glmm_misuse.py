@@ -66,3 +66,33 @@ def test_refit_to_a_table_asks_for_a_column() -> None:
 def test_a_profile_of_a_factor_names_its_coefficients() -> None:
     with pytest.raises(DataError, match=r"did you mean 'a\[T\.q\]' or 'a\[T\.r\]'"):
         counts().profile("a")
+
+
+def test_a_response_of_labels_can_be_refitted_as_labels() -> None:
+    data = grouped()
+    data["sick"] = np.where(data["binary"] == 1, "yes", "no")
+    fit = ml.glmm("sick ~ x + (1 | g)", data, family="binomial")
+    np.testing.assert_allclose(fit.refit(data["sick"]).fixef, fit.fixef, rtol=1e-6)
+    np.testing.assert_allclose(fit.refit(data["sick"].to_list()).fixef, fit.fixef, rtol=1e-6)
+    flipped = np.where(data["binary"] == 1, "no", "yes")
+    np.testing.assert_allclose(fit.refit(flipped).fixef, -fit.fixef, rtol=1e-4)  # two searches
+    assert "Probability of: sick = yes" in str(fit)
+    with pytest.raises(DataError, match=r"the label 'maybe', which 'sick' of the fit has not; there no, yes"):
+        fit.refit(np.where(data["binary"] == 1, "yes", "maybe"))
+    truth = ml.glmm("b ~ x + (1 | g)", data.assign(b=data["binary"] == 1), family="binomial")
+    np.testing.assert_allclose(truth.refit(data["binary"] == 1).fixef, truth.fixef, rtol=1e-6)
+    assert "Probability of: b = True" in str(truth)
+    assert "Probability of" not in str(ml.glmm("binary ~ x + (1 | g)", data, family="binomial"))
+
+
+def test_ordered_labels_and_pairs_of_counts_can_be_refitted() -> None:
+    data = grouped()
+    ordinal = ml.glmm("grade ~ x + (1 | g)", data, family="ordinal")
+    np.testing.assert_allclose(ordinal.refit(data["grade"]).fixef, ordinal.fixef, rtol=1e-5)
+    assert "Categories: low < some < much < all" in str(ordinal)
+    data["misses"] = data["size"] - data["hits"]
+    pairs = ml.glmm("cbind(hits, misses) ~ x + (1 | g)", data, family="binomial")
+    again = pairs.refit(data[["hits", "misses"]])
+    np.testing.assert_allclose(again.fixef, pairs.fixef, rtol=1e-6)
+    with pytest.raises(DataError, match="do not add up to the trials of the fit in 240 rows"):
+        pairs.refit(data[["hits", "size"]] + 1)

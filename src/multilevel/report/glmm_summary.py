@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from multilevel._typing import Array
+from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
+from multilevel.design.response_labels import response_labels
 from multilevel.fitted.glmm import GLMMRecord, PartEstimates
 from multilevel.fitted.lmm import TermCovariance
 from multilevel.inference.laplace_error import LaplaceError
@@ -88,6 +90,7 @@ def summary_facts(design: GLMMDesign, record: GLMMRecord) -> tuple[tuple[str, st
         ("Family", f"{family.name.replace('_', ' ')} ({family.link.name} link)"),
         ("Formula", main.formula.text),
     ]
+    facts += label_facts(main)
     for name, side in (("Zero inflation", design.zi), ("Dispersion", design.dispersion)):
         if side is not None:
             facts.append((name, f"~ {side.formula.text.partition('~')[2].strip()}"))
@@ -101,6 +104,16 @@ def summary_facts(design: GLMMDesign, record: GLMMRecord) -> tuple[tuple[str, st
     if record.shape is not None:
         facts.append((SHAPE_WORDS[family.density], format_number(record.shape, ".4g")))
     return tuple(facts)
+
+
+def label_facts(main: Design) -> list[tuple[str, str]]:
+    """Which label of a response counts as success, or in which order its categories stand."""
+    labels = response_labels(main)
+    if not labels:
+        return []
+    if main.categories:
+        return [("Categories", " < ".join(labels))]
+    return [("Probability of", f"{main.response_name} = {labels[-1]}")]
 
 
 def criteria_block(aic: float, bic: float, loglik: float, df_residual: int) -> Block:

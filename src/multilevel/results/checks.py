@@ -14,6 +14,7 @@ from multilevel.design.design import Design, Grouping
 from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.frames.labels import label_text
 from multilevel.frames.table import read_table
+from multilevel.results.responses import as_numbers
 
 Indices = npt.NDArray[np.intp]  # row numbers
 MOST_NAMED = 5  # levels that an error lists
@@ -22,8 +23,9 @@ SAME_NUMBER = 1e-9  # of the largest in a column: what coding the same data agai
 
 def checked_response(y: npt.ArrayLike, design: Design) -> Array:
     """A new response over the rows used (n,), from one over those rows or over all rows of the data."""
-    refuse_table(y)
-    values = checked_numbers("the new response", y)
+    numbers = as_numbers(y, design)
+    refuse_table(numbers)
+    values = checked_numbers("the new response", numbers)
     if values.ndim == 2 and values.shape[1] == 1:  # what simulate(1) returns
         values = values[:, 0]
     if values.shape == (design.dropped.n_total,):

@@ -368,7 +368,8 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
     def refit(self, y: npt.ArrayLike) -> Self:
         """Fit the same model to another response (n,), over the rows used or all rows of the data.
 
-        Where there are trials the response counts successes; categories are numbered from 0.
+        Where there are trials the response counts successes, or is a table of successes and failures;
+        categories and labels may be given as such, or numbered from 0.
         """
         values = checked_response(y, self.design)
         model = with_response(self.model, values)
