@@ -125,3 +125,26 @@ def test_odd_names_lose_their_backticks(sleepstudy, make):
     fit = make("`reaction time` ~ Days" + (" + (1 | Subject)" if make is ml.lmm else ""), data)
     assert "`" not in fit.equation() + fit.equation("latex")
     assert "reaction time_i" in fit.equation()
+
+
+def test_parts_of_a_model_have_letters_of_their_own() -> None:
+    fit = ml.glmm(
+        "count ~ mined + (1 | site)",
+        ml.datasets.salamanders(),
+        family="truncated_nbinom2",
+        zi="~ mined + (1 | site)",
+        dispersion="~ mined",
+    )
+    text = fit.equation()
+    values = [line for line in text.splitlines() if " (" in line and " = " in line]
+    coefficients = [line.split(" = ")[0].strip() for line in values]
+    assert len(set(coefficients)) == len(coefficients) == 6
+    assert "logit(π) = ζ, π the probability of a zero" in text
+    assert "v0_j ~ N(0, " in text
+    assert "ξ_i = α0 + α1 mined" in text
+    assert r"\xi_{i} = \alpha_{0} + \alpha_{1}" in fit.equation("latex")
+
+
+def test_a_random_intercept_is_number_zero_where_thresholds_stand_for_the_fixed_one() -> None:
+    fit = ml.glmm("rating ~ temp + contact + (1 | judge)", ml.datasets.wine(), family="ordinal")
+    assert "η_ij = γ1 temp[T.warm]_ij + γ2 contact[T.yes]_ij + u0_j" in fit.equation()

@@ -96,3 +96,10 @@ def test_ordered_labels_and_pairs_of_counts_can_be_refitted() -> None:
     np.testing.assert_allclose(again.fixef, pairs.fixef, rtol=1e-6)
     with pytest.raises(DataError, match="do not add up to the trials of the fit in 240 rows"):
         pairs.refit(data[["hits", "size"]] + 1)
+
+
+def test_a_centred_covariate_is_held_at_zero() -> None:
+    data = grouped()
+    data["z"] = data["x"] - data["x"].mean() + 1e-17
+    means = ml.glmm("count ~ a + z + (1 | g)", data, family="poisson").emmeans("a")
+    assert "Held at: z = 0\n" in str(means)

@@ -34,6 +34,7 @@ from multilevel.inference.grid_variables import (
     term_variables,
 )
 
+ROUNDING = 1e-13  # of the largest value, that the mean of a centred variable may be off zero
 MOST_NUMBERS = 10**8  # in the grid's model matrix
 
 
@@ -130,7 +131,10 @@ def usual_axis(variable: Variable, design: Design) -> Axis:
     low, high = float(values.min()), float(values.max())
     if low < high and bool(((values == low) | (values == high)).all()):
         return Axis(variable, None, np.array([low, high]), (values == high).astype(np.int32))
-    return Axis(variable, None, np.array([mean(values, design)]), None)
+    centre = mean(values, design)
+    if abs(centre) <= ROUNDING * np.abs(values).max():  # of a variable that was centred before
+        centre = 0.0
+    return Axis(variable, None, np.array([centre]), None)
 
 
 def given_axis(variable: Variable, given: Any) -> Axis:

@@ -7,7 +7,7 @@ import numpy as np
 from multilevel._typing import Array
 from multilevel.design.design import Dropped
 from multilevel.inference.wald import CoefficientTable
-from multilevel.report.numbers import format_column, format_fixed, format_p
+from multilevel.report.numbers import format_column, format_fixed, format_p, format_with_outliers
 from multilevel.report.summary import WIDTH, Block
 
 MOST_CORRELATIONS = 20  # coefficients; the correlations of more would fill pages
@@ -31,7 +31,7 @@ def coefficient_block(table: CoefficientTable, title: str = "Fixed effects") -> 
     columns = {
         "": list(table.term),
         "Estimate": format_column(table.estimate, 5),
-        "Std. Error": format_column(table.std_error, 4),
+        "Std. Error": format_with_outliers(table.std_error, 4),
         **({} if table.df is None else {"df": format_fixed(table.df, 1)}),
         "z value" if table.df is None and table.p_value is not None else "t value": format_fixed(
             table.statistic, 3

@@ -48,6 +48,8 @@ class Hierarchy:
     n_fixed: int
     varies: dict[str, tuple[int, ...]]  # coefficient -> positions of the factors it varies over, sorted
     home: dict[str, Home]  # predictors of higher levels
+    letter: str = "gamma"  # of the fixed coefficients
+    first_effect: int = 0  # which letter the random effects of the innermost factor have
 
 
 def equation_sections(design: Design, record: LMMRecord) -> list[Section]:
@@ -138,18 +140,26 @@ def observation(tree: Hierarchy) -> str:
 
 def gamma(tree: Hierarchy, name: str) -> Symbol:
     """The fixed value of a coefficient."""
-    return Symbol("gamma", str(tree.coefficients.index(name)), "")
+    return Symbol(tree.letter, number_of(tree, name), "")
+
+
+def number_of(tree: Hierarchy, name: str) -> str:
+    """A coefficient's number: 0 of an intercept, even one that only varies about zero."""
+    if INTERCEPT in tree.coefficients[tree.n_fixed :]:
+        others = [each for each in tree.coefficients if each != INTERCEPT]
+        return "0" if name == INTERCEPT else str(1 + others.index(name))
+    return str(tree.coefficients.index(name))
 
 
 def beta(tree: Hierarchy, name: str, positions: Sequence[int]) -> Symbol:
     """A coefficient that varies over factors."""
-    return Symbol("beta", str(tree.coefficients.index(name)), letters(tree, positions))
+    return Symbol("beta", number_of(tree, name), letters(tree, positions))
 
 
 def effect(tree: Hierarchy, name: str, position: int) -> Symbol:
     """The random effect of one factor on a coefficient."""
-    number = str(tree.coefficients.index(name))
-    return Symbol(EFFECT_LETTERS[position], number, letters(tree, [position]))
+    letter = EFFECT_LETTERS[tree.first_effect + position]
+    return Symbol(letter, number_of(tree, name), letters(tree, [position]))
 
 
 def variables(name: str, indices: str) -> tuple[Symbol, ...]:

@@ -9,7 +9,18 @@ from typing import Literal
 from multilevel._options import checked_choice
 from multilevel.design.design import Design
 
-GREEK = {"beta": "β", "gamma": "γ", "eta": "η"}
+GREEK = {
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "δ",
+    "zeta": "ζ",
+    "eta": "η",
+    "xi": "ξ",
+    "pi": "π",
+    "phi": "φ",
+    "mu": "μ",
+}
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
@@ -163,7 +174,9 @@ class Latex:
 
     def words(self, text: str) -> str:
         """A line in words."""
-        written = escape_latex(text).replace("μ", r"$\mu$").replace("η", r"$\eta$")
+        written = escape_latex(text)
+        for name, letter in GREEK.items():
+            written = written.replace(letter, rf"$\{name}$")
         return rf"\text{{{written}}}"
 
     def value(self, symbol: str, estimate: str, name: str) -> str:

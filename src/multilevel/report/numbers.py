@@ -9,6 +9,7 @@ MISSING = "-"  # printed where there is no number; a note of the table says why
 MOST_DIGITS = 7  # of the largest number of a column
 LARGEST_FIXED = 1e7  # beyond this a column is written as mantissa and exponent
 SMALLEST_FIXED = 1e-5  # a column whose largest number is below this, too
+RUNS_OFF = 1e3  # and as many times the size of a typical number of its column: no number of that column
 SMALLEST_P = 2.2e-16  # p-values below the rounding unit are not told apart
 
 
@@ -25,6 +26,20 @@ def format_column(values: Iterable[float], significant: int = 4) -> list[str]:
         return [format_number(value, f".{significant - 1}e") for value in numbers]
     places = decimals(sizes, significant)
     return [format_number(value, spec_of(value, places)) for value in numbers]
+
+
+def format_with_outliers(values: Iterable[float], significant: int = 4) -> list[str]:
+    """A column in which single numbers that run off to infinity do not take the digits of the others.
+
+    >>> format_with_outliers([0.45216, 45.2, 234051.0])
+    ['0.4522', '45.2000', '2.3e+05']
+    """
+    numbers = [float(value) for value in values]
+    sizes = sorted(abs(value) for value in numbers if isfinite(value) and value != 0.0)
+    typical = sizes[(len(sizes) - 1) // 2] if sizes else 1.0
+    far = [isfinite(value) and abs(value) >= max(RUNS_OFF, RUNS_OFF * typical) for value in numbers]
+    rest = iter(format_column([v for v, is_far in zip(numbers, far, strict=True) if not is_far], significant))
+    return [f"{v:.1e}" if is_far else next(rest) for v, is_far in zip(numbers, far, strict=True)]
 
 
 def decimals(sizes: Sequence[float], significant: int) -> int:
