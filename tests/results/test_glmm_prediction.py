@@ -166,3 +166,24 @@ class TestLimits:
             fit.predict(interval="confidence", new_levels="sample")
         with pytest.raises(DataError, match="interval="):
             fit.predict(interval="credible")
+
+
+def test_limits_of_new_observations_take_the_trials_of_the_data() -> None:
+    data = grouped()
+    fit = ml.glmm("hits / size ~ x + (1 | g)", data, family="binomial")
+    own = fit.predict(interval="prediction", seed=3)
+    new = fit.predict(data, interval="prediction", seed=3)
+    np.testing.assert_allclose(new["conf_high"], own["conf_high"])
+    data["misses"] = data["size"] - data["hits"]
+    pairs = ml.glmm("cbind(hits, misses) ~ x + (1 | g)", data, family="binomial")
+    same = pairs.predict(data, interval="prediction", seed=3)
+    np.testing.assert_allclose(same["conf_low"], own["conf_low"], atol=1e-6)
+    alone = fit.predict(data[["x", "g"]], interval="prediction", seed=3)  # single trials: 0 or 1
+    assert set(np.unique(alone[["conf_low", "conf_high"]])) <= {0.0, 1.0}
+    many = fit.predict(data.assign(size=10_000), re="none", interval="prediction", seed=3)
+    few = fit.predict(data.assign(size=3), re="none", interval="prediction", seed=3)
+    assert (many["conf_high"] - many["conf_low"]).mean() < 0.7 * (few["conf_high"] - few["conf_low"]).mean()
+    holes = data.assign(size=np.where(data.index < 3, np.nan, data["size"]))
+    unknown = fit.predict(holes, interval="prediction", seed=3)
+    assert np.isnan(unknown["conf_low"][:3]).all()
+    assert np.isfinite(unknown["conf_low"][3:]).all()

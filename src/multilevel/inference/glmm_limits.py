@@ -211,13 +211,16 @@ def simulated_limits(
     request: GLMMRequest,
     level: float,
 ) -> tuple[Array, Array]:
-    """Quantiles of simulated responses, of a share where there are trials of the rows of the fit."""
+    """Quantiles of simulated responses, of a share where rows have trials; new rows without them have one."""
     rng = np.random.default_rng(checked_seed(0 if request.seed is None else request.seed))
     sides = [side_errors(design, record, model, new, request, k) for k in range(len(design.sides))]
     n = len(sides[0].prediction.eta)
     known = np.isfinite(np.array([side.prediction.eta for side in sides])).all(axis=0)
+    trials = design.trials if new is None else design.main.encoder.encode_trials(new)
+    if trials is not None:
+        known &= np.isfinite(trials) & (trials > 0.0)
+        trials = trials[known]
     phi = None if record.dispersion is None else predicted_dispersion(design, record, new)[known]
-    trials = design.trials if new is None else None
     drawn = np.empty((DRAWS, int(known.sum())))
     for row in drawn:
         predictors = drawn_rows(record, sides, known, phi, rng)

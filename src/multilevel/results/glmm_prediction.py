@@ -50,7 +50,7 @@ class Predictions(GLMMBase):
                 distribution.
             interval: "confidence" for the expectation, formed on the scale of the link, random effects of
                 known groups and their uncertainty included; "prediction" for a new observation, by
-                simulation (of single trials in new rows).
+                simulation (of the trials that new rows hold, else of single ones).
             level: of the interval.
             seed: of the draws for new_levels="sample" and for prediction intervals.
 
