@@ -31,19 +31,14 @@ constexpr std::int64_t fewest_apart = 2048, most_apart = 32768;
 
 }  // namespace
 
-// What a range of rows adds up to. Of the first factor, whose levels no two ranges share, all ranges write to one place.
-struct Laplace::Stripe {
-    double value = 0.0;
-    std::vector<double*> diag, scores, pairs;  // per factor, per pair
-    std::vector<double> own;                   // of the factors and pairs that ranges share
-};
-
-Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, Prior prior, double memory_limit)
+Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, Prior prior, double memory_limit,
+                 std::vector<int> joint)
     : rows_(std::move(rows)),
       terms_(std::move(terms)),
       n_coefficients_(n_coefficients),
       prior_(std::move(prior)),
       memory_limit_(memory_limit),
+      joint_(std::move(joint)),
       sums_(empty_sums()),
       plan_(make_plan(sums_, memory_limit)),
       factorisation_(sums_, plan_) {
@@ -56,6 +51,15 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
         if (rows_.predictors[k].inner) inner_.push_back(static_cast<int>(k));
     }
     if (inner_.size() > most_inner) throw std::invalid_argument("random effects enter at most two predictors");
+    joint_place_.assign(n_coefficients_, -1);
+    for (std::size_t j = 0; j < joint_.size(); ++j) joint_place_[joint_[j]] = static_cast<int>(j);
+    for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
+        const auto& places = rows_.predictors[k].coefficients;
+        const bool moves = rows_.predictors[k].inner ||
+                           std::any_of(places.begin(), places.end(), [&](int c) { return joint_place_[c] >= 0; });
+        moving_place_.push_back(moves ? static_cast<int>(moving_.size()) : -1);
+        if (moves) moving_.push_back(static_cast<int>(k));
+    }
     double shared = 1.0;
     for (std::size_t k = 1; k < rows_.factors.size(); ++k) shared += sums_.diag[k].size() + sums_.tail[k].size();
     for (const PairBlocks& pairs : sums_.pairs)
@@ -70,12 +74,13 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
         b_.emplace_back(static_cast<std::size_t>(f.levels) * f.width());
         scores_.emplace_back(b_.back().size());
     }
-    u_ = VectorXd::Zero(plan_.n_random);
+    u_ = VectorXd::Zero(n_found());
+    joint_scores_ = VectorXd::Zero(n_joint());
     intercepts_only_ = inner_.size() == 1 && std::all_of(rows_.factors.begin(), rows_.factors.end(),
                                                           [](const FactorRows& f) { return f.width() == 1; });
 }
 
-// Cross-products of the right shape. Their tail is a single column of nothing, with a one below it.
+// Cross-products of the right shape. Their tail has the joint coefficients, and a column of nothing with a one below it.
 CrossProducts Laplace::empty_sums() const {
     RowData shape{rows_.n, {}, {}, Column{rows_.y.data(), 0.0, 0.0}, nullptr};
     for (const FactorRows& f : rows_.factors) {
@@ -84,7 +89,12 @@ CrossProducts Laplace::empty_sums() const {
         shape.factors.push_back(std::move(data));
     }
     CrossProducts sums = cross_products(shape);
-    sums.fixed = {1.0};
+    sums.n_fixed = static_cast<int>(n_joint());
+    const auto t = static_cast<std::size_t>(sums.n_tail());
+    for (std::size_t f = 0; f < sums.factors.size(); ++f)
+        sums.tail[f].assign(static_cast<std::size_t>(sums.factors[f].levels) * sums.factors[f].width * t, 0.0);
+    sums.fixed.assign(t * t, 0.0);
+    sums.fixed.back() = 1.0;
     return sums;
 }
 
@@ -108,7 +118,8 @@ void Laplace::set_response(const double* y) {
 // ---- the rows ----
 
 void Laplace::read_point(const VectorXd& psi) {
-    psi_ = psi;
+    psi_ = with_joint(psi);
+    for (Eigen::Index j = 0; j < n_joint(); ++j) u_(plan_.n_random + j) = psi_(n_theta_ + joint_[j]);
     T_.clear();
     term_factors_.clear();
     for (const FactorRows& f : rows_.factors) T_.push_back(MatrixXd::Zero(f.width(), f.width()));
@@ -117,12 +128,17 @@ void Laplace::read_point(const VectorXd& psi) {
         term_factors_.push_back(term_factor(term, psi.data() + first_parameter_[i]));
         T_[term.factor].block(term.first, term.first, term.width, term.width) = term_factors_[i].value;
     }
+    form_fixed();
+}
+
+// All predictors without their random effects.
+void Laplace::form_fixed() {
     parallel_for(static_cast<int>(stripes_.size()) - 1, [&](int s) {
         const std::int64_t begin = stripes_[s], end = stripes_[s + 1];
         for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
             const PredictorRows& p = rows_.predictors[k];
             double* out = p.inner ? fixed_[inner_place_[k]].data() : predictors_[k].data();
-            fixed_part(p, psi.data() + n_theta_, begin, end, out);
+            fixed_part(p, psi_.data() + n_theta_, begin, end, out);
         }
     });
 }
@@ -231,6 +247,7 @@ double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, St
         if (intercepts_only_) add_rows_of_intercepts(from, count, d, project, sums);
         else if (k == 1) add_rows<1>(from, count, d, project, sums);
         else add_rows<2>(from, count, d, project, sums);
+        if (!joint_.empty()) add_joint_rows(from, count, d, project, sums);
     }
     return value;
 }
@@ -242,13 +259,15 @@ double Laplace::pass(bool project) {
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
         std::fill(sums_.diag[f].begin(), sums_.diag[f].end(), 0.0);
         std::fill(scores_[f].begin(), scores_[f].end(), 0.0);
+        if (!joint_.empty()) std::fill(sums_.tail[f].begin(), sums_.tail[f].end(), 0.0);
     }
     for (PairBlocks& pairs : sums_.pairs) std::fill(pairs.block.begin(), pairs.block.end(), 0.0);
     parallel_for(count, [&](int s) {
         Stripe& part = parts[s];
         std::size_t size = 0;
         const bool alone = s == 0;  // the first range writes in place
-        for (std::size_t f = 1; f < rows_.factors.size(); ++f) size += sums_.diag[f].size() + scores_[f].size();
+        for (std::size_t f = 1; f < rows_.factors.size(); ++f)
+            size += sums_.diag[f].size() + scores_[f].size() + (joint_.empty() ? 0 : sums_.tail[f].size());
         for (const PairBlocks& pairs : sums_.pairs) size += pairs.first > 0 ? pairs.block.size() : 0;
         if (!alone) part.own.assign(size, 0.0);
         double* next = part.own.data();
@@ -261,8 +280,11 @@ double Laplace::pass(bool project) {
         for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
             part.diag.push_back(place(sums_.diag[f], f > 0));
             part.scores.push_back(place(scores_[f], f > 0));
+            if (!joint_.empty()) part.tail.push_back(place(sums_.tail[f], f > 0));
         }
         for (PairBlocks& pairs : sums_.pairs) part.pairs.push_back(place(pairs.block, pairs.first > 0));
+        part.joint_scores = VectorXd::Zero(n_joint());
+        part.joint_information = MatrixXd::Zero(n_joint(), n_joint());
         part.value = pass_rows(stripes_[s], stripes_[s + 1], project, part);
     });
     gather(parts);
@@ -281,10 +303,12 @@ void Laplace::gather(const std::vector<Stripe>& parts) {
         for (std::size_t f = 1; f < rows_.factors.size(); ++f) {
             add(sums_.diag[f], parts[s].diag[f]);
             add(scores_[f], parts[s].scores[f]);
+            if (!joint_.empty()) add(sums_.tail[f], parts[s].tail[f]);
         }
         for (std::size_t p = 0; p < sums_.pairs.size(); ++p)
             if (sums_.pairs[p].first > 0) add(sums_.pairs[p].block, parts[s].pairs[p]);
     }
+    if (!joint_.empty()) gather_joint(parts);
 }
 
 // ---- the modes ----
@@ -305,9 +329,9 @@ std::vector<std::vector<double>> Laplace::level_sums(Weight weight) const {
     return out;
 }
 
-// T'v in every level, all factors one after another.
+// T'v in every level, all factors one after another; then room for the joint coefficients.
 VectorXd Laplace::spherical(const std::vector<std::vector<double>>& by_factor) const {
-    VectorXd out(plan_.n_random);
+    VectorXd out = VectorXd::Zero(n_found());
     for (std::size_t k = 0; k < rows_.factors.size(); ++k) {
         const int q = rows_.factors[k].width();
         for (int a = 0; a < rows_.factors[k].levels; ++a)
@@ -325,19 +349,28 @@ void Laplace::solve(VectorXd& b) const {
     MatrixXd column = b;
     factorisation_.forward_solve(column);
     b = column.col(0);
-    factorisation_.backward_solve_random(b);
+    factorisation_.backward_solve(b);
 }
 
-// Newton's method from u_; false if no mode was found, or if H is not positive definite there.
+// Newton's method from u_, random effects and joint coefficients at once; false if no mode was found, or if H is not positive definite there.
 bool Laplace::find_modes() {
     bool project = false;
+    const auto q = static_cast<Eigen::Index>(plan_.n_random);
     auto climb = [&] {
         form_effects(u_);
-        height_ = pass(project) - 0.5 * u_.squaredNorm();
+        height_ = pass(project) - 0.5 * u_.head(q).squaredNorm() - joint_penalty();
+    };
+    auto move = [&](const VectorXd& to) {
+        u_ = to;
+        if (!joint_.empty()) {
+            psi_ = with_joint(psi_);
+            form_fixed();
+        }
+        climb();
     };
     climb();
     if (!std::isfinite(height_)) {
-        u_.setZero();
+        u_.head(q).setZero();
         climb();
         if (!std::isfinite(height_)) return false;
     }
@@ -349,8 +382,9 @@ bool Laplace::find_modes() {
             climb();
             continue;
         }
-        const VectorXd slope = spherical(scores_) - u_;
-        MatrixXd half = slope;
+        MatrixXd half = spherical(scores_);
+        half.col(0).head(q) -= u_.head(q);
+        half.col(0).tail(n_joint()) = joint_scores_;
         factorisation_.forward_solve(half);
         const double decrement = half.squaredNorm();
         if (!(decrement < infinity)) return false;
@@ -362,18 +396,16 @@ bool Laplace::find_modes() {
         }
         before = decrement;
         VectorXd direction = half.col(0);
-        factorisation_.backward_solve_random(direction);
+        factorisation_.backward_solve(direction);
         if (decrement < last_step && !project) {
-            u_ += direction;
-            climb();
+            move(u_ + direction);
             return factorisation_.factorise(T_);
         }
         const VectorXd from = u_;
         const double lower = height_;
         double length = 1.0;
         for (int tries = 0;; ++tries, length *= 0.4) {
-            u_ = from + length * direction;
-            climb();
+            move(from + length * direction);
             if (height_ >= lower - 1e-11 * (1.0 + std::abs(lower))) break;
             if (tries == 30) return false;
         }
@@ -383,10 +415,12 @@ bool Laplace::find_modes() {
 
 void Laplace::begin_modes_at(const VectorXd& u) {
     u_ = u;
+    joint_known_ = true;
     defined_ = followed_ = false;
 }
 
-// How the modes move along a step in psi, to first order: H du = L'Z'l'' d(X gamma + Z L u) + dL'Z'l', u held.
+// How the modes (and joint coefficients, whose own steps count for nothing) move along a step in psi, to first order:
+// H du = L'Z'l'' d(X gamma + Z L u) + dL'Z'l', u held.
 VectorXd Laplace::mode_motion(const VectorXd& step) const {
     const std::size_t n_predictors = rows_.predictors.size();
     std::vector<MatrixXd> dT;
@@ -399,7 +433,7 @@ VectorXd Laplace::mode_motion(const VectorXd& step) const {
     for (std::size_t k = 0; k < n_predictors; ++k)
         for (std::size_t c = 0; c < rows_.predictors[k].columns.size(); ++c) {
             const double coefficient = step(n_theta_ + rows_.predictors[k].coefficients[c]), *x = rows_.predictors[k].columns[c].data();
-            if (coefficient == 0.0) continue;
+            if (coefficient == 0.0 || joint_place_[rows_.predictors[k].coefficients[c]] >= 0) continue;
             for (std::int64_t i = 0; i < rows_.n; ++i) change[k][i] += coefficient * x[i];
         }
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
@@ -413,13 +447,14 @@ VectorXd Laplace::mode_motion(const VectorXd& step) const {
             for (std::int64_t i = 0; i < rows_.n; ++i) eta[i] += z[i] * moved(c, factor.codes[i]);
         }
     }
-    std::vector<std::vector<double>> pull(inner_.size(), std::vector<double>(rows_.n, 0.0));
-    for (std::size_t a = 0; a < inner_.size(); ++a)
+    std::vector<std::vector<double>> pull(moving_.size(), std::vector<double>(rows_.n, 0.0));
+    for (std::size_t a = 0; a < moving_.size(); ++a)
         for (std::size_t k = 0; k < n_predictors; ++k) {
             const std::vector<double>& l = second_[a * n_predictors + k];
             for (std::int64_t i = 0; i < rows_.n; ++i) pull[a][i] += l[i] * change[k][i];
         }
-    VectorXd out = spherical(level_sums([&](int k) { return pull[inner_place_[k]].data(); }));
+    VectorXd out = spherical(level_sums([&](int k) { return pull[moving_place_[k]].data(); }));
+    out.tail(n_joint()) = joint_sums(pull);
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
         const int q = rows_.factors[f].width(), levels = rows_.factors[f].levels;
         Eigen::Map<MatrixXd>(out.data() + plan_.factor_first[f], q, levels) +=
@@ -430,16 +465,17 @@ VectorXd Laplace::mode_motion(const VectorXd& step) const {
 }
 
 double Laplace::value(const VectorXd& psi) {
-    if (defined_ && psi == psi_) return value_;
+    if (defined_ && with_joint(psi) == psi_) return value_;
     if (followed_ && psi.allFinite()) {
         const VectorXd motion = mode_motion(psi - psi_);
         if (motion.cwiseAbs().maxCoeff() < longest_motion) u_ += motion;
     }
     followed_ = false;
     read_point(psi);
+    joint_known_ = true;
     defined_ = psi.allFinite() && find_modes();
     if (defined_)
-        value_ = -2.0 * height_ + factorisation_.pieces().log_det_random + prior_value(prior_, psi_, n_theta_, term_factors_);
+        value_ = -2.0 * (height_ + joint_penalty()) + factorisation_.pieces().log_det_random + prior_value(prior_, psi_, n_theta_, term_factors_);
     defined_ = defined_ && std::isfinite(value_);
     if (!defined_) {
         forget_modes();
@@ -533,11 +569,12 @@ VectorXd Laplace::gradient() {
     if (followed_) return gradient_;
     read_inverse();
     const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
+    const int M = static_cast<int>(moving_.size());
     const int count = static_cast<int>(stripes_.size()) - 1;
     // Weights of each row's predictors: -2 l_k + t_k at first, t_k = -sum S_ab l_abk; and l_ak.
     std::vector<std::vector<double>> omega(n_predictors, std::vector<double>(rows_.n));
-    std::vector<std::vector<double>> shift(K, std::vector<double>(rows_.n));
-    second_.resize(static_cast<std::size_t>(K) * n_predictors, std::vector<double>(rows_.n));
+    std::vector<std::vector<double>> shift(M, std::vector<double>(rows_.n));
+    second_.resize(static_cast<std::size_t>(M) * n_predictors, std::vector<double>(rows_.n));
     parallel_for(count, [&](int s) {
         RowDerivatives d(chunk_rows);
         double S[most_inner * most_inner], chunk[chunk_rows];
@@ -560,21 +597,23 @@ VectorXd Laplace::gradient() {
                 else row_leverages(i, S);
                 for (int k = 0; k < n_predictors; ++k) {
                     double t = 0.0;
-                    for (int a = 0; a < K; ++a) {
-                        second_[static_cast<std::size_t>(a) * n_predictors + k][i] = d[pair_place(n_predictors, inner_[a], k)][r];
+                    for (int m = 0; m < M; ++m)
+                        second_[static_cast<std::size_t>(m) * n_predictors + k][i] = d[pair_place(n_predictors, moving_[m], k)][r];
+                    for (int a = 0; a < K; ++a)
                         for (int b = 0; b < K; ++b)
                             t -= S[a * K + b] * d[triple_place(n_predictors, inner_[a], inner_[b], k)][r];
-                    }
-                    if (inner_place_[k] >= 0) shift[inner_place_[k]][i] = t;
+                    if (moving_place_[k] >= 0) shift[moving_place_[k]][i] = t;
                     omega[k][i] = -2.0 * d[derivative_at(k)][r] + t;
                 }
             }
         }
     });
-    // a = H^-1 L'Z't: how the log-determinant pulls at the modes.
-    VectorXd a = spherical(level_sums([&](int k) { return shift[inner_place_[k]].data(); }));
+    // a = H^-1 L'Z't: how the log-determinant pulls at the modes (and, by X't, at the joint coefficients).
+    VectorXd a = spherical(level_sums([&](int k) { return shift[moving_place_[k]].data(); }));
+    a.tail(n_joint()) = joint_sums(shift);
     solve(a);
-    for (int k = 0; k < K; ++k) std::fill(shift[k].begin(), shift[k].end(), 0.0);
+    for (int m = 0; m < M; ++m) std::fill(shift[m].begin(), shift[m].end(), 0.0);
+    add_joint_predictors(a.tail(n_joint()), shift);
     std::vector<std::vector<double>> b_a;
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
         const FactorRows& factor = rows_.factors[f];
@@ -586,22 +625,24 @@ VectorXd Laplace::gradient() {
                     moved[static_cast<std::size_t>(level) * q + r] +=
                         T_[f](r, c) * a(plan_.factor_first[f] + static_cast<std::size_t>(level) * q + c);
         for (int c = 0; c < q; ++c) {
-            double* e = shift[inner_place_[factor.predictor[c]]].data();
+            double* e = shift[moving_place_[factor.predictor[c]]].data();
             for (std::int64_t i = 0; i < rows_.n; ++i)
                 e[i] += factor.columns[c][i] * moved[static_cast<std::size_t>(factor.codes[i]) * q + c];
         }
     }
     for (int k = 0; k < n_predictors; ++k)
-        for (int in = 0; in < K; ++in) {
-            const auto& l = second_[static_cast<std::size_t>(in) * n_predictors + k];
-            for (std::int64_t i = 0; i < rows_.n; ++i) omega[k][i] += shift[in][i] * l[i];
+        for (int m = 0; m < M; ++m) {
+            const auto& l = second_[static_cast<std::size_t>(m) * n_predictors + k];
+            for (std::int64_t i = 0; i < rows_.n; ++i) omega[k][i] += shift[m][i] * l[i];
         }
     VectorXd out = VectorXd::Zero(n_parameters());
     for (int k = 0; k < n_predictors; ++k) {
         const PredictorRows& p = rows_.predictors[k];
-        for (std::size_t c = 0; c < p.columns.size(); ++c)
+        for (std::size_t c = 0; c < p.columns.size(); ++c) {
+            if (joint_place_[p.coefficients[c]] >= 0) continue;
             out(n_theta_ + p.coefficients[c]) +=
                 Eigen::Map<const VectorXd>(omega[k].data(), rows_.n).dot(Eigen::Map<const VectorXd>(p.columns[c].data(), rows_.n));
+        }
     }
     const auto pulls = level_sums([&](int k) { return omega[k].data(); });
     std::vector<MatrixXd> slope = factorisation_.gradient();
@@ -616,6 +657,7 @@ VectorXd Laplace::gradient() {
     }
     out.head(n_theta_) = theta_slope(slope);
     add_prior_slope(prior_, psi_, n_theta_, term_factors_, first_parameter_, out);
+    for (int j : joint_) out(n_theta_ + j) = 0.0;  // whatever is given for them, they are found
     gradient_ = out;
     followed_ = true;
     return gradient_;
@@ -637,7 +679,7 @@ std::vector<VectorXd> Laplace::gradients_near(const std::vector<VectorXd>& point
     }
     Workspaces<Laplace> models;
     parallel_for(count, [&](int i) {
-        models.with_one([&] { return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_); },
+        models.with_one([&] { return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_, joint_); },
                         [&](Laplace& model) { visit(i, model); });
     });
     return out;
@@ -675,11 +717,12 @@ MatrixXd Laplace::theta_curvature() const {
     return factorisation_.projected_crossproduct(v);
 }
 
-// Curvature of -2 h in gamma when the modes follow.
+// Curvature of -2 h in gamma when the modes (and joint coefficients, whose own rows are left zero) follow.
 MatrixXd Laplace::gamma_curvature() {
     const int n_predictors = static_cast<int>(rows_.predictors.size());
     MatrixXd own = MatrixXd::Zero(n_coefficients_, n_coefficients_);
-    MatrixXd against = MatrixXd::Zero(plan_.n_random, n_coefficients_);
+    if (n_joint() == n_coefficients_) return own;
+    MatrixXd against = MatrixXd::Zero(n_found(), n_coefficients_);
     RowDerivatives d(chunk_rows);
     for (std::int64_t from = 0; from < rows_.n; from += chunk_rows) {
         const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, rows_.n - from));
@@ -688,6 +731,7 @@ MatrixXd Laplace::gamma_curvature() {
             for (std::size_t c = 0; c < rows_.predictors[k].columns.size(); ++c) {
                 const double* x = &rows_.predictors[k].columns[c][from];
                 const int to = rows_.predictors[k].coefficients[c];
+                if (joint_place_[to] >= 0) continue;
                 for (int l = 0; l < n_predictors; ++l)
                     for (std::size_t e = 0; e < rows_.predictors[l].columns.size(); ++e) {
                         const double* other = &rows_.predictors[l].columns[e][from];
@@ -717,6 +761,10 @@ MatrixXd Laplace::gamma_curvature() {
                 part = (T_[f].transpose() * part).eval();
             }
         }
+    for (Eigen::Index j = 0; j < n_joint(); ++j) {
+        against.row(plan_.n_random + j) = own.col(joint_[j]).transpose();
+        own.col(joint_[j]).setZero();
+    }
     factorisation_.forward_solve(against);
     return 2.0 * (own - against.transpose() * against);
 }
@@ -726,6 +774,7 @@ MatrixXd Laplace::curvature() {
     out.topLeftCorner(n_theta_, n_theta_) = theta_curvature();
     out.bottomRightCorner(n_coefficients_, n_coefficients_) = gamma_curvature();
     if (prior_.precision.size() > 0) out.diagonal().tail(n_coefficients_) += 2.0 * prior_.precision;
+    for (int j : joint_) out(n_theta_ + j, n_theta_ + j) = 1.0;
     return 0.5 * (out + out.transpose());
 }
 
@@ -752,8 +801,8 @@ MatrixXd Laplace::linear_predictors() {
 std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
     VectorXd psi = VectorXd::Zero(n_parameters());
     psi.tail(n_coefficients_) = gamma;
-    read_point(psi);
     forget_modes();
+    read_point(psi);
     form_effects(u_);
     pass(true);
     ScoreMoments moments(terms_);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,7 @@ class WorkingGLMM:
     fixed: FixedFit  # the fit without random effects
     moderate: Array  # (G,) coefficients before that fit, none of which is far from zero
     prior: PriorPenalty | None
+    joint: tuple[int, ...]  # coefficients that are found with the modes of the random effects (nagq=0)
 
     @property
     def layouts(self) -> tuple[TermLayout, ...]:
@@ -72,15 +73,34 @@ class WorkingGLMM:
 def working_glmm(
     design: GLMMDesign, family: Family, *, nodes: int = 1, prior: WeakPrior | None = None
 ) -> WorkingGLMM:
-    """Scale a design's columns, fit it without random effects, and set the kernel up."""
+    """Scale a design's columns, fit it without random effects, and set the kernel up.
+
+    With no node at all the coefficients of the mean are found with the modes of the random effects.
+    """
     rows = working_rows(design, family, rotate=prior is None)
     fixed = fit_without_random_effects(rows, family)
     if prior is None:
         refuse_separation(design, family, rows, fixed)
     terms, factors = placed_terms(design)
     refuse_several_factors(nodes, factors)
+    joint = () if nodes else joint_coefficients(rows, terms)
     restraint = prior_penalty(prior, rows)
-    kernel = MarginalKernel(
+    kernel = compiled(rows, terms, factors, max(nodes, 1), restraint, joint)
+    return WorkingGLMM(
+        rows, kernel, terms, factors, fixed, start_coefficients(rows, family), restraint, joint
+    )
+
+
+def compiled(
+    rows: WorkingRows,
+    terms: Sequence[PlacedTerm],
+    factors: Sequence[Grouping],
+    nodes: int,
+    prior: PriorPenalty | None,
+    joint: Sequence[int],
+) -> MarginalKernel:
+    """The compiled criterion."""
+    return MarginalKernel(
         rows.density,
         rows.y,
         rows.trials,
@@ -90,10 +110,29 @@ def working_glmm(
         [placed.layout for placed in terms],
         len(rows.constant),
         nodes=nodes,
-        prior=restraint,
+        prior=prior,
+        joint=joint,
         memory_limit=memory_limit(),
     )
-    return WorkingGLMM(rows, kernel, terms, factors, fixed, start_coefficients(rows, family), restraint)
+
+
+def joint_coefficients(rows: WorkingRows, terms: Sequence[PlacedTerm]) -> tuple[int, ...]:
+    """Those of the mean, thresholds with them, which nagq=0 finds with the modes of the random effects."""
+    if all(placed.side for placed in terms):
+        raise ModelError(
+            "nagq=0 finds the coefficients of the mean together with its random effects, and the mean has "
+            "none here; use nagq=1."
+        )
+    parts = [part for part in rows.parts if part.component in ("cond", "threshold")]
+    return tuple(place for part in parts for place in range(part.places.start, part.places.stop))
+
+
+def with_given_coefficients(model: WorkingGLMM) -> WorkingGLMM:
+    """The same model, its modes those of the random effects alone at whatever coefficients are given."""
+    if not model.joint:
+        return model
+    kernel = compiled(model.rows, model.terms, model.factors, 1, model.prior, ())
+    return replace(model, kernel=kernel, joint=())
 
 
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
@@ -114,7 +153,7 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
         evaluations=outcome.evaluations,
         iterations=outcome.iterations,
         converged=outcome.converged,
-        message=search_message(outcome),
+        message=search_message(outcome, joint=bool(model.joint)),
         certificate=Certificate(outcome.stationarity, outcome.null_slope, outcome.converged),
         rank=outcome.rank,
     )
@@ -167,8 +206,13 @@ def log_likelihood_at(model: WorkingGLMM, psi: Array, criterion: float) -> float
     return -0.5 * (criterion - restraint) + rows.units.log_density(rows.power, len(rows.y))
 
 
-def search_message(outcome: MarginalOutcome) -> str:
-    """How the search ended, in a sentence."""
+def search_message(outcome: MarginalOutcome, *, joint: bool) -> str:
+    """How the search ended, in a sentence; `joint` where it was not over all parameters."""
+    if outcome.converged and joint:
+        return (
+            f"converged after {outcome.evaluations} evaluations; first-order conditions hold, at the "
+            "coefficients that are most likely together with the random effects (nagq=0)"
+        )
     if outcome.converged:
         return f"converged after {outcome.evaluations} evaluations; first-order conditions hold"
     if outcome.evaluations >= MAX_EVALUATIONS:

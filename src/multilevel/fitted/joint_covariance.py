@@ -3,6 +3,10 @@
 Twice the inverse Hessian of the criterion, formed in working coordinates and carried to the user's.
 Directions of the covariance parameters in which a singular fit does not move (a column of T that is
 zero, a rotation of columns that span fewer dimensions) are held: the Hessian has nothing to say of them.
+
+Where coefficients were found with the modes of the random effects (nagq=0), the criterion is a function of
+the other parameters alone. Those coefficients have the covariance that they and the random effects have
+together at given theta, as lme4 has it; to which is added how they follow a dispersion that is estimated.
 """
 
 from __future__ import annotations
@@ -11,23 +15,54 @@ from collections.abc import Callable
 
 import numpy as np
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Codes
 from multilevel.estimation.glmm import WorkingGLMM
 
 FLAT = 1e-6  # of the largest scaled curvature: what differences of gradients leave of a curvature of zero
 FLATTEST = 1e-12  # the same for coefficients, whose flat directions get a very large variance
 STEP = 1e-6
+SHARE_OF_ERROR = 1e-3  # of a standard error: a step to see what follows a coefficient
 
 
 def joint_covariance(model: WorkingGLMM, psi: Array, user_theta: Callable[[Array], Array]) -> Array:
     """Covariance of (coefficients, theta) in the user's units."""
-    working = working_covariance(model.kernel.hessian(psi), model.n_theta)
+    working = parameter_covariance(model, psi)
     G = len(psi) - model.n_theta
     slope = theta_jacobian(psi, model.n_theta, user_theta)
     back = np.zeros((G + len(slope), len(psi)))
     back[:G, model.n_theta :] = model.rows.back
     back[G:, : model.n_theta] = slope
     return np.asarray(back @ working @ back.T)
+
+
+def parameter_covariance(model: WorkingGLMM, psi: Array) -> Array:
+    """Covariance of (theta, coefficients) in working coordinates."""
+    if not model.joint:
+        return working_covariance(model.kernel.hessian(psi), model.n_theta)
+    joint = model.n_theta + np.array(model.joint)
+    outer = np.setdiff1d(np.arange(len(psi)), joint)
+    free = np.ones(len(psi), dtype=np.bool_)
+    free[joint] = False
+    V = working_covariance(model.kernel.hessian(psi, free)[np.ix_(outer, outer)], model.n_theta)
+    J = slopes_of_joint(model, psi, joint, outer, np.sqrt(np.diag(V)))
+    own = model.kernel.joint_mode(psi)[1]
+    covariance = np.empty((len(psi), len(psi)))
+    covariance[np.ix_(outer, outer)] = V
+    covariance[np.ix_(joint, outer)] = J @ V
+    covariance[np.ix_(outer, joint)] = V @ J.T
+    covariance[np.ix_(joint, joint)] = own + J @ V @ J.T
+    return covariance
+
+
+def slopes_of_joint(model: WorkingGLMM, psi: Array, joint: Codes, outer: Codes, se: Array) -> Array:
+    """How joint coefficients follow the other ones; theta is held."""
+    slopes = np.zeros((len(joint), len(outer)))
+    for column in range(model.n_theta, len(outer)):
+        step = np.zeros(len(psi))
+        step[outer[column]] = SHARE_OF_ERROR * min(max(float(se[column]), STEP), 1.0)
+        high, low = (model.kernel.joint_mode(psi + sign * step)[0][joint] for sign in (1.0, -1.0))
+        slopes[:, column] = (high - low) / (2.0 * step[outer[column]])
+    return slopes
 
 
 def working_covariance(hessian: Array, n_theta: int) -> Array:

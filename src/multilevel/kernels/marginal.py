@@ -134,6 +134,10 @@ class MarginalKernel:
 
     Factors stand in order of decreasing levels. With one node random effects are integrated out by Laplace's
     approximation, with more by adaptive Gauss-Hermite quadrature, for one grouping factor.
+
+    Coefficients that are `joint` are found with the modes of the random effects, where the density of both
+    is highest. The criterion is a function of all other parameters then: what psi has for joint coefficients
+    is where the first search for them begins, and derivatives in them are zero.
     """
 
     def __init__(
@@ -148,6 +152,7 @@ class MarginalKernel:
         n_coefficients: int,
         nodes: int = 1,
         prior: PriorPenalty | None = None,
+        joint: Sequence[int] = (),
         memory_limit: float = NO_LIMIT,
     ) -> None:
         none = np.empty(0)
@@ -171,6 +176,7 @@ class MarginalKernel:
             none if prior is None else prior.centre,
             0.0 if prior is None else prior.avoid_zero,
             nodes,
+            list(joint),
             memory_limit,
         )
 
@@ -227,6 +233,11 @@ class MarginalKernel:
             tuple(np.asarray(each).reshape(J, Q) for each, (J, Q) in zip(u, shapes, strict=True)),
             tuple(np.asarray(each).reshape(J, Q, Q) for each, (J, Q) in zip(variance, shapes, strict=True)),
         )
+
+    def joint_mode(self, psi: Array) -> tuple[Array, Array]:
+        """Psi with its joint coefficients found, and their covariance (joint, joint) were psi else known."""
+        with one_blas_thread(self.remainder):
+            return self._native.joint_mode(psi)
 
     def group_scores(self, psi: Array) -> Array:
         """Scores of the groups' log-likelihoods (J, k), without the prior; for one grouping factor."""
