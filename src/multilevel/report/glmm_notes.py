@@ -25,6 +25,7 @@ def glmm_notes(design: GLMMDesign, record: GLMMRecord, residuals: Array | None) 
         *(singular_note(term, unit_of(record)) for term in terms if term.singular),
         *overdispersion_notes(record, residuals, design.main.freq_weights),
         *boundless_notes(record),
+        *fast_notes(record),
         *laplace_notes(design, record),
         *prior_notes(record),
         *convergence_notes(record.optimum),
@@ -82,6 +83,18 @@ def boundless_notes(record: GLMMRecord) -> list[str]:
             " be no excess of zeros: compare with the model without zi=."
         )
     return notes
+
+
+def fast_notes(record: GLMMRecord) -> list[str]:
+    """What fixed effects found with the modes of the random effects are."""
+    if record.nodes:
+        return []
+    return [
+        "With nagq=0 the fixed effects are the most likely ones together with the random effects, not the"
+        " most likely ones whatever the random effects: they lean a little towards zero, the log-likelihood"
+        " is not at its maximum, and standard errors take the covariances for known. Fit the final model"
+        " with nagq=1."
+    ]
 
 
 def laplace_notes(design: GLMMDesign, record: GLMMRecord) -> list[str]:

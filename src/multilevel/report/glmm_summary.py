@@ -69,10 +69,8 @@ def glmm_summary(
 def criterion_words(record: GLMMRecord) -> str:
     """Likelihood or posterior, and how the random effects were integrated out."""
     what = "maximum a posteriori" if record.prior else "maximum likelihood"
-    how = (
-        "Laplace approximation"
-        if record.nodes == 1
-        else f"adaptive Gauss-Hermite quadrature, {record.nodes} points"
+    how = {0: "fast Laplace approximation, nagq=0", 1: "Laplace approximation"}.get(
+        record.nodes, f"adaptive Gauss-Hermite quadrature, {record.nodes} points"
     )
     return f"{what} ({how})"
 

@@ -46,6 +46,11 @@ class GLMMIntervals(GLMMBase):
             Venzon, D. J. & Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based
             confidence intervals. Applied Statistics 37, 87-94.
         """
+        if not self.record.nodes:
+            raise ModelError(
+                "a profile is of a likelihood at its maximum, and with nagq=0 the fixed effects are not there; "
+                "profile fit.update(nagq=1), or use Wald or bootstrap limits."
+            )
         model = self._working_model()
         parameters = glmm_parameters(self.model, model)
         psi = self.record.optimum.theta
