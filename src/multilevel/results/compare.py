@@ -145,6 +145,7 @@ def compare(
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
+            *fast_notes(ordered, [labels[k] for k in order]),
             *simulation_notes("bootstrap", bootstrap),
         ),
         kind=given[0].design.frame_kind,
@@ -227,12 +228,38 @@ def nesting_notes(
 ) -> tuple[str, ...]:
     """Say which neighbours a likelihood ratio cannot test."""
     return tuple(
-        f"No test of {second} against {first}: they are not nested"
-        f"{'' if same_weights(small, large) else ' (their weights differ)'}; compare AIC or BIC."
+        f"No test of {second} against {first}: {why_not(small, large)}."
         for (small, large), (first, second), is_one in zip(
             pairwise(ordered), pairwise(labels), nested, strict=True
         )
         if not is_one
+    )
+
+
+def why_not(small: AnyFit, large: AnyFit) -> str:
+    """Why a likelihood ratio does not test one fit against another, and what to do."""
+    nodes = [fit.record.nodes for fit in (small, large) if isinstance(fit, GLMMBase)]
+    if len(nodes) == 2 and nodes[0] != nodes[1]:
+        return (
+            f"their likelihoods are approximated differently (nagq={nodes[1]} and nagq={nodes[0]}); fit both "
+            "with one nagq"
+        )
+    weights = "" if same_weights(small, large) else " (their weights differ)"
+    return f"they are not nested{weights}; compare AIC or BIC"
+
+
+def fast_notes(fits: Sequence[AnyFit], labels: Sequence[str]) -> tuple[str, ...]:
+    """Say that log-likelihoods of nagq=0 are below their maximum."""
+    fast = [
+        label
+        for fit, label in zip(fits, labels, strict=True)
+        if isinstance(fit, GLMMBase) and not fit.record.nodes
+    ]
+    if not fast:
+        return ()
+    return (
+        f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are a little below their maximum, so tests and "
+        "criteria are approximate; compare fits with nagq=1 to decide.",
     )
 
 

@@ -80,7 +80,8 @@ def glmm(
     """Generalized linear mixed model: counts, proportions, categories or skewed amounts in groups.
 
     By maximum likelihood, the random effects integrated out by Laplace's approximation (any random effects)
-    or by adaptive Gauss-Hermite quadrature (one grouping factor).
+    or by adaptive Gauss-Hermite quadrature (one grouping factor); or, faster and less exactly, with the fixed
+    effects found together with the random effects.
 
     Args:
         formula: lme4's dialect, `"y ~ x + (1 + x | g)"`. Of a binomial family the left side may be 0/1,
@@ -92,7 +93,9 @@ def glmm(
         link: "logit", "probit", "cloglog", "cauchit", "log", "identity", "inverse", "sqrt"; the family's
             usual one if not given.
         nagq: quadrature points in each dimension; 1 is Laplace's approximation. Take 7 to 25 for binary
-            responses in small groups.
+            responses in small groups. 0 is for large data and many fixed effects: the search is over the
+            covariances alone, and at each step the coefficients of the mean are those that are most likely
+            together with the random effects. They lean a little towards zero.
         zi: right-hand side for an excess of zeros (its logit), `"~ 1"` or `"~ x + (1 | g)"`; of a truncated
             family, for all zeros: the hurdle model.
         dispersion: right-hand side for the log of the dispersion, `"~ x"`; one number if not given.
@@ -346,8 +349,10 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
     def vcov(self, *, kind: Literal["model"] | None = None, full: bool = False) -> Array:
         """Covariance of the mean's coefficients (p, p), or with `full` of all parameters.
 
-        The inverse of the exact Hessian of the criterion in all parameters, covariances included. The full
-        matrix has the coefficients of every part, then `theta`; `vcov_names` names its rows.
+        The inverse of the exact Hessian of the criterion in all parameters, covariances included. With nagq=0
+        that of the coefficients is the one that they have together with the random effects, covariances held
+        at their estimates. The full matrix has the coefficients of every part, then `theta`; `vcov_names`
+        names its rows.
         """
         checked_choice("kind", kind, (None, "model"))
         return self.record.joint_vcov if checked_switch("full", full) else self.record.vcov
