@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "dense.hpp"
 #include "threads.hpp"
 
 namespace multilevel {
@@ -21,6 +22,16 @@ void project_any(double* W, int count) {
     Eigen::Map<MatrixXd> weights(W, count, count);
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(weights);
     weights = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0.0).asDiagonal() * eigen.eigenvectors().transpose();
+}
+
+// out[stride * level] += the sum of x y over the level's rows; rows of a level often stand together.
+void add_to_levels(const std::int32_t* level, const double* x, const double* y, int count, int stride, double* out) {
+    for (int r = 0; r < count;) {
+        const std::int32_t here = level[r];
+        double sum = 0.0;
+        for (; r < count && level[r] == here; ++r) sum += x[r] * y[r];
+        out[static_cast<std::size_t>(here) * stride] += sum;
+    }
 }
 
 }  // namespace
@@ -41,60 +52,82 @@ double Laplace::joint_penalty() const {
     return sum;
 }
 
-// Adds a chunk's X'l', X'WX and Z'WX.
-void Laplace::add_joint_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
+// Of each moving predictor: its columns with joint coefficients, and the places of these.
+void Laplace::find_joint_columns() {
+    for (int k : moving_) {
+        JointColumns mine;
+        const PredictorRows& predictor = rows_.predictors[k];
+        for (std::size_t c = 0; c < predictor.columns.size(); ++c)
+            if (joint_place_[predictor.coefficients[c]] >= 0) {
+                mine.columns.push_back(predictor.columns[c].data());
+                mine.places.push_back(joint_place_[predictor.coefficients[c]]);
+            }
+        joint_columns_.push_back(std::move(mine));
+    }
+}
+
+// Adds a chunk's X'l' and, where weights are looked at anew, X'WX and Z'WX.
+void Laplace::add_joint_rows(std::int64_t begin, int count, const RowDerivatives& inner, bool project, Stripe& sums) {
     const int M = static_cast<int>(moving_.size());
-    const Eigen::Index p = n_joint();
     thread_local RowDerivatives wider(chunk_rows);
-    const RowDerivatives* at = &d;
-    if (moving_.size() > inner_.size()) {
-        wider.evaluate(rows_, predictors_, moving_, begin, begin + count, begin, 2);
-        at = &wider;
+    const bool more = moving_.size() > inner_.size();
+    if (more) wider.evaluate(rows_, predictors_, moving_, begin, begin + count, begin, 2);
+    const RowDerivatives& d = more ? wider : inner;
+    for (int a = 0; a < M; ++a) {
+        const Eigen::Map<const VectorXd> slope(d[derivative_at(a)], count);
+        for (std::size_t j = 0; j < joint_columns_[a].places.size(); ++j)
+            sums.joint_scores(joint_columns_[a].places[j]) +=
+                slope.dot(Eigen::Map<const VectorXd>(joint_columns_[a].columns[j] + begin, count));
     }
-    thread_local std::vector<MatrixXd> designs(most_predictors);  // of each moving predictor: coefficients x rows
-    thread_local MatrixXd weighted;
-    MatrixXd W(count, M * M);
+    if (fresh_) add_joint_blocks(begin, count, joint_weights(d, count, project), sums);
+}
+
+// W of a chunk's rows, row after row in columns: moving x moving predictors.
+const MatrixXd& Laplace::joint_weights(const RowDerivatives& d, int count, bool project) const {
+    const int M = static_cast<int>(moving_.size());
+    thread_local MatrixXd W;
+    W.resize(chunk_rows, M * M);
     for (int a = 0; a < M; ++a)
-        for (int b = 0; b < M; ++b) W.col(a * M + b) = -Eigen::Map<const VectorXd>((*at)[pair_place(M, a, b)], count);
-    if (project)
-        for (int r = 0; r < count; ++r) {
-            double row[most_predictors * most_predictors];
-            for (int ab = 0; ab < M * M; ++ab) row[ab] = W(r, ab);
-            project_any(row, M);
-            for (int ab = 0; ab < M * M; ++ab) W(r, ab) = row[ab];
-        }
-    std::vector<int> involved;
-    for (int m = 0; m < M; ++m) {
-        const PredictorRows& predictor = rows_.predictors[moving_[m]];
-        MatrixXd& design = designs[m];
-        bool any = false;
-        for (std::size_t c = 0; c < predictor.columns.size(); ++c) {
-            const int j = joint_place_[predictor.coefficients[c]];
-            if (j < 0) continue;
-            if (!any) design.setZero(p, count);
-            any = true;
-            const double* x = &predictor.columns[c][begin];
-            for (int r = 0; r < count; ++r) design(j, r) = x[r];
-        }
-        if (any) involved.push_back(m);
+        for (int b = 0; b < M; ++b) W.col(a * M + b).head(count) = -Eigen::Map<const VectorXd>(d[pair_place(M, a, b)], count);
+    if (!project) return W;
+    for (int r = 0; r < count; ++r) {
+        double row[most_predictors * most_predictors];
+        for (int ab = 0; ab < M * M; ++ab) row[ab] = W(r, ab);
+        project_any(row, M);
+        for (int ab = 0; ab < M * M; ++ab) W(r, ab) = row[ab];
     }
-    for (int a : involved) {
-        sums.joint_scores.noalias() += designs[a] * Eigen::Map<const VectorXd>((*at)[derivative_at(a)], count);
-        for (int b : involved) {
-            weighted = designs[a] * W.col(a * M + b).asDiagonal();
-            sums.joint_information.triangularView<Eigen::Lower>() += weighted * designs[b].transpose();
-        }
-        for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
-            const FactorRows& factor = rows_.factors[f];
-            const int q = factor.width();
-            for (int c = 0; c < q; ++c) {
-                const int m = moving_place_[factor.predictor[c]];
-                const double* z = &factor.columns[c][begin];
-                for (int r = 0; r < count; ++r) {
-                    const double w = z[r] * W(r, m * M + a);
-                    const double* x = &designs[a](0, r);
-                    double* out = sums.tail[f] + (static_cast<std::size_t>(factor.codes[begin + r]) * q + c) * (p + 1);
-                    for (Eigen::Index j = 0; j < p; ++j) out[j] += w * x[j];
+    return W;
+}
+
+void Laplace::add_joint_blocks(std::int64_t begin, int count, const MatrixXd& W, Stripe& sums) const {
+    const int M = static_cast<int>(moving_.size()), t = sums_.n_tail();
+    thread_local std::vector<MatrixXd> plain(most_predictors);
+    thread_local MatrixXd weighted, block;
+    for (int a = 0; a < M; ++a) {
+        plain[a].resize(chunk_rows, static_cast<Eigen::Index>(joint_columns_[a].places.size()));
+        for (Eigen::Index j = 0; j < plain[a].cols(); ++j)
+            plain[a].col(j).head(count) = Eigen::Map<const VectorXd>(joint_columns_[a].columns[j] + begin, count);
+    }
+    for (int b = 0; b < M; ++b) {
+        const std::vector<int>& of_b = joint_columns_[b].places;
+        if (of_b.empty()) continue;
+        weighted.resize(chunk_rows, plain[b].cols());
+        for (int a = 0; a < M; ++a) {
+            weighted.topRows(count) = W.col(a * M + b).head(count).asDiagonal() * plain[b].topRows(count);
+            const std::vector<int>& of_a = joint_columns_[a].places;
+            block.setZero(plain[a].cols(), plain[b].cols());
+            dense::add_crossproduct(plain[a].data(), static_cast<int>(of_a.size()), weighted.data(), static_cast<int>(of_b.size()),
+                                    count, chunk_rows, block.data());
+            for (std::size_t j = 0; j < of_b.size(); ++j)
+                for (std::size_t i = 0; i < of_a.size(); ++i) sums.joint_information(of_a[i], of_b[j]) += block(i, j);
+            for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+                const FactorRows& factor = rows_.factors[f];
+                const int q = factor.width();
+                for (int c = 0; c < q; ++c) {
+                    if (moving_place_[factor.predictor[c]] != a) continue;
+                    const double* z = &factor.columns[c][begin];
+                    for (std::size_t j = 0; j < of_b.size(); ++j)
+                        add_to_levels(&factor.codes[begin], z, weighted.col(j).data(), count, q * t, sums.tail[f] + c * t + of_b[j]);
                 }
             }
         }
@@ -104,17 +137,15 @@ void Laplace::add_joint_rows(std::int64_t begin, int count, const RowDerivatives
 void Laplace::gather_joint(const std::vector<Stripe>& parts) {
     const Eigen::Index p = n_joint();
     joint_scores_ = parts[0].joint_scores;
-    MatrixXd information = parts[0].joint_information;
-    for (std::size_t s = 1; s < parts.size(); ++s) {
-        joint_scores_ += parts[s].joint_scores;
-        information += parts[s].joint_information;
-    }
+    for (std::size_t s = 1; s < parts.size(); ++s) joint_scores_ += parts[s].joint_scores;
     if (prior_.precision.size() > 0)
-        for (Eigen::Index j = 0; j < p; ++j) {
-            const double precision = prior_.precision(joint_[j]);
-            joint_scores_(j) -= precision * (psi_(n_theta_ + joint_[j]) - prior_.centre(joint_[j]));
-            information(j, j) += precision;
-        }
+        for (Eigen::Index j = 0; j < p; ++j)
+            joint_scores_(j) -= prior_.precision(joint_[j]) * (psi_(n_theta_ + joint_[j]) - prior_.centre(joint_[j]));
+    if (!fresh_) return;
+    MatrixXd information = parts[0].joint_information;
+    for (std::size_t s = 1; s < parts.size(); ++s) information += parts[s].joint_information;
+    if (prior_.precision.size() > 0)
+        for (Eigen::Index j = 0; j < p; ++j) information(j, j) += prior_.precision(joint_[j]);
     for (Eigen::Index i = 0; i < p; ++i)
         for (Eigen::Index j = 0; j <= i; ++j) sums_.fixed[i * (p + 1) + j] = information(i, j);
 }
@@ -122,12 +153,10 @@ void Laplace::gather_joint(const std::vector<Stripe>& parts) {
 // X'weight of the joint coefficients, for a weight of every row in each moving predictor.
 VectorXd Laplace::joint_sums(const std::vector<std::vector<double>>& weight) const {
     VectorXd out = VectorXd::Zero(n_joint());
-    for (std::size_t m = 0; m < moving_.size(); ++m) {
-        const PredictorRows& predictor = rows_.predictors[moving_[m]];
+    for (std::size_t m = 0; m < joint_columns_.size(); ++m) {
         const Eigen::Map<const VectorXd> w(weight[m].data(), rows_.n);
-        parallel_for(joint_.empty() ? 0 : static_cast<int>(predictor.columns.size()), [&](int c) {
-            const int j = joint_place_[predictor.coefficients[c]];
-            if (j >= 0) out(j) += w.dot(Eigen::Map<const VectorXd>(predictor.columns[c].data(), rows_.n));
+        parallel_for(static_cast<int>(joint_columns_[m].places.size()), [&](int j) {
+            out(joint_columns_[m].places[j]) += w.dot(Eigen::Map<const VectorXd>(joint_columns_[m].columns[j], rows_.n));
         });
     }
     return out;
@@ -137,16 +166,11 @@ VectorXd Laplace::joint_sums(const std::vector<std::vector<double>>& weight) con
 void Laplace::add_joint_predictors(const VectorXd& coefficients, std::vector<std::vector<double>>& to) const {
     if (joint_.empty()) return;
     parallel_for(static_cast<int>(stripes_.size()) - 1, [&](int s) {
-        const std::int64_t begin = stripes_[s], end = stripes_[s + 1];
-        for (std::size_t m = 0; m < moving_.size(); ++m) {
-            const PredictorRows& predictor = rows_.predictors[moving_[m]];
-            for (std::size_t c = 0; c < predictor.columns.size(); ++c) {
-                const int j = joint_place_[predictor.coefficients[c]];
-                if (j < 0) continue;
-                const double *x = predictor.columns[c].data(), size = coefficients(j);
-                for (std::int64_t i = begin; i < end; ++i) to[m][i] += size * x[i];
-            }
-        }
+        const std::int64_t begin = stripes_[s], rows = stripes_[s + 1] - begin;
+        for (std::size_t m = 0; m < joint_columns_.size(); ++m)
+            for (std::size_t j = 0; j < joint_columns_[m].places.size(); ++j)
+                Eigen::Map<VectorXd>(to[m].data() + begin, rows) +=
+                    coefficients(joint_columns_[m].places[j]) * Eigen::Map<const VectorXd>(joint_columns_[m].columns[j] + begin, rows);
     });
 }
 

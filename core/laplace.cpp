@@ -24,6 +24,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // `last_step`, its square is what is left after it.
 constexpr double mode_tolerance = 1e-20, last_step = 1e-10;
 constexpr int most_mode_steps = 100;
+constexpr int many_joint = 12;      // coefficients found with the modes, whose cross-products cost more than a pass
+constexpr double far_off = 1e-2;    // a decrement from which weights change much
 constexpr double longest_motion = 1.0;  // of a spherical mode, that is believed to first order
 
 // Gradients at several points are shared among threads point by point where a model has so many rows.
@@ -60,6 +62,7 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
         moving_place_.push_back(moves ? static_cast<int>(moving_.size()) : -1);
         if (moves) moving_.push_back(static_cast<int>(k));
     }
+    find_joint_columns();
     double shared = 1.0;
     for (std::size_t k = 1; k < rows_.factors.size(); ++k) shared += sums_.diag[k].size() + sums_.tail[k].size();
     for (const PairBlocks& pairs : sums_.pairs)
@@ -259,7 +262,7 @@ double Laplace::pass(bool project) {
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
         std::fill(sums_.diag[f].begin(), sums_.diag[f].end(), 0.0);
         std::fill(scores_[f].begin(), scores_[f].end(), 0.0);
-        if (!joint_.empty()) std::fill(sums_.tail[f].begin(), sums_.tail[f].end(), 0.0);
+        if (!joint_.empty() && fresh_) std::fill(sums_.tail[f].begin(), sums_.tail[f].end(), 0.0);
     }
     for (PairBlocks& pairs : sums_.pairs) std::fill(pairs.block.begin(), pairs.block.end(), 0.0);
     parallel_for(count, [&](int s) {
@@ -267,7 +270,7 @@ double Laplace::pass(bool project) {
         std::size_t size = 0;
         const bool alone = s == 0;  // the first range writes in place
         for (std::size_t f = 1; f < rows_.factors.size(); ++f)
-            size += sums_.diag[f].size() + scores_[f].size() + (joint_.empty() ? 0 : sums_.tail[f].size());
+            size += sums_.diag[f].size() + scores_[f].size() + (joint_.empty() || !fresh_ ? 0 : sums_.tail[f].size());
         for (const PairBlocks& pairs : sums_.pairs) size += pairs.first > 0 ? pairs.block.size() : 0;
         if (!alone) part.own.assign(size, 0.0);
         double* next = part.own.data();
@@ -280,7 +283,7 @@ double Laplace::pass(bool project) {
         for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
             part.diag.push_back(place(sums_.diag[f], f > 0));
             part.scores.push_back(place(scores_[f], f > 0));
-            if (!joint_.empty()) part.tail.push_back(place(sums_.tail[f], f > 0));
+            if (!joint_.empty() && fresh_) part.tail.push_back(place(sums_.tail[f], f > 0));
         }
         for (PairBlocks& pairs : sums_.pairs) part.pairs.push_back(place(pairs.block, pairs.first > 0));
         part.joint_scores = VectorXd::Zero(n_joint());
@@ -288,6 +291,7 @@ double Laplace::pass(bool project) {
         part.value = pass_rows(stripes_[s], stripes_[s + 1], project, part);
     });
     gather(parts);
+    blocks_known_ = blocks_known_ || fresh_;
     factorisation_.forget();
     inverted_ = false;
     double value = 0.0;
@@ -303,7 +307,7 @@ void Laplace::gather(const std::vector<Stripe>& parts) {
         for (std::size_t f = 1; f < rows_.factors.size(); ++f) {
             add(sums_.diag[f], parts[s].diag[f]);
             add(scores_[f], parts[s].scores[f]);
-            if (!joint_.empty()) add(sums_.tail[f], parts[s].tail[f]);
+            if (!joint_.empty() && fresh_) add(sums_.tail[f], parts[s].tail[f]);
         }
         for (std::size_t p = 0; p < sums_.pairs.size(); ++p)
             if (sums_.pairs[p].first > 0) add(sums_.pairs[p].block, parts[s].pairs[p]);
@@ -352,9 +356,12 @@ void Laplace::solve(VectorXd& b) const {
     factorisation_.backward_solve(b);
 }
 
-// Newton's method from u_, random effects and joint coefficients at once; false if no mode was found, or if H is not positive definite there.
+// Newton's method from u_, random effects and joint coefficients at once; false if no mode was found, or if H is not
+// positive definite there. Where joint coefficients are many, steps take X'WX and Z'WX from the last modes as long as that
+// brings them near quickly; at the modes they are formed anew.
 bool Laplace::find_modes() {
     bool project = false;
+    fresh_ = n_joint() < many_joint || !blocks_known_;
     const auto q = static_cast<Eigen::Index>(plan_.n_random);
     auto climb = [&] {
         form_effects(u_);
@@ -378,7 +385,8 @@ bool Laplace::find_modes() {
     for (int step = 0; step < most_mode_steps; ++step) {
         if (!factorisation_.factorise(T_)) {
             if (project) return false;
-            project = true;
+            project = fresh_;
+            fresh_ = true;
             climb();
             continue;
         }
@@ -388,16 +396,20 @@ bool Laplace::find_modes() {
         factorisation_.forward_solve(half);
         const double decrement = half.squaredNorm();
         if (!(decrement < infinity)) return false;
-        if (decrement < mode_tolerance || (decrement < 1e-11 && decrement > 0.25 * before)) {
-            if (!project) return true;
+        if (decrement < mode_tolerance || (fresh_ && decrement < 1e-11 && decrement > 0.25 * before)) {
+            if (!project && fresh_) return true;
             project = false;  // the observed weights decide at the end
+            fresh_ = true;
             climb();
             return factorisation_.factorise(T_);
         }
+        const double shrunk = decrement / before;  // by an old matrix's step; by Newton's it is squared
+        const bool last = !project && (fresh_ ? decrement < last_step : step > 0 && decrement * shrunk < mode_tolerance);
         before = decrement;
         VectorXd direction = half.col(0);
         factorisation_.backward_solve(direction);
-        if (decrement < last_step && !project) {
+        fresh_ = last || project || n_joint() < many_joint || decrement > far_off || (!fresh_ && step > 0 && shrunk > 0.1);
+        if (last) {
             move(u_ + direction);
             return factorisation_.factorise(T_);
         }

@@ -38,7 +38,7 @@ class Laplace : public Marginal {
     SphericalModes modes() override;
     void forget_modes() override {
         begin_modes_at(Eigen::VectorXd::Zero(n_found()));
-        joint_known_ = false;
+        joint_known_ = blocks_known_ = false;
     }
 
     void set_response(const double* y) override;
@@ -57,7 +57,11 @@ class Laplace : public Marginal {
         std::vector<double*> diag, scores, tail, pairs;  // per factor, per pair
         std::vector<double> own;                         // of the factors and pairs that ranges share
         Eigen::VectorXd joint_scores;                    // X'l'
-        Eigen::MatrixXd joint_information;               // X'WX, its lower triangle
+        Eigen::MatrixXd joint_information;               // X'WX
+    };
+    struct JointColumns {
+        std::vector<const double*> columns;
+        std::vector<int> places;  // of their coefficients among the joint ones
     };
 
     CrossProducts empty_sums() const;
@@ -73,7 +77,10 @@ class Laplace : public Marginal {
     void add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
     void add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
     void leverages_of_intercepts(std::int64_t begin, int count, double* S) const;
-    void add_joint_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
+    void find_joint_columns();
+    void add_joint_rows(std::int64_t begin, int count, const RowDerivatives& inner, bool project, Stripe& sums);
+    const Eigen::MatrixXd& joint_weights(const RowDerivatives& d, int count, bool project) const;
+    void add_joint_blocks(std::int64_t begin, int count, const Eigen::MatrixXd& W, Stripe& sums) const;
     void gather_joint(const std::vector<Stripe>& parts);
     Eigen::VectorXd joint_sums(const std::vector<std::vector<double>>& weight) const;
     void add_joint_predictors(const Eigen::VectorXd& coefficients, std::vector<std::vector<double>>& to) const;
@@ -106,6 +113,7 @@ class Laplace : public Marginal {
     std::vector<int> joint_place_;  // per coefficient: its place among them, or -1
     std::vector<int> moving_;       // predictors that move with what is found: the inner ones, and those of joint coefficients
     std::vector<int> moving_place_;
+    std::vector<JointColumns> joint_columns_;  // per moving predictor
     std::vector<std::int64_t> stripes_;
     CrossProducts sums_;
     Plan plan_;
@@ -123,6 +131,8 @@ class Laplace : public Marginal {
     Eigen::VectorXd u_;                        // spherical random effects, then joint coefficients
     Eigen::VectorXd joint_scores_;             // X'l' of these
     bool joint_known_ = false;                 // whether u_ has them
+    bool fresh_ = true;                        // whether a pass forms X'WX and Z'WX anew
+    bool blocks_known_ = false;                // whether they are those of this response, somewhere
     std::vector<std::vector<double>> b_;       // per factor: T u, levels x width
     std::vector<std::vector<double>> scores_;  // per factor: Z'l' there
     std::vector<std::vector<InverseBlock>> pair_inverse_;
