@@ -38,7 +38,9 @@ def many_columns(family: str, link: str) -> Crossed:
 
 def of_one_factor() -> Crossed:
     base = crossed_problem("binomial", "logit", seed=5)
-    return replace(base, codes=base.codes[:1], columns=base.columns[:1], of_predictor=((0,),), terms=base.terms[:1])
+    return replace(
+        base, codes=base.codes[:1], columns=base.columns[:1], of_predictor=((0,),), terms=base.terms[:1]
+    )
 
 
 PROBLEMS = {
@@ -116,8 +118,12 @@ def test_both_are_most_likely_together(name):
     twin = dense_laplace(model, point)
     assert value == pytest.approx(twin.criterion, rel=1e-11)
     score, A = score_and_information(model, point, twin.predictors)
-    np.testing.assert_allclose(score, 0.0, atol=1e-7)  # a Newton decrement of 1e-20 leaves 1e-10 of a standard error
-    np.testing.assert_allclose(covariance, np.linalg.inv(A)[-len(score) :, -len(score) :], rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(
+        score, 0.0, atol=1e-7
+    )  # a Newton decrement of 1e-20 leaves 1e-10 of a standard error
+    np.testing.assert_allclose(
+        covariance, np.linalg.inv(A)[-len(score) :, -len(score) :], rtol=1e-7, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -155,7 +161,11 @@ def test_the_search_ends_at_the_best_of_what_it_searches(name):
 
 def test_the_hessian_is_that_of_the_value():
     model = PROBLEMS["gamma"]
-    kernel, psi, outer = model.kernel(joint_of(model)), somewhere(PROBLEMS["gamma"]), outer_of(PROBLEMS["gamma"])
+    kernel, psi, outer = (
+        model.kernel(joint_of(model)),
+        somewhere(PROBLEMS["gamma"]),
+        outer_of(PROBLEMS["gamma"]),
+    )
     free = np.isin(np.arange(len(psi)), outer)
     H = kernel.hessian(psi, free)
     h = 1e-4
@@ -188,7 +198,9 @@ def test_order_labels_and_threads_do_not_matter(name):
     )
     other = moved.kernel(joint).derivatives(psi)
     assert other[0] == pytest.approx(value, rel=1e-12)
-    np.testing.assert_allclose(other[1], gradient, atol=1e-7 * np.abs(gradient).max())  # by the modes' rounding
+    np.testing.assert_allclose(
+        other[1], gradient, atol=1e-7 * np.abs(gradient).max()
+    )  # by the modes' rounding
 
 
 def test_fits_to_other_responses_do_not_depend_on_threads():

@@ -213,7 +213,11 @@ MISUSE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"formula": "binary ~ x"}, FormulaError, "no random effects.*ml.glm"),
     ({"nagq": -1}, DataError, "nagq=-1"),
     ({"nagq": False}, DataTypeError, "no whole number"),
-    ({"formula": "empty ~ x", "family": "poisson", "zi": "~ 1 + (1 | g)", "nagq": 0}, ModelError, "use nagq=1"),
+    (
+        {"formula": "empty ~ x", "family": "poisson", "zi": "~ 1 + (1 | g)", "nagq": 0},
+        ModelError,
+        "use nagq=1",
+    ),
     ({"nagq": 1000}, DataError, "25 are enough"),
     ({"formula": "binary ~ x + (1 | g) + (1 | a)", "nagq": 3}, ModelError, "one grouping factor"),
     ({"zi": "~ 1"}, ModelError, "each row is one trial"),

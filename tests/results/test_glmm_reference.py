@@ -129,7 +129,6 @@ def test_coefficients_of_lme4(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*CANONICAL, *FAST])
 class TestLaplaceAgainstLme4:
-
     def test_linear_predictors_and_fitted_values(self, name: str) -> None:
         case, fit = load_case(name), fit_case(name)
         head = len(case["eta"]["head"])

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from multilevel.kernels import _core
 from multilevel.kernels.density import DensityCode
 from multilevel.kernels.gaussian import ScaledColumns, TermLayout
-from multilevel.kernels.threads import one_blas_thread
+from multilevel.kernels.threads import SMALLEST_LARGE_TAIL, one_blas_thread
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
@@ -159,7 +159,8 @@ class MarginalKernel:
         self.factors = tuple(factors)
         self.terms = tuple(terms)
         self.nodes = nodes
-        self.remainder = sum(f.n_levels * len(f.predictors) for f in self.factors[1:])
+        remainder = sum(f.n_levels * len(f.predictors) for f in self.factors[1:])
+        self.remainder = remainder + (max(len(joint), SMALLEST_LARGE_TAIL) if joint else 0)
         self._native = _core.MarginalModel(
             density.codes,
             y,

@@ -90,10 +90,10 @@ def fast_notes(record: GLMMRecord) -> list[str]:
     if record.nodes:
         return []
     return [
-        "With nagq=0 the fixed effects are the most likely ones together with the random effects, not the"
-        " most likely ones whatever the random effects: they lean a little towards zero, the log-likelihood"
-        " is not at its maximum, and standard errors take the covariances for known. Fit the final model"
-        " with nagq=1."
+        "With nagq=0 the fixed effects are those that are most likely together with the random effects:"
+        " quick, but biased where groups are small (slopes lean towards zero). The log-likelihood is Laplace's at"
+        " these estimates, below its maximum, and standard errors take the covariances for known. For"
+        " tests and reports fit the final model with nagq=1."
     ]
 
 

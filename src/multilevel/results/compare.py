@@ -241,8 +241,8 @@ def why_not(small: AnyFit, large: AnyFit) -> str:
     nodes = [fit.record.nodes for fit in (small, large) if isinstance(fit, GLMMBase)]
     if len(nodes) == 2 and nodes[0] != nodes[1]:
         return (
-            f"their likelihoods are approximated differently (nagq={nodes[1]} and nagq={nodes[0]}); fit both "
-            "with one nagq"
+            f"they are not nested, for their likelihoods are approximated differently (nagq={nodes[1]} and "
+            f"nagq={nodes[0]}); fit both with one nagq"
         )
     weights = "" if same_weights(small, large) else " (their weights differ)"
     return f"they are not nested{weights}; compare AIC or BIC"
@@ -258,7 +258,7 @@ def fast_notes(fits: Sequence[AnyFit], labels: Sequence[str]) -> tuple[str, ...]
     if not fast:
         return ()
     return (
-        f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are a little below their maximum, so tests and "
+        f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are below their maximum, so tests and "
         "criteria are approximate; compare fits with nagq=1 to decide.",
     )
 

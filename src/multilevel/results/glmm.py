@@ -95,7 +95,7 @@ def glmm(
         nagq: quadrature points in each dimension; 1 is Laplace's approximation. Take 7 to 25 for binary
             responses in small groups. 0 is for large data and many fixed effects: the search is over the
             covariances alone, and at each step the coefficients of the mean are those that are most likely
-            together with the random effects. They lean a little towards zero.
+            together with the random effects, which is biased where groups are small.
         zi: right-hand side for an excess of zeros (its logit), `"~ 1"` or `"~ x + (1 | g)"`; of a truncated
             family, for all zeros: the hurdle model.
         dispersion: right-hand side for the log of the dispersion, `"~ x"`; one number if not given.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 from multilevel._options import checked_count
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
@@ -25,7 +23,7 @@ def require_random_effects(formula: Formula, zi: object) -> None:
 
 def checked_nodes(nagq: object) -> int:
     """The number of quadrature points in each dimension; 0 for the fast variant of Laplace's one."""
-    if isinstance(nagq, Integral) and not isinstance(nagq, bool) and nagq == 0:
+    if nagq == 0 and not isinstance(nagq, bool | float):
         return 0
     nodes = checked_count("nagq", nagq)
     if nodes > MOST_NODES:

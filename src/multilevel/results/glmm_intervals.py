@@ -48,8 +48,8 @@ class GLMMIntervals(GLMMBase):
         """
         if not self.record.nodes:
             raise ModelError(
-                "a profile is of a likelihood at its maximum, and with nagq=0 the fixed effects are not there; "
-                "profile fit.update(nagq=1), or use Wald or bootstrap limits."
+                "a profile is of a likelihood at its maximum, and with nagq=0 the fixed effects are not "
+                "there; profile fit.update(nagq=1), or use Wald or bootstrap limits."
             )
         model = self._working_model()
         parameters = glmm_parameters(self.model, model)
