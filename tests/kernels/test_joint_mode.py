@@ -1,4 +1,4 @@
-"""Coefficients that are found with the modes of the random effects: against dense matrices and differences."""
+"""Coefficients that are found with the modes of the random effects, against dense matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nagq=0: fixed effects found with the random effects. What it is, what it is near to, and all that a fit can do."""
+"""nagq=0: fixed effects found with the random effects. What it is near to, and all that a fit can do."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_order_labels_and_units_do_not_matter() -> None:
 
 
 def test_many_fixed_effects() -> None:
-    """Beyond a dozen, cross-products are formed at the modes only; halves of a column say the same as the column."""
+    """Beyond a dozen, cross-products are formed at the modes only."""
     data = grouped()
     noise = np.random.default_rng(4).normal(size=(len(data), 14))
     for k in range(14):

@@ -93,7 +93,7 @@ CANONICAL = [n for n in LAPLACE if load_case(n)["spec"]["link"] in ("logit", "lo
 
 @pytest.mark.parametrize("name", FAST)
 class TestFastAgainstLme4:
-    """Coefficients found with the modes: both packages solve the same equations, and lme4's optimiser stops first."""
+    """Coefficients found with the modes: the same equations in lme4, whose optimiser stops first."""
 
     def test_loglik(self, name: str) -> None:
         case, fit = load_case(name), fit_case(name)

@@ -91,9 +91,9 @@ def fast_notes(record: GLMMRecord) -> list[str]:
         return []
     return [
         "With nagq=0 the fixed effects are those that are most likely together with the random effects:"
-        " quick, but biased where groups are small (slopes lean towards zero). The log-likelihood is Laplace's at"
-        " these estimates, below its maximum, and standard errors take the covariances for known. For"
-        " tests and reports fit the final model with nagq=1."
+        " quick, but biased where groups are small (slopes lean towards zero). The log-likelihood is"
+        " Laplace's at these estimates, below its maximum, and standard errors take the covariances for"
+        " known. For tests and reports fit the final model with nagq=1."
     ]
 
 
