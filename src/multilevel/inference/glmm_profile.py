@@ -102,7 +102,7 @@ def parameter_errors(model: WorkingGLMM, parameters: tuple[Parameter, ...], psi:
 
 
 def usual_errors(model: WorkingGLMM, parameters: tuple[Parameter, ...], psi: Array) -> Array:
-    """Steps (K,) that serve where a covariance without an interior has no standard errors; 0 for coefficients."""
+    """Steps (K,) that serve where a singular covariance has no standard errors; 0 for coefficients."""
     wider = np.concatenate([np.abs(psi[: model.n_theta]) + USUAL_DEVIATION, psi[model.n_theta :]])
     moved = np.abs(parameters_at(model, parameters, wider) - parameters_at(model, parameters, psi))
     usual = {"sd": moved, "cor": np.full(len(parameters), USUAL_CORRELATION)}
@@ -262,14 +262,11 @@ def below_is_plausible(profiled: ProfiledGLMM, which: int, quantile: float) -> b
 def has_plausible_nothing(profiled: ProfiledGLMM, which: int, quantile: float) -> bool:
     """Whether one of the effects that a correlation is of may not vary at all."""
     parameter = profiled.parameters[which]
-    deviations = [
-        k
-        for k, other in enumerate(profiled.parameters)
-        if other.kind == "sd"
-        and other.index == parameter.index
-        and set(other.columns) & set(parameter.columns)
-    ]
-    return parameter.kind == "cor" and any(below_is_plausible(profiled, k, quantile) for k in deviations)
+    if parameter.kind != "cor":
+        return False
+    mine = [k for k, p in enumerate(profiled.parameters) if p.kind == "sd" and p.index == parameter.index]
+    concerned = [k for k in mine if set(profiled.parameters[k].columns) & set(parameter.columns)]
+    return any(below_is_plausible(profiled, k, quantile) for k in concerned)
 
 
 def range_of(parameter: Parameter) -> tuple[float, float]:
