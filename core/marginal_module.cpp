@@ -174,7 +174,7 @@ class MarginalModel {
         model_->forget_modes();
         MarginalResult r = search_all(*model_, start, {tolerance, max_evaluations}, Interrupts());
         return std::make_tuple(r.psi, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_slope, r.converged,
-                               r.rank);
+                               r.rank, r.settled);
     }
 
     MatrixXd hessian(const VectorXd& psi, const std::vector<bool>& free) {

@@ -28,6 +28,8 @@ TOLERANCE = 1e-11  # decrease of the criterion that the last step may promise: 3
 MAX_EVALUATIONS = 1000
 OTHER_SIZES = (0.3, 1.5)  # standard deviations to begin from where a term has few levels
 SMALL = 0.2
+SLACK = 1e-6  # of the criterion, by which an optimum may miss that of a smaller model
+NODES_INSTEAD = 11
 SMALLER = (1.0, 0.3, 0.1, 0.01)  # shares of the first covariances, until the likelihood is finite
 
 
@@ -138,10 +140,16 @@ def with_given_coefficients(model: WorkingGLMM) -> WorkingGLMM:
 def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -> Optimum:
     """Search for the optimum, from the fit without random effects unless told where to begin."""
     found = [search_from(model, start) for start in (starts(model) if begin is None else begin)]
-    if not any(outcome.converged for outcome in found):
+    smaller = [search_from(model, start) for start in starts_without_zeros_effects(model)]
+    if not any(outcome.converged for outcome in [*found, *smaller]):
         found.append(search_from(model, last_resort(model)))
-    # where the log-density is not concave the approximation has holes, in which no search ends well
-    outcome = min(found, key=lambda each: (not each.converged, each.criterion))
+    # Where the log-density is not concave the approximation has holes, in which no search ends well, and
+    # optima beside them, which a model without those effects may beat.
+    least = min((outcome.settled for outcome in smaller), default=np.inf)
+    outcome = min(
+        [*found, *smaller],
+        key=lambda each: (not (each.converged and each.criterion <= least + SLACK), each.criterion),
+    )
     if not np.isfinite(outcome.criterion):
         raise ModelError(
             "no finite likelihood was found from the starting values: the data and the model do not go "
@@ -153,7 +161,7 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
         evaluations=outcome.evaluations,
         iterations=outcome.iterations,
         converged=outcome.converged,
-        message=search_message(outcome, joint=bool(model.joint)),
+        message=search_message(model, outcome),
         certificate=Certificate(outcome.stationarity, outcome.null_slope, outcome.converged),
         rank=outcome.rank,
     )
@@ -171,6 +179,23 @@ def starts(model: WorkingGLMM) -> list[Array]:
     if any(has_few_levels(model, layout) for layout in model.layouts):
         sizes = [spherical_start(model.layouts, size) for size in OTHER_SIZES]
         found += [np.concatenate([theta, found[0][model.n_theta :]]) for theta in sizes]
+    return found
+
+
+def starts_without_zeros_effects(model: WorkingGLMM) -> list[Array]:
+    """Where searches begin that first let the excess of zeros have no random effects, if it has any."""
+    ends = np.cumsum([layout.n_parameters for layout in model.layouts])
+    of_zeros = [
+        slice(end - placed.layout.n_parameters, end)
+        for placed, end in zip(model.terms, ends.tolist(), strict=True)
+        if placed.side
+    ]
+    if not of_zeros or len(of_zeros) == len(model.terms):
+        return []
+    found = [model.kernel.start(gamma) for gamma in (model.fixed.gamma, model.moderate)]
+    for start in found:
+        for theta in of_zeros:
+            start[theta] = 0.0
     return found
 
 
@@ -206,9 +231,9 @@ def log_likelihood_at(model: WorkingGLMM, psi: Array, criterion: float) -> float
     return -0.5 * (criterion - restraint) + rows.units.log_density(rows.power, len(rows.y))
 
 
-def search_message(outcome: MarginalOutcome, *, joint: bool) -> str:
-    """How the search ended, in a sentence; `joint` where it was not over all parameters."""
-    if outcome.converged and joint:
+def search_message(model: WorkingGLMM, outcome: MarginalOutcome) -> str:
+    """How the search ended, in a sentence."""
+    if outcome.converged and model.joint:
         return (
             f"converged after {outcome.evaluations} evaluations; first-order conditions hold, at the "
             "coefficients that are most likely together with the random effects (nagq=0)"
@@ -219,8 +244,20 @@ def search_message(outcome: MarginalOutcome, *, joint: bool) -> str:
         return f"stopped after {outcome.evaluations} evaluations without meeting the first-order conditions"
     return (
         f"found no better point after {outcome.evaluations} evaluations, yet the first-order conditions "
-        f"do not hold (a further step would promise {outcome.stationarity:.1e})"
+        f"do not hold (a further step would promise {outcome.stationarity:.1e}){way_out(model)}"
     )
+
+
+def way_out(model: WorkingGLMM) -> str:
+    """What to try where Laplace's approximation is known to break down."""
+    if model.kernel.nodes > 1 or not any(placed.side for placed in model.terms):
+        return ""
+    remedy = (
+        f"nagq={NODES_INSTEAD} integrates more exactly"
+        if len(model.factors) == 1
+        else "leave them out of zi=, or keep one grouping factor and use nagq="
+    )
+    return f". Laplace's approximation often has no maximum where zeros have random effects: {remedy}"
 
 
 # ---- random effects as the kernel has them ----

@@ -79,6 +79,7 @@ class MarginalOutcome:
     null_slope: float  # least slope of the criterion in a variance that is missing; 0 if none is
     converged: bool
     rank: tuple[int, ...]  # of each term's covariance
+    settled: float  # criterion where the first descent ended, before a variance that was missing was added
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +213,11 @@ class MarginalKernel:
     def search(self, start: Array, *, tolerance: float, max_evaluations: int) -> MarginalOutcome:
         """Minimise the criterion."""
         with one_blas_thread(self.remainder):
-            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, rank = (
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, rank, settled = (
                 self._native.search(start, tolerance, max_evaluations)
             )
         return MarginalOutcome(
-            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, tuple(rank)
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, tuple(rank), settled
         )
 
     def hessian(self, psi: Array, free: Mask | None = None) -> Array:
