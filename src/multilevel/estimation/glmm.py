@@ -153,7 +153,8 @@ def minimise_glmm(model: WorkingGLMM, *, begin: Sequence[Array] | None = None) -
     if not np.isfinite(outcome.criterion):
         raise ModelError(
             "no finite likelihood was found from the starting values: the data and the model do not go "
-            "together. Check the scale of the predictors and offsets, and whether the link fits the response."
+            "together. Check the scale of the predictors and offsets, and whether the link fits the response"
+            f"{way_out(model)}."
         )
     return Optimum(
         theta=outcome.psi,

@@ -67,6 +67,8 @@ def separated_what(family: Family) -> str:
     """Which responses a perfect predictor tells apart."""
     if family.response == "trials":
         return "the successes and failures"
+    if family.density.startswith("truncated"):
+        return "the ones among the positive counts"
     return "the categories" if family.response == "ordered" else "the zeros"
 
 

@@ -41,7 +41,7 @@ def assemble_glmm(
     modes = [conditional_modes(design, model, psi, roots, side) for side in range(2)]
     eta, fixed = model.kernel.linear_predictors(psi), linear_predictors(rows, psi[model.n_theta :])
     link_scale, link_scale_fixed = (mean_predictor(rows, gamma, working[0]) for working in (eta, fixed))
-    phi = dispersion(design, rows, gamma)
+    phi = dispersion(design, rows, family, gamma)
     mu = link_scale if family.response == "ordered" else family.link.inverse(link_scale)
     return GLMMRecord(
         family=family,
@@ -113,11 +113,13 @@ def thresholds(rows: WorkingRows, family: Family, gamma: Array) -> Array:
     return np.asarray(threshold_map(rows.density.categories, family.thresholds) @ gamma[part.places])
 
 
-def dispersion(design: GLMMDesign, rows: WorkingRows, gamma: Array) -> Array | None:
+def dispersion(design: GLMMDesign, rows: WorkingRows, family: Family, gamma: Array) -> Array | None:
     """phi of each row (n,) at precision weight 1."""
     part = rows.part("disp")
     if part is None:
         return None
+    if not part.names:
+        return np.full(len(rows.y), family.given["dispersion"])
     if design.dispersion is None:
         return np.full(len(rows.y), np.exp(gamma[part.first]))
     log_phi = design.dispersion.X @ gamma[part.places]
@@ -129,6 +131,8 @@ def shape(rows: WorkingRows, family: Family, gamma: Array) -> float | None:
     part = rows.part("shape")
     if part is None:
         return None
+    if not part.names:
+        return family.given["shape"]
     value = float(gamma[part.first])
     return 1.0 + float(expit(value)) if family.density == "tweedie" else float(np.exp(value))
 

@@ -89,7 +89,7 @@ def assemble_glm(
     """Estimates, deviances and the weighted regression behind them, in the user's units."""
     rows, main = solution.rows, design.main
     eta = mean_predictor(rows, solution.coefficients, linear_predictors(rows, solution.gamma)[0])
-    phi = dispersion(design, rows, solution.coefficients)
+    phi = dispersion(design, rows, family, solution.coefficients)
     parts = part_estimates(rows, solution.coefficients, solution.covariance)
     ordered = family.response == "ordered"
     mu = eta if ordered else family.link.inverse(eta)

@@ -115,7 +115,8 @@ def scale_note(record: GLMRecord) -> str:
         return f"Scale (Pearson's phi): {figure(record.scale)} on {record.df_residual:g} df"
     if record.dispersion is None or np.ptp(record.dispersion) > 0.0:
         return ""
-    return f"Dispersion phi (maximum likelihood): {figure(record.dispersion[0])}"
+    how = "given" if "dispersion" in record.family.given else "maximum likelihood"
+    return f"Dispersion phi ({how}): {figure(record.dispersion[0])}"
 
 
 def figure(value: float) -> str:

@@ -90,10 +90,11 @@ def summary_facts(design: GLMMDesign, record: GLMMRecord) -> tuple[tuple[str, st
     groups = ", ".join(f"{name} {count}" for name, count in names.items())
     facts.append(("Observations", f"{record.n_obs:g}{rows}; groups: {groups}"))
     if record.dispersion is not None and design.dispersion is None:
-        words = DISPERSION_WORDS[family.density]
+        words = DISPERSION_WORDS[family.density] + (", given" if "dispersion" in family.given else "")
         facts.append(("Dispersion", f"{format_number(float(record.dispersion[0]), '.4g')} ({words})"))
     if record.shape is not None:
-        facts.append((SHAPE_WORDS[family.density], format_number(record.shape, ".4g")))
+        known = " (given)" if "shape" in family.given else ""
+        facts.append((SHAPE_WORDS[family.density], format_number(record.shape, ".4g") + known))
     return tuple(facts)
 
 

@@ -37,6 +37,17 @@ def refuse_sides(family: Family, design: GLMMDesign) -> None:
     if design.dispersion is not None:
         if not family.free_scale:
             raise ModelError(f"the {name} family has no dispersion, so dispersion= has nothing to model.")
+        if "dispersion" in family.given:
+            raise ModelError(
+                f"the dispersion is given in {type(family).__name__}(...), so dispersion= has nothing to "
+                "model; leave one of them out."
+            )
+        if design.dispersion.X.shape[1] == 0:
+            raise ModelError(
+                "dispersion='~ 0' would fix the dispersion at 1, in whatever units the response has; write "
+                '"~ x", or leave it out. For a Gaussian model without a residual use '
+                'ml.lmm(..., residual="none").'
+            )
         if design.dispersion.terms:
             raise FormulaError("dispersion= takes fixed effects only; leave its bars out.")
     if design.zi is not None and family.response == "ordered":
