@@ -43,7 +43,8 @@ def test_limits_are_where_the_likelihood_ratio_says(fit: Any) -> None:
     profile = fit.profile()
     for name, low, high in zip(names, limits["conf_low"], limits["conf_high"], strict=True):
         for value, sign in ((low, -1.0), (high, 1.0)):
-            if np.isfinite(value) and value != 0.0:
+            ends = [0.0] if name.startswith("sd__") else [-1.0, 1.0] if name.startswith("cor__") else []
+            if np.isfinite(value) and value not in ends:
                 assert profile.zeta(name, value) == pytest.approx(sign * 1.6448536, abs=1e-3)
 
 

@@ -82,7 +82,7 @@ def _count(density: DensityCode, rows: RowParameters, generator: np.random.Gener
         case "poisson":
             return _poisson(rows.mu, generator)
         case "nbinom2" | "nbinom1":
-            size = np.maximum(negative_binomial_size(density, rows), TINY)
+            size = negative_binomial_size(density, rows)
             return _poisson(rows.mu / size * generator.standard_gamma(size), generator)
         case "truncated_poisson":
             return _truncated_poisson(rows.mu, generator)
@@ -122,7 +122,7 @@ def _truncated_negative_binomial(
     density: DensityCode, rows: RowParameters, generator: np.random.Generator
 ) -> Array:
     """The quantile of a uniform share of what lies above zero."""
-    size = np.maximum(negative_binomial_size(density, rows), TINY)
+    size = negative_binomial_size(density, rows)
     above = -np.expm1(log_no_events(density, rows)) * generator.random(len(rows.mu))
     event = rows.mu / (size + rows.mu)
     return _least_count(lambda count: betainc(count + 1.0, size, event) <= above, len(above))
