@@ -49,6 +49,16 @@ inline void fixed_part(const PredictorRows& p, const double* gamma, std::int64_t
     }
 }
 
+// out[stride * level] += the sum of x y over the level's rows; rows of a level often stand together.
+inline void add_to_levels(const std::int32_t* level, const double* x, const double* y, int count, int stride, double* out) {
+    for (int r = 0; r < count;) {
+        const std::int32_t here = level[r];
+        double sum = 0.0;
+        for (; r < count && level[r] == here; ++r) sum += x[r] * y[r];
+        out[static_cast<std::size_t>(here) * stride] += sum;
+    }
+}
+
 // Room for the derivatives of some rows: d[place][row - first].
 class RowDerivatives {
   public:
