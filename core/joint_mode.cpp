@@ -56,12 +56,16 @@ void Laplace::find_joint_columns() {
     }
 }
 
-// Whether X'WX and Z'WX cost more than a step's factorisation, in operations; short loops count for more than products.
+// Whether X'WX and Z'WX cost more than the rest of a step, a pass and a factorisation: rough counts of operations.
 bool Laplace::joint_blocks_are_dear() const {
-    const double p = static_cast<double>(n_joint()), loops = 4.0 * static_cast<double>(1 + rows_.factors.size());
-    double factorisation = std::pow(static_cast<double>(plan_.tail_size), 3) / 24.0;
+    const double n = static_cast<double>(rows_.n), p = static_cast<double>(n_joint());
+    double columns = 0.0, products = 0.0, factorisation = std::pow(static_cast<double>(plan_.tail_size), 3) / 24.0;
+    for (const FactorRows& f : rows_.factors) {
+        columns += f.width();
+        products += f.width() * f.width();
+    }
     for (const HeadNode& node : plan_.head) factorisation += 0.5 * node.width * std::pow(static_cast<double>(node.columns), 2);
-    return static_cast<double>(rows_.n) * p * (p / 4.0 + loops) > factorisation;
+    return n * p * (0.125 * p + 2.0 + 2.0 * columns) > n * (15.0 + 4.0 * products + 2.0 * p) + factorisation;
 }
 
 // Adds a chunk's X'l' and, where weights are looked at anew, X'WX and Z'WX.
