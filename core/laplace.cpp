@@ -22,7 +22,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Modes are found when one more Newton step would raise h by less than this; where it would raise it by less than
 // `last_step`, its square is what is left after it.
-constexpr double mode_tolerance = 1e-20, last_step = 1e-10;
+constexpr double mode_tolerance = 1e-20, last_step = 1e-10, chord_tolerance = 1e-18;
 constexpr int most_mode_steps = 100;
 constexpr double far_off = 1e-2;    // a decrement from which weights change much
 constexpr double longest_motion = 1.0;  // of a spherical mode, that is believed to first order
@@ -392,21 +392,24 @@ bool Laplace::find_modes() {
         factorisation_.forward_solve(half);
         const double decrement = half.squaredNorm();
         if (!(decrement < infinity)) return false;
-        if (decrement < mode_tolerance || (fresh_ && decrement < 1e-11 && decrement > 0.25 * before)) {
+        if (decrement < (chords_ ? chord_tolerance : mode_tolerance) || (fresh_ && decrement < 1e-11 && decrement > 0.25 * before)) {
             if (!project && fresh_) return true;
             project = false;  // the observed weights decide at the end
             fresh_ = true;
             climb();
             return factorisation_.factorise(T_);
         }
-        const double shrunk = decrement / before;  // by an old matrix's step; by Newton's it is squared
-        const bool last = !project && (fresh_ ? decrement < last_step : step > 0 && decrement * shrunk < mode_tolerance);
+        // A step with old products shrinks the decrement by a factor, Newton's squares it.
+        if (!fresh_ && step > 0) shrinks_ = decrement / before;
+        const bool last = !project && (fresh_ ? decrement < last_step : decrement * shrinks_ < chord_tolerance);
         before = decrement;
         VectorXd direction = half.col(0);
         factorisation_.backward_solve(direction);
-        fresh_ = last || project || !chords_ || decrement > far_off || (!fresh_ && step > 0 && shrunk > 0.1);
+        const bool slow = !fresh_ && step > 0 && shrinks_ > 0.1;
+        fresh_ = last || project || !chords_ || decrement > far_off || slow;
         if (last) {
             move(u_ + direction);
+            if (chords_) continue;  // for the last factor was a guess
             return factorisation_.factorise(T_);
         }
         const VectorXd from = u_;

@@ -39,6 +39,7 @@ class Laplace : public Marginal {
     void forget_modes() override {
         begin_modes_at(Eigen::VectorXd::Zero(n_found()));
         joint_known_ = blocks_known_ = false;
+        shrinks_ = 1.0;
     }
 
     void set_response(const double* y) override;
@@ -133,6 +134,7 @@ class Laplace : public Marginal {
     bool joint_known_ = false;                 // whether u_ has them
     bool chords_ = false;                      // whether modes are sought without forming X'WX and Z'WX at each step
     bool fresh_ = true;                        // whether a pass forms X'WX and Z'WX anew
+    double shrinks_ = 1.0;                     // by how much a step with old products shrank the decrement last
     bool blocks_known_ = false;                // whether they are those of this response, somewhere
     std::vector<std::vector<double>> b_;       // per factor: T u, levels x width
     std::vector<std::vector<double>> scores_;  // per factor: Z'l' there
