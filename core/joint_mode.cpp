@@ -24,16 +24,6 @@ void project_any(double* W, int count) {
     weights = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0.0).asDiagonal() * eigen.eigenvectors().transpose();
 }
 
-// out[stride * level] += the sum of x y over the level's rows; rows of a level often stand together.
-void add_to_levels(const std::int32_t* level, const double* x, const double* y, int count, int stride, double* out) {
-    for (int r = 0; r < count;) {
-        const std::int32_t here = level[r];
-        double sum = 0.0;
-        for (; r < count && level[r] == here; ++r) sum += x[r] * y[r];
-        out[static_cast<std::size_t>(here) * stride] += sum;
-    }
-}
-
 }  // namespace
 
 // psi with the joint coefficients that were found last, if any were.
@@ -64,6 +54,18 @@ void Laplace::find_joint_columns() {
             }
         joint_columns_.push_back(std::move(mine));
     }
+}
+
+// Whether X'WX and Z'WX cost more than the rest of a step, a pass and a factorisation: rough counts of operations.
+bool Laplace::joint_blocks_are_dear() const {
+    const double n = static_cast<double>(rows_.n), p = static_cast<double>(n_joint());
+    double columns = 0.0, products = 0.0, factorisation = std::pow(static_cast<double>(plan_.tail_size), 3) / 24.0;
+    for (const FactorRows& f : rows_.factors) {
+        columns += f.width();
+        products += f.width() * f.width();
+    }
+    for (const HeadNode& node : plan_.head) factorisation += 0.5 * node.width * std::pow(static_cast<double>(node.columns), 2);
+    return n * p * (0.125 * p + 2.0 + 2.0 * columns) > n * (15.0 + 4.0 * products + 2.0 * p) + factorisation;
 }
 
 // Adds a chunk's X'l' and, where weights are looked at anew, X'WX and Z'WX.

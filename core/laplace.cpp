@@ -22,9 +22,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Modes are found when one more Newton step would raise h by less than this; where it would raise it by less than
 // `last_step`, its square is what is left after it.
-constexpr double mode_tolerance = 1e-20, last_step = 1e-10;
+constexpr double mode_tolerance = 1e-20, last_step = 1e-10, chord_tolerance = 1e-18;
 constexpr int most_mode_steps = 100;
-constexpr int many_joint = 12;      // coefficients found with the modes, whose cross-products cost more than a pass
 constexpr double far_off = 1e-2;    // a decrement from which weights change much
 constexpr double longest_motion = 1.0;  // of a spherical mode, that is believed to first order
 
@@ -63,6 +62,7 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
         if (moves) moving_.push_back(static_cast<int>(k));
     }
     find_joint_columns();
+    chords_ = joint_blocks_are_dear();
     double shared = 1.0;
     for (std::size_t k = 1; k < rows_.factors.size(); ++k) shared += sums_.diag[k].size() + sums_.tail[k].size();
     for (const PairBlocks& pairs : sums_.pairs)
@@ -79,8 +79,6 @@ Laplace::Laplace(GroupedRows rows, std::vector<Term> terms, int n_coefficients, 
     }
     u_ = VectorXd::Zero(n_found());
     joint_scores_ = VectorXd::Zero(n_joint());
-    intercepts_only_ = inner_.size() == 1 && std::all_of(rows_.factors.begin(), rows_.factors.end(),
-                                                          [](const FactorRows& f) { return f.width() == 1; });
 }
 
 // Cross-products of the right shape. Their tail has the joint coefficients, and a column of nothing with a one below it.
@@ -131,19 +129,17 @@ void Laplace::read_point(const VectorXd& psi) {
         term_factors_.push_back(term_factor(term, psi.data() + first_parameter_[i]));
         T_[term.factor].block(term.first, term.first, term.width, term.width) = term_factors_[i].value;
     }
-    form_fixed();
+    if (!joint_.empty()) return;  // every pass has coefficients of its own
+    parallel_for(static_cast<int>(stripes_.size()) - 1, [&](int s) { form_fixed(stripes_[s], stripes_[s + 1]); });
 }
 
-// All predictors without their random effects.
-void Laplace::form_fixed() {
-    parallel_for(static_cast<int>(stripes_.size()) - 1, [&](int s) {
-        const std::int64_t begin = stripes_[s], end = stripes_[s + 1];
-        for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
-            const PredictorRows& p = rows_.predictors[k];
-            double* out = p.inner ? fixed_[inner_place_[k]].data() : predictors_[k].data();
-            fixed_part(p, psi_.data() + n_theta_, begin, end, out);
-        }
-    });
+// Predictors of some rows without their random effects.
+void Laplace::form_fixed(std::int64_t begin, std::int64_t end) {
+    for (std::size_t k = 0; k < rows_.predictors.size(); ++k) {
+        const PredictorRows& p = rows_.predictors[k];
+        double* out = p.inner ? fixed_[inner_place_[k]].data() : predictors_[k].data();
+        fixed_part(p, psi_.data() + n_theta_, begin, end, out);
+    }
 }
 
 // b = T u in every level.
@@ -160,9 +156,9 @@ void Laplace::form_effects(const VectorXd& u) {
     }
 }
 
-// Adds a chunk's weights W and scores to its levels and pairs of levels. K predictors have random effects.
-template <int K>
+// Adds a chunk's weights W and scores to its levels and pairs of levels, where two predictors have random effects.
 void Laplace::add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
+    constexpr int K = most_inner;
     double W[K * K];
     for (int r = 0; r < count; ++r) {
         const std::int64_t i = begin + r;
@@ -176,11 +172,11 @@ void Laplace::add_rows(std::int64_t begin, int count, const RowDerivatives& d, b
             double* diag = sums.diag[f] + level * q * q;
             double* scores = sums.scores[f] + level * q;
             for (int c = 0; c < q; ++c) {
-                const int of_c = K == 1 ? 0 : inner_place_[factor.predictor[c]];
+                const int of_c = inner_place_[factor.predictor[c]];
                 const double z = factor.columns[c][i];
                 scores[c] += z * d[derivative_at(of_c)][r];
                 for (int e = 0; e < q; ++e) {
-                    const int of_e = K == 1 ? 0 : inner_place_[factor.predictor[e]];
+                    const int of_e = inner_place_[factor.predictor[e]];
                     diag[c * q + e] += z * W[of_c * K + of_e] * factor.columns[e][i];
                 }
             }
@@ -191,40 +187,43 @@ void Laplace::add_rows(std::int64_t begin, int count, const RowDerivatives& d, b
             double* block = sums.pairs[p] + slots_[p][i] * q * w;
             for (int c = 0; c < q; ++c)
                 for (int e = 0; e < w; ++e) {
-                    const int of_c = K == 1 ? 0 : inner_place_[first.predictor[c]];
-                    const int of_e = K == 1 ? 0 : inner_place_[second.predictor[e]];
+                    const int of_c = inner_place_[first.predictor[c]];
+                    const int of_e = inner_place_[second.predictor[e]];
                     block[c * w + e] += first.columns[c][i] * W[of_c * K + of_e] * second.columns[e][i];
                 }
         }
     }
 }
 
-// The same where every factor has one column and one predictor has random effects: most models, in plain loops.
-void Laplace::add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
+// The same where one predictor has random effects: most models, in plain loops over pairs of columns.
+void Laplace::add_rows_of_one(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums) {
     const double *slope = d[1], *bend = d[2];
-    double weight[chunk_rows];
+    double weight[chunk_rows], weighted[chunk_rows];
     for (int r = 0; r < count; ++r) weight[r] = project ? std::max(-bend[r], 0.0) : -bend[r];
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
-        const double* z = &rows_.factors[f].columns[0][begin];
-        const std::int32_t* codes = &rows_.factors[f].codes[begin];
-        double *diag = sums.diag[f], *scores = sums.scores[f];
-        for (int r = 0; r < count;) {
-            const std::int32_t level = codes[r];
-            double information = 0.0, score = 0.0;
-            for (; r < count && codes[r] == level; ++r) {  // of the first factor rows stand level by level
-                information += z[r] * weight[r] * z[r];
-                score += z[r] * slope[r];
-            }
-            diag[level] += information;
-            scores[level] += score;
+        const FactorRows& factor = rows_.factors[f];
+        const int q = factor.width();
+        const std::int32_t* codes = &factor.codes[begin];
+        for (int c = 0; c < q; ++c) {
+            const double* z = &factor.columns[c][begin];
+            add_to_levels(codes, z, slope, count, q, sums.scores[f] + c);
+            for (int r = 0; r < count; ++r) weighted[r] = z[r] * weight[r];
+            for (int e = 0; e < q; ++e)
+                add_to_levels(codes, weighted, &factor.columns[e][begin], count, q * q, sums.diag[f] + c * q + e);
         }
     }
     for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
-        const double* first = &rows_.factors[sums_.pairs[p].first].columns[0][begin];
-        const double* second = &rows_.factors[sums_.pairs[p].second].columns[0][begin];
+        const FactorRows &first = rows_.factors[sums_.pairs[p].first], &second = rows_.factors[sums_.pairs[p].second];
+        const int q = first.width(), w = second.width();
         const std::int64_t* slots = &slots_[p][begin];
-        double* block = sums.pairs[p];
-        for (int r = 0; r < count; ++r) block[slots[r]] += first[r] * weight[r] * second[r];
+        for (int c = 0; c < q; ++c) {
+            for (int r = 0; r < count; ++r) weighted[r] = first.columns[c][begin + r] * weight[r];
+            for (int e = 0; e < w; ++e) {
+                const double* z = &second.columns[e][begin];
+                double* block = sums.pairs[p] + c * w + e;
+                for (int r = 0; r < count; ++r) block[slots[r] * q * w] += weighted[r] * z[r];
+            }
+        }
     }
 }
 
@@ -234,6 +233,7 @@ double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, St
     double value = 0.0;
     for (std::int64_t from = begin; from < end; from += chunk_rows) {
         const int count = static_cast<int>(std::min<std::int64_t>(chunk_rows, end - from));
+        if (!joint_.empty()) form_fixed(from, from + count);
         for (int a = 0; a < k; ++a) std::copy_n(&fixed_[a][from], count, &predictors_[inner_[a]][from]);
         for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
             const FactorRows& factor = rows_.factors[f];
@@ -247,9 +247,8 @@ double Laplace::pass_rows(std::int64_t begin, std::int64_t end, bool project, St
         }
         d.evaluate(rows_, predictors_, inner_, from, from + count, from, 2);
         for (int r = 0; r < count; ++r) value += d[0][r];
-        if (intercepts_only_) add_rows_of_intercepts(from, count, d, project, sums);
-        else if (k == 1) add_rows<1>(from, count, d, project, sums);
-        else add_rows<2>(from, count, d, project, sums);
+        if (k == 1) add_rows_of_one(from, count, d, project, sums);
+        else add_rows(from, count, d, project, sums);
         if (!joint_.empty()) add_joint_rows(from, count, d, project, sums);
     }
     return value;
@@ -357,11 +356,11 @@ void Laplace::solve(VectorXd& b) const {
 }
 
 // Newton's method from u_, random effects and joint coefficients at once; false if no mode was found, or if H is not
-// positive definite there. Where joint coefficients are many, steps take X'WX and Z'WX from the last modes as long as that
+// positive definite there. Where X'WX and Z'WX are dear, steps take them from the last modes as long as that
 // brings them near quickly; at the modes they are formed anew.
 bool Laplace::find_modes() {
     bool project = false;
-    fresh_ = n_joint() < many_joint || !blocks_known_;
+    fresh_ = !chords_ || !blocks_known_;
     const auto q = static_cast<Eigen::Index>(plan_.n_random);
     auto climb = [&] {
         form_effects(u_);
@@ -369,10 +368,7 @@ bool Laplace::find_modes() {
     };
     auto move = [&](const VectorXd& to) {
         u_ = to;
-        if (!joint_.empty()) {
-            psi_ = with_joint(psi_);
-            form_fixed();
-        }
+        psi_ = with_joint(psi_);
         climb();
     };
     climb();
@@ -396,21 +392,24 @@ bool Laplace::find_modes() {
         factorisation_.forward_solve(half);
         const double decrement = half.squaredNorm();
         if (!(decrement < infinity)) return false;
-        if (decrement < mode_tolerance || (fresh_ && decrement < 1e-11 && decrement > 0.25 * before)) {
+        if (decrement < (chords_ ? chord_tolerance : mode_tolerance) || (fresh_ && decrement < 1e-11 && decrement > 0.25 * before)) {
             if (!project && fresh_) return true;
             project = false;  // the observed weights decide at the end
             fresh_ = true;
             climb();
             return factorisation_.factorise(T_);
         }
-        const double shrunk = decrement / before;  // by an old matrix's step; by Newton's it is squared
-        const bool last = !project && (fresh_ ? decrement < last_step : step > 0 && decrement * shrunk < mode_tolerance);
+        // A step with old products shrinks the decrement by a factor, Newton's squares it.
+        if (!fresh_ && step > 0) shrinks_ = decrement / before;
+        const bool last = !project && (fresh_ ? decrement < last_step : decrement * shrinks_ < chord_tolerance);
         before = decrement;
         VectorXd direction = half.col(0);
         factorisation_.backward_solve(direction);
-        fresh_ = last || project || n_joint() < many_joint || decrement > far_off || (!fresh_ && step > 0 && shrunk > 0.1);
+        const bool slow = !fresh_ && step > 0 && shrinks_ > 0.1;
+        fresh_ = last || project || !chords_ || decrement > far_off || slow;
         if (last) {
             move(u_ + direction);
+            if (chords_) continue;  // for the last factor was a guess
             return factorisation_.factorise(T_);
         }
         const VectorXd from = u_;
@@ -558,28 +557,80 @@ void Laplace::row_leverages(std::int64_t i, double* S) const {
     }
 }
 
-// S of a chunk of rows where every factor has one column: sum over factors of (T z)^2 V, and twice the pairs.
-void Laplace::leverages_of_intercepts(std::int64_t begin, int count, double* S) const {
+// S of a chunk of rows where one predictor has random effects, from T V T' of every level and pair of levels.
+void Laplace::leverages_of_one(std::int64_t begin, int count, double* S) const {
     std::fill(S, S + count, 0.0);
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
-        const double* z = &rows_.factors[f].columns[0][begin];
-        const std::int32_t* codes = &rows_.factors[f].codes[begin];
-        const double *V = factorisation_.diagonal_blocks()[f].data(), size = T_[f](0, 0) * T_[f](0, 0);
-        for (int r = 0; r < count; ++r) S[r] += size * z[r] * z[r] * V[codes[r]];
+        const FactorRows& factor = rows_.factors[f];
+        const int q = factor.width();
+        const std::int32_t* codes = &factor.codes[begin];
+        for (int c = 0; c < q; ++c)
+            for (int e = 0; e <= c; ++e) {
+                const double *first = &factor.columns[c][begin], *second = &factor.columns[e][begin];
+                const double *V = level_variance_[f].data() + c * q + e, times = e < c ? 2.0 : 1.0;
+                for (int r = 0; r < count; ++r)
+                    S[r] += times * first[r] * second[r] * V[static_cast<std::size_t>(codes[r]) * q * q];
+            }
     }
     for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
-        const int f = sums_.pairs[p].first, l = sums_.pairs[p].second;
-        const double *first = &rows_.factors[f].columns[0][begin], *second = &rows_.factors[l].columns[0][begin];
+        const FactorRows &one = rows_.factors[sums_.pairs[p].first], &other = rows_.factors[sums_.pairs[p].second];
+        const int q = one.width(), w = other.width();
         const std::int64_t* slots = &slots_[p][begin];
-        const InverseBlock* V = pair_inverse_[p].data();
-        const double size = 2.0 * T_[f](0, 0) * T_[l](0, 0);
-        for (int r = 0; r < count; ++r) S[r] += size * first[r] * second[r] * *V[slots[r]].data;
+        for (int c = 0; c < q; ++c)
+            for (int e = 0; e < w; ++e) {
+                const double *first = &one.columns[c][begin], *second = &other.columns[e][begin];
+                const double* V = pair_variance_[p].data() + c * w + e;
+                for (int r = 0; r < count; ++r) S[r] += 2.0 * first[r] * second[r] * V[slots[r] * q * w];
+            }
+    }
+}
+
+// T V T' of every level and pair of levels.
+void Laplace::form_variances() {
+    level_variance_.resize(rows_.factors.size());
+    pair_variance_.resize(sums_.pairs.size());
+    auto carried = [](const MatrixXd& T, const double* V, Eigen::Index row_stride, Eigen::Index column_stride, const MatrixXd& U,
+                      double* out) {
+        const Eigen::Index q = T.rows(), w = U.rows();
+        if (q == 1 && w == 1) {
+            *out = T(0, 0) * *V * U(0, 0);
+            return;
+        }
+        for (Eigen::Index i = 0; i < q; ++i)
+            for (Eigen::Index j = 0; j < w; ++j) {
+                double sum = 0.0;
+                for (Eigen::Index r = 0; r < q; ++r) {
+                    double across = 0.0;
+                    for (Eigen::Index c = 0; c < w; ++c) across += V[r * row_stride + c * column_stride] * U(j, c);
+                    sum += T(i, r) * across;
+                }
+                out[i * w + j] = sum;
+            }
+    };
+    for (std::size_t f = 0; f < rows_.factors.size(); ++f) {
+        const int q = rows_.factors[f].width(), square = q * q;
+        level_variance_[f].resize(static_cast<std::size_t>(rows_.factors[f].levels) * square);
+        for (int level = 0; level < rows_.factors[f].levels; ++level) {
+            const auto at = static_cast<std::size_t>(level) * square;
+            carried(T_[f], &factorisation_.diagonal_blocks()[f][at], q, 1, T_[f], &level_variance_[f][at]);
+        }
+    }
+    for (std::size_t p = 0; p < sums_.pairs.size(); ++p) {
+        const MatrixXd &T = T_[sums_.pairs[p].first], &U = T_[sums_.pairs[p].second];
+        const auto size = static_cast<std::size_t>(T.rows() * U.rows());
+        pair_variance_[p].resize(pair_inverse_[p].size() * size);
+        for (std::size_t e = 0; e < pair_inverse_[p].size(); ++e) {
+            const InverseBlock& V = pair_inverse_[p][e];
+            carried(T, V.data, static_cast<Eigen::Index>(V.row_stride), static_cast<Eigen::Index>(V.column_stride), U,
+                    &pair_variance_[p][e * size]);
+        }
     }
 }
 
 VectorXd Laplace::gradient() {
     if (followed_) return gradient_;
     read_inverse();
+    if (inner_.size() == 1) form_variances();
     const int n_predictors = static_cast<int>(rows_.predictors.size()), K = static_cast<int>(inner_.size());
     const int M = static_cast<int>(moving_.size());
     const int count = static_cast<int>(stripes_.size()) - 1;
@@ -593,8 +644,8 @@ VectorXd Laplace::gradient() {
         for (std::int64_t from = stripes_[s]; from < stripes_[s + 1]; from += chunk_rows) {
             const int rows = static_cast<int>(std::min<std::int64_t>(chunk_rows, stripes_[s + 1] - from));
             d.evaluate(rows_, predictors_, {}, from, from + rows, from, 3);
-            if (intercepts_only_) leverages_of_intercepts(from, rows, chunk);
-            if (intercepts_only_ && n_predictors == 1) {
+            if (K == 1) leverages_of_one(from, rows, chunk);
+            if (n_predictors == 1) {
                 for (int r = 0; r < rows; ++r) {
                     const double t = -chunk[r] * d[3][r];
                     second_[0][from + r] = d[2][r];
@@ -605,7 +656,7 @@ VectorXd Laplace::gradient() {
             }
             for (int r = 0; r < rows; ++r) {
                 const std::int64_t i = from + r;
-                if (intercepts_only_) S[0] = chunk[r];
+                if (K == 1) S[0] = chunk[r];
                 else row_leverages(i, S);
                 for (int k = 0; k < n_predictors; ++k) {
                     double t = 0.0;
@@ -816,6 +867,7 @@ std::vector<MatrixXd> Laplace::moment_covariances(const VectorXd& gamma) {
     forget_modes();
     read_point(psi);
     form_effects(u_);
+    fresh_ = false;
     pass(true);
     ScoreMoments moments(terms_);
     for (std::size_t f = 0; f < rows_.factors.size(); ++f) {

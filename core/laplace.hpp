@@ -39,6 +39,7 @@ class Laplace : public Marginal {
     void forget_modes() override {
         begin_modes_at(Eigen::VectorXd::Zero(n_found()));
         joint_known_ = blocks_known_ = false;
+        shrinks_ = 1.0;
     }
 
     void set_response(const double* y) override;
@@ -69,15 +70,16 @@ class Laplace : public Marginal {
     Eigen::Index n_joint() const { return static_cast<Eigen::Index>(joint_.size()); }
     Eigen::Index n_found() const { return static_cast<Eigen::Index>(plan_.n_random) + n_joint(); }
     void read_point(const Eigen::VectorXd& psi);
-    void form_fixed();
+    void form_fixed(std::int64_t begin, std::int64_t end);
     void form_effects(const Eigen::VectorXd& u);
     double pass(bool project);
     double pass_rows(std::int64_t begin, std::int64_t end, bool project, Stripe& sums);
-    template <int K>
     void add_rows(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
-    void add_rows_of_intercepts(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
-    void leverages_of_intercepts(std::int64_t begin, int count, double* S) const;
+    void add_rows_of_one(std::int64_t begin, int count, const RowDerivatives& d, bool project, Stripe& sums);
+    void form_variances();
+    void leverages_of_one(std::int64_t begin, int count, double* S) const;
     void find_joint_columns();
+    bool joint_blocks_are_dear() const;
     void add_joint_rows(std::int64_t begin, int count, const RowDerivatives& inner, bool project, Stripe& sums);
     const Eigen::MatrixXd& joint_weights(const RowDerivatives& d, int count, bool project) const;
     void add_joint_blocks(std::int64_t begin, int count, const Eigen::MatrixXd& W, Stripe& sums) const;
@@ -106,7 +108,6 @@ class Laplace : public Marginal {
     int n_theta_ = 0, n_coefficients_;
     Prior prior_;
     double memory_limit_;
-    bool intercepts_only_ = false;  // every factor has one column, and one predictor has random effects
     std::vector<int> inner_;        // predictors that random effects enter
     std::vector<int> inner_place_;  // per predictor: its place among them, or -1
     std::vector<int> joint_;        // coefficients that are found with the modes
@@ -131,11 +132,14 @@ class Laplace : public Marginal {
     Eigen::VectorXd u_;                        // spherical random effects, then joint coefficients
     Eigen::VectorXd joint_scores_;             // X'l' of these
     bool joint_known_ = false;                 // whether u_ has them
+    bool chords_ = false;                      // whether modes are sought without forming X'WX and Z'WX at each step
     bool fresh_ = true;                        // whether a pass forms X'WX and Z'WX anew
+    double shrinks_ = 1.0;                     // by how much a step with old products shrank the decrement last
     bool blocks_known_ = false;                // whether they are those of this response, somewhere
     std::vector<std::vector<double>> b_;       // per factor: T u, levels x width
     std::vector<std::vector<double>> scores_;  // per factor: Z'l' there
     std::vector<std::vector<InverseBlock>> pair_inverse_;
+    std::vector<std::vector<double>> level_variance_, pair_variance_;  // T V T' of these, where one predictor is inner
     std::vector<std::vector<double>> second_;  // second derivatives of rows there, moving x all predictors
     double height_ = 0.0;  // h at the modes
     double value_ = 0.0;

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 import multilevel as ml
-from glmm_cases import GLMER, fit_case
+from glmm_cases import CLMM, GLMER, GLMMTMB, fit_case
 from glmm_data import MODELS, grouped
 from multilevel.errors import ModelError
 from multilevel.results.glmm import GLMMFit
 from reference_cases import load_case
 
-LAPLACE = [n for n in GLMER if load_case(n)["kind"] == "glmm" and load_case(n)["spec"]["nAGQ"] == 1]
+LAPLACE = [n for n in (*GLMER, *GLMMTMB, *CLMM) if load_case(n)["spec"].get("nAGQ", 1) == 1]
 
 
 @cache
@@ -46,7 +46,7 @@ def test_it_is_certified_and_below_the_maximum(name: str) -> None:
     assert fit.df_model == best.df_model
 
 
-@pytest.mark.parametrize("name", [n for n in LAPLACE if load_case(n)["spec"]["family"] != "Gamma"])
+@pytest.mark.parametrize("name", LAPLACE)
 def test_real_data_have_no_higher_likelihood(name: str) -> None:
     best = fit_case(name)
     fit = best.update(nagq=0)
@@ -109,6 +109,12 @@ def test_many_fixed_effects() -> None:
     assert best.loglik - 1.0 < fit.loglik <= best.loglik
     again = fit.refit(data["count"])
     np.testing.assert_allclose(again.fixef, fit.fixef, atol=1e-6)
+
+
+def test_without_fixed_effects_it_is_laplace() -> None:
+    fit = ml.glmm("count ~ 0 + (1 | g)", grouped(), family="poisson", nagq=0)
+    assert fit.loglik == pytest.approx(fit.update(nagq=1).loglik, abs=1e-9)
+    assert len(fit.fixef) == 0
 
 
 def test_separation_is_refused_and_a_prior_helps() -> None:

@@ -198,7 +198,8 @@ class MarginalKernel:
 
     def start(self, gamma: Array) -> Array:
         """Psi with the coefficients given, and covariances by moments."""
-        return self._native.start(gamma)
+        with one_blas_thread(self.remainder):
+            return self._native.start(gamma)
 
     def value(self, psi: Array) -> float:
         """The criterion; infinite where it is not defined."""

@@ -93,7 +93,7 @@ def glmm(
         link: "logit", "probit", "cloglog", "cauchit", "log", "identity", "inverse", "sqrt"; the family's
             usual one if not given.
         nagq: quadrature points in each dimension; 1 is Laplace's approximation. Take 7 to 25 for binary
-            responses in small groups. 0 is for large data and many fixed effects: the search is over the
+            responses in small groups. 0 is for crossed factors and many fixed effects: the search is over the
             covariances alone, and at each step the coefficients of the mean are those that are most likely
             together with the random effects, which is biased where groups are small.
         zi: right-hand side for an excess of zeros (its logit), `"~ 1"` or `"~ x + (1 | g)"`; of a truncated

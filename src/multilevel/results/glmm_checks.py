@@ -25,6 +25,8 @@ def checked_nodes(nagq: object) -> int:
     """The number of quadrature points in each dimension; 0 for the fast variant of Laplace's one."""
     if nagq == 0 and not isinstance(nagq, bool | float):
         return 0
+    if isinstance(nagq, int) and nagq < 0:
+        raise DataError(f"nagq={nagq} is negative; 1 is Laplace's approximation, 0 its fast relative.")
     nodes = checked_count("nagq", nagq)
     if nodes > MOST_NODES:
         raise DataError(f"nagq={nodes} is more than {MOST_NODES} points; 25 are enough for nearly all data.")
