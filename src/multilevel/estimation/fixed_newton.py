@@ -22,6 +22,7 @@ TOLERANCE = 1e-9  # half the promised gain of a last step; a start need not be b
 class FixedFit:
     """The best fit without random effects."""
 
+    start: Array  # (G,) where the search began
     gamma: Array  # (G,) working coefficients
     loglik: float
     eta: Array  # (K, n) linear predictors
@@ -34,6 +35,7 @@ def newton(rows: WorkingRows, start: Array, prior: PriorPenalty | None = None) -
     """Climb from a start where the likelihood is finite; with a prior, to the posterior's mode."""
     found = climb(rows, start, MOST_STEPS, prior)
     return FixedFit(
+        start,
         found.gamma,
         found.loglik,
         linear_predictors(rows, found.gamma),

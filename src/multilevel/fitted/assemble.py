@@ -11,15 +11,17 @@ from multilevel._typing import Array
 from multilevel.design.design import Design, RandomTerm
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
-from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
+from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance, row_lengths
 from multilevel.kernels.gaussian import Solution
+
+NOTHING = 1e-12  # of the length of its row: what rounding leaves of a zero in a triangular factor
 
 
 def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml: bool) -> LMMRecord:
     """Estimates, covariances, conditional modes and fitted values at the optimum."""
     solution = model.kernel.solution(optimum.theta)
     df = design.n_obs - (design.X.shape[1] if reml else 0)
-    sigma = float(np.sqrt(solution.pwrss / df)) / model.response.scale
+    sigma = math.sqrt(solution.pwrss / df) / model.response.scale
     factors = model.kernel.term_factors(optimum.theta)
     roots = user_roots(model, factors)
     terms = tuple(
@@ -50,9 +52,9 @@ def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml:
 
 def user_criterion(model: WorkingModel, solution: Solution, df: float, reml: bool) -> float:
     """The criterion with X, y and the weights in the user's units."""
-    pwrss = np.log(solution.pwrss) - 2.0 * np.log(model.response.scale)
+    pwrss = math.log(solution.pwrss) - 2.0 * math.log(model.response.scale)
     log_det_fixed = solution.log_det_fixed - 2.0 * model.fixed.log_det if reml else 0.0
-    residual = df * (1.0 + np.log(2.0 * np.pi / df) + pwrss)
+    residual = df * (1.0 + math.log(2.0 * math.pi / df) + pwrss)
     return float(solution.log_det_random + log_det_fixed + residual - model.log_weights)
 
 
@@ -74,26 +76,30 @@ def lower_triangular(root: Array) -> Array:
     """The lower-triangular T with T T' = root root' and no negative diagonal."""
     if len(root) == 1:
         return np.abs(root)
-    T = two_by_two(root) if len(root) == 2 else np.linalg.qr(root.T)[1].T
+    if len(root) == 2:
+        return two_by_two(root)
+    T = np.linalg.qr(root.T)[1].T
     T = T * np.where(np.diag(T) < 0.0, -1.0, 1.0)
-    size = np.sqrt((T * T).sum(axis=1, keepdims=True))
-    return np.where(np.abs(T) > 1e-12 * size, T, 0.0)
+    return np.where(np.abs(T) > NOTHING * row_lengths(T)[:, None], T, 0.0)
 
 
 def two_by_two(root: Array) -> Array:
-    """The same for two columns, up to signs: one rotation, without the cost of a call to LAPACK."""
+    """The same for two columns: one rotation, without the cost of a call to LAPACK."""
     (a, b), (c, d) = root.tolist()
-    first = math.hypot(a, b)
+    first, second = math.hypot(a, b), math.hypot(c, d)
     if first == 0.0:
-        return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
-    return np.array([[first, 0.0], [(c * a + d * b) / first, (a * d - b * c) / first]])
+        return np.array([[0.0, 0.0], [0.0, second]])
+    below, own = (c * a + d * b) / first, abs(a * d - b * c) / first
+    return np.array([[first, 0.0], [with_size(below, second), with_size(own, second)]])
+
+
+def with_size(entry: float, row: float) -> float:
+    """Zero in place of what rounding leaves of zero in a row of this length."""
+    return entry if abs(entry) > NOTHING * row else 0.0
 
 
 def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float, rank: int) -> TermCovariance:
     """A term's covariance as the user reads it."""
-    factor = lower_triangular(root)
-    relative_sd = np.sqrt((factor * factor).sum(axis=1))
-    correlation = correlation_of(factor, relative_sd)
     return TermCovariance(
         label=term.label,
         group=design.groupings[term.grouping].name,
@@ -101,21 +107,10 @@ def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float,
         names=term.names,
         structure=term.structure,
         hom=term.hom,
-        factor=factor,
-        root=sigma * factor,
-        covariance=sigma**2 * (factor @ factor.T),
-        sd=sigma * relative_sd,
-        correlation=correlation,
+        factor=lower_triangular(root),
+        unit=sigma,
         singular=rank < term.n_columns,
     )
-
-
-def correlation_of(factor: Array, sd: Array) -> Array:
-    """Correlations (q, q) of Sigma = factor factor'; NaN against a variance of zero."""
-    unit = factor / np.where(sd > 0.0, sd, np.nan)[:, None]
-    correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
-    correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
-    return correlation
 
 
 def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str, ...]]:
@@ -131,14 +126,14 @@ def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str,
 
 def term_theta(term: TermCovariance) -> tuple[list[float], list[str]]:
     """Lower triangle column by column; for other structures deviations, then the correlation."""
-    q = len(term.names)
-    sd = np.sqrt((term.factor**2).sum(axis=1))
+    q, factor = len(term.names), term.factor.tolist()
     if q == 1:
-        return [float(sd[0])], [term.names[0]]
+        return factor[0], [term.names[0]]
     if term.structure == "us":
         pairs = [(r, c) for c in range(q) for r in range(c, q)]
         labels = [term.names[r] if r == c else f"{term.names[r]}.{term.names[c]}" for r, c in pairs]
-        return [float(term.factor[pair]) for pair in pairs], labels
+        return [factor[r][c] for r, c in pairs], labels
+    sd = row_lengths(term.factor)
     deviations = ([float(sd[0])], ["sd"]) if term.hom else (list(map(float, sd)), list(term.names))
     if term.structure == "diag":
         return deviations

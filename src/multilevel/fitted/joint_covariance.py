@@ -38,8 +38,12 @@ def working_covariance(hessian: Array, n_theta: int) -> Array:
     moved = free @ tg  # how theta follows the coefficients, with a minus
     coefficients = 2.0 * inverse_where_curved(gg - tg.T @ moved, FLATTEST, hold=False)
     across = -moved @ coefficients
-    own = 2.0 * free + moved @ coefficients @ moved.T
-    return np.block([[own, across], [across.T, coefficients]])
+    covariance = np.empty_like(H)
+    covariance[:n_theta, :n_theta] = 2.0 * free + moved @ coefficients @ moved.T
+    covariance[:n_theta, n_theta:] = across
+    covariance[n_theta:, :n_theta] = across.T
+    covariance[n_theta:, n_theta:] = coefficients
+    return covariance
 
 
 def known_part(H: Array) -> Array:

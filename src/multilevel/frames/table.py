@@ -59,8 +59,8 @@ class Table:
         return self._seen[name]
 
 
-def read_table(data: Frame) -> Table:
-    """View of a data frame, or of a mapping of equally long columns, by column.
+def read_table(data: Frame | Table) -> Table:
+    """View of a data frame, or of a mapping of equally long columns, by column; of a view, itself.
 
     Reads pandas, polars (eager and lazy), pyarrow and anything else that narwhals reads, mappings of names
     to arrays, lists or series, and NumPy structured arrays. Only rows and columns count: a pandas index
@@ -70,6 +70,8 @@ def read_table(data: Frame) -> Table:
     >>> table.column("g").levels
     ('a', 'b')
     """
+    if isinstance(data, Table):
+        return data
     if isinstance(data, Mapping):
         return _from_mapping(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
