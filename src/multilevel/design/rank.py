@@ -92,7 +92,7 @@ def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
     """Whether, in some of its rows alone, each column keeps a fair part of its length over all rows."""
     n, p = X.shape
     if p == 0 or len(rows) <= p:
-        return p == 0
+        return bool(p == 0)
     with np.errstate(over="ignore", invalid="ignore"):  # squares out of range are sent to the QR, scaled
         centre = np.add.reduce(rows, axis=0) / len(rows) if about_mean else np.zeros(p)
         gram = _cross_products(rows, centre)
@@ -108,11 +108,11 @@ def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
 
 
 def _left_by_earlier(correlation: Array) -> Array | None:
-    """What projection on earlier columns leaves of the length of each (p,); None if of one nothing is left."""
+    """What projection on earlier columns leaves of each length (p,); None if of one nothing is left."""
     if len(correlation) == 1:
         return np.ones(1)
     try:
-        return np.linalg.cholesky(correlation).diagonal()
+        return np.asarray(np.linalg.cholesky(correlation).diagonal(), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None
 

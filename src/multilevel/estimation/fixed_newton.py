@@ -75,15 +75,14 @@ def log_likelihood(rows: WorkingRows, gamma: Array) -> float:
 
 def linear_predictors(rows: WorkingRows, gamma: Array) -> Array:
     """All predictors of all rows: (K, n)."""
-    return np.array([one_predictor(each, gamma, len(rows.y)) for each in rows.predictors])
+    return np.array([one_predictor(each, gamma) for each in rows.predictors])
 
 
-def one_predictor(predictor: RowPredictor, gamma: Array, n: int) -> Array:
+def one_predictor(predictor: RowPredictor, gamma: Array) -> Array:
     """offset + (X - shift) scale gamma: (n,)."""
     columns = predictor.columns
     slopes = columns.scale * gamma[predictor.coefficients]
     eta = columns.values @ slopes - columns.shift @ slopes
-    eta = np.broadcast_to(eta, (n,))
     return np.asarray(eta if predictor.offset is None else eta + predictor.offset)
 
 

@@ -68,6 +68,10 @@ class WorkingGLMM:
         """Coefficients (G,) before the fit without random effects, none of which is far from zero."""
         return self.fixed.start
 
+    def theta_scale(self, term: int) -> float:
+        """What a term's root is divided by on its way to the user's units: only the mean's eta is scaled."""
+        return 1.0 if self.terms[term].side else self.rows.units.eta_scale
+
     def factors_of(self, psi: Array) -> list[Array]:
         """T of each term, in working coordinates."""
         return term_factors(self.layouts, psi[: self.n_theta])
@@ -168,9 +172,7 @@ def log_likelihood_at(model: WorkingGLMM, psi: Array, criterion: float) -> float
     """The log-likelihood that belongs to a criterion at psi."""
     rows = model.rows
     restraint = (
-        0.0
-        if model.prior is None
-        else penalty(model.prior, psi[model.n_theta :], model.factors_of(psi))
+        0.0 if model.prior is None else penalty(model.prior, psi[model.n_theta :], model.factors_of(psi))
     )
     return -0.5 * (criterion - restraint) + rows.units.log_density(rows.power, len(rows.y))
 

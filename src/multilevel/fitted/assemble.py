@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from multilevel._typing import Array
 from multilevel.design.design import Design, RandomTerm
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
-from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance, row_lengths
+from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance, correlations, row_lengths
 from multilevel.kernels.gaussian import Solution
 
 NOTHING = 1e-12  # of the length of its row: what rounding leaves of a zero in a triangular factor
@@ -118,26 +119,38 @@ def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str,
     values: list[float] = []
     names: list[str] = []
     for term in terms:
-        theta, labels = term_theta(term)
-        values += theta
-        names += [f"{term.group}.{label}" for label in labels]
+        values += theta_of(term.structure, term.hom, term.factor)
+        names += [f"{term.group}.{label}" for label in theta_labels(term)]
     return np.array(values), tuple(names)
 
 
-def term_theta(term: TermCovariance) -> tuple[list[float], list[str]]:
+def theta_of(structure: str, hom: bool, factor: Array) -> list[float]:
     """Lower triangle column by column; for other structures deviations, then the correlation."""
-    q, factor = len(term.names), term.factor.tolist()
-    if q == 1:
-        return factor[0], [term.names[0]]
+    if len(factor) == 1:
+        return [float(factor[0, 0])]
+    if structure == "us":
+        rows = factor.tolist()
+        return [rows[r][c] for r, c in lower_triangle(len(rows))]
+    sd = row_lengths(factor).tolist()
+    deviations: list[float] = sd[:1] if hom else sd
+    return deviations if structure == "diag" else [*deviations, float(correlations(factor)[1, 0])]
+
+
+def theta_labels(term: TermCovariance) -> list[str]:
+    """What each of these is called within its term."""
+    names = term.names
+    if len(names) == 1:
+        return [names[0]]
     if term.structure == "us":
-        pairs = [(r, c) for c in range(q) for r in range(c, q)]
-        labels = [term.names[r] if r == c else f"{term.names[r]}.{term.names[c]}" for r, c in pairs]
-        return [factor[r][c] for r, c in pairs], labels
-    sd = row_lengths(term.factor)
-    deviations = ([float(sd[0])], ["sd"]) if term.hom else (list(map(float, sd)), list(term.names))
-    if term.structure == "diag":
-        return deviations
-    return [*deviations[0], float(term.correlation[1, 0])], [*deviations[1], "correlation"]
+        return [names[r] if r == c else f"{names[r]}.{names[c]}" for r, c in lower_triangle(len(names))]
+    deviations = ["sd"] if term.hom else list(names)
+    return deviations if term.structure == "diag" else [*deviations, "correlation"]
+
+
+@lru_cache(maxsize=64)
+def lower_triangle(q: int) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of the lower triangle of a (q, q) matrix, column by column."""
+    return tuple((r, c) for c in range(q) for r in range(c, q))
 
 
 # ---- conditional modes and fitted values ----

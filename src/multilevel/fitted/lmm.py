@@ -43,16 +43,21 @@ class TermCovariance:
     @property
     def correlation(self) -> Array:
         """Correlations (q, q); NaN in rows of a zero variance."""
-        sd = row_lengths(self.factor)
-        unit = self.factor / np.where(sd > 0.0, sd, np.nan)[:, None]
-        correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
-        correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
-        return correlation
+        return correlations(self.factor)
 
 
 def row_lengths(factor: Array) -> Array:
     """Lengths of the rows of a root of a covariance (q, q), its standard deviations: (q,)."""
     return np.asarray(np.sqrt((factor * factor).sum(axis=1)))
+
+
+def correlations(factor: Array) -> Array:
+    """Correlations (q, q) of Sigma = factor factor'; NaN against a variance of zero."""
+    sd = row_lengths(factor)
+    unit = factor / np.where(sd > 0.0, sd, np.nan)[:, None]
+    correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
+    correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
+    return correlation
 
 
 @dataclass(frozen=True, slots=True)
