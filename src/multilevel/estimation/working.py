@@ -10,6 +10,7 @@ Without it, cross-products lose digits (a year, x = 1e8 + noise, y around 1e12),
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,9 +138,15 @@ def orthonormal_fixed(X: Array, plain: WorkingFixed, weights: Array | None) -> W
 
 def nearly_collinear(crossproduct: Array) -> bool:
     """Whether half the digits of a column would be lost in X'WX (p, p)."""
-    if len(crossproduct) == 0:
+    if len(crossproduct) < 2:
         return False
-    root = np.sqrt(crossproduct.diagonal())
+    squares = crossproduct.diagonal().tolist()
+    if 0.0 in squares:
+        return True
+    if len(squares) == 2:
+        r = abs(float(crossproduct[0, 1])) / math.sqrt(squares[0] * squares[1])
+        return 1.0 - r < WELL_CONDITIONED * (1.0 + r)  # the eigenvalues of two columns
+    root = np.sqrt(squares)
     eigenvalues = np.linalg.eigvalsh(crossproduct / (root[:, None] * root)).tolist()
     return bool(eigenvalues[0] < WELL_CONDITIONED * eigenvalues[-1])
 
