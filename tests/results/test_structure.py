@@ -55,6 +55,47 @@ def test_a_factor_that_numbers_the_combinations_is_pointed_out() -> None:
     assert "sample has a level for each batch:cask already." in text
 
 
+def test_patients_numbered_anew_in_every_centre() -> None:
+    found = ml.structure(ml.datasets.respiratory(), ["center", "id"])
+    text = " ".join(str(found).split())
+    assert "Labels of id come back in levels of center." in text
+    assert "If numbering begins anew in each center, id is nested: write (1 | center:id)" in text
+    repaired = ml.structure(ml.datasets.respiratory(), ["center", "center:id"])
+    assert repaired.relation("center:id", "center") == "nested in"
+    assert repaired["n_levels"].tolist() == [111, 2]
+
+
+def test_pupils_in_classes_in_schools() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        (school, kind, pupil)
+        for school in range(1, 31)
+        for kind in range(1, rng.integers(3, 7))
+        for pupil in range(1, rng.integers(15, 30))
+    ]
+    data = pd.DataFrame(rows, columns=["school", "class", "pupil"])
+    text = " ".join(str(ml.structure(data, ["school", "class", "pupil"])).split())
+    assert "in each class of each school, pupil is nested: write (1 | school/class/pupil)" in text
+    assert "begins anew in each school, class is nested: write (1 | school/class)" in text
+    known = data.assign(pupil=range(len(data)))
+    text = " ".join(str(ml.structure(known, ["pupil", "class", "school"])).split())
+    assert text.count("come back") == 1
+    assert "class is nested: write (1 | school/class)" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        ("machines", ["Worker", "Machine"]),
+        ("penicillin", ["plate", "sample"]),
+        ("verbagg", ["id", "item"]),
+        ("sleepstudy", ["Subject", "Days"]),
+    ],
+)
+def test_truly_crossed_designs_need_no_repair(name: str, groups: list[str]) -> None:
+    assert "begins anew" not in str(ml.structure(getattr(ml.datasets, name)(), groups))
+
+
 def test_whole_numbers_are_guessed_where_nothing_else_groups() -> None:
     data = {"id": np.repeat(np.arange(1, 21), 5), "age": np.tile([41, 43, 50, 61, 70], 20)}
     found = ml.structure(data)

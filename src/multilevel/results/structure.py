@@ -12,7 +12,8 @@ import numpy.typing as npt
 from multilevel._options import checked_choice
 from multilevel._typing import Frame, Mask
 from multilevel.clusters.bar_terms import BarTerms, bar_terms
-from multilevel.clusters.structure import DataStructure, data_structure, runs_without_gaps
+from multilevel.clusters.renumbering import runs_without_gaps
+from multilevel.clusters.structure import DataStructure, data_structure
 from multilevel.design.clustered import labels_in_rows
 from multilevel.design.design import Dropped, Grouping
 from multilevel.design.grouping import code_groups
