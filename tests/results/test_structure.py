@@ -100,7 +100,23 @@ def test_whole_numbers_are_guessed_where_nothing_else_groups() -> None:
     data = {"id": np.repeat(np.arange(1, 21), 5), "age": np.tile([41, 43, 50, 61, 70], 20)}
     found = ml.structure(data)
     assert found.bars == "(1 | id)"
-    assert "Taken for grouping factors: id." in " ".join(str(found).split())
+    assert "A guess, as no groups were named: id (its numbers run from 1 to 20" in " ".join(
+        str(found).split()
+    )
+
+
+def test_the_guess_says_why() -> None:
+    text = " ".join(str(ml.structure(ml.datasets.respiratory())).split())
+    assert "A guess, as no groups were named: id (its numbers run from 1 to 56, most with 8 rows)." in text
+    text = " ".join(str(ml.structure(ml.datasets.seizure())).split())
+    assert "id (age varies between its numbers and never within one)." in text
+    assert "A guess" not in str(ml.structure(ml.datasets.seizure(), ["id"]))
+
+
+@pytest.mark.parametrize("name", ["sleepstudy", "verbagg", "hsb82", "egsingle", "insteval", "ohio", "spruce"])
+def test_what_counts_or_measures_is_not_guessed(name: str) -> None:
+    guessed = [guess.name for guess in ml.structure(getattr(ml.datasets, name)()).guessed]
+    assert not {"Days", "Anger", "size", "age", "year", "y", "time", "wave"} & set(guessed)
 
 
 def test_empty_data_are_refused() -> None:
@@ -184,7 +200,7 @@ def test_mistakes_are_named(groups: object, message: str) -> None:
 
 
 def test_nothing_to_guess() -> None:
-    with pytest.raises(ml.errors.DataError, match="No column of labels makes groups"):
+    with pytest.raises(ml.errors.DataError, match="No column seems to name groups"):
         ml.structure({"x": np.arange(5.0), "y": np.arange(5.0)})
 
 

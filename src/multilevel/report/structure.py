@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from multilevel.clusters.bar_terms import FEWEST_LEVELS, BarTerms
+from multilevel.clusters.guessed_groups import GuessedGroup
 from multilevel.clusters.structure import ColumnLevel, DataStructure, FactorSizes, PairOfFactors, Relation
 from multilevel.report.numbers import format_column
 from multilevel.report.summary import Block, Summary
@@ -75,6 +76,15 @@ def structure_page(structure: DataStructure, bars: BarTerms, notes: tuple[str, .
         blocks=tuple(blocks),
         notes=(*reading(structure), *bar_words(structure, bars), *renumbering_words(structure), *notes),
     )
+
+
+def guess_words(guesses: Sequence[GuessedGroup]) -> str:
+    """Which columns were taken for factors, and why."""
+    reasons: dict[str, list[str]] = {}
+    for guess in guesses:
+        reasons.setdefault(guess.why, []).append(guess.name)
+    taken = "; ".join(f"{listed(names, len(names))} ({why})" for why, names in reasons.items())
+    return f"A guess, as no groups were named: {taken}. Name others, as structure(data, ['g', 'h'])."
 
 
 def factor_block(structure: DataStructure) -> Block:
