@@ -154,11 +154,19 @@ def is_told_by_another(guess: GuessedGroup, groupings: Mapping[str, Grouping]) -
         if name == guess.name:
             before = False
             continue
-        keys = other.codes.astype(np.int64) * own.n_levels + own.codes
-        n_pairs = len(np.unique(keys))
-        times = other.n_levels > own.n_levels and n_pairs == len(keys)
-        same = before and n_pairs == own.n_levels == other.n_levels
-        measures = guess.weak and n_pairs == other.n_levels < 2 * own.n_levels
-        if times or same or measures:
+        if other.n_levels > own.n_levels and each_at_most_once(own, other):
+            return True
+        same = before and own.n_levels == other.n_levels
+        size = guess.weak and own.n_levels <= other.n_levels < 2 * own.n_levels
+        if (same or size) and constant_within(other, first_rows_of(other), own.codes):
             return True
     return False
+
+
+def each_at_most_once(own: Grouping, other: Grouping) -> bool:
+    """Whether a level of `other` has each level of `own` in one row at most."""
+    if len(own.codes) > own.n_levels * other.n_levels:
+        return False
+    keys = other.codes.astype(np.int64) * own.n_levels + own.codes
+    head = keys[:4096]  # what comes twice mostly does so soon
+    return len(np.unique(head)) == len(head) and len(np.unique(keys)) == len(keys)

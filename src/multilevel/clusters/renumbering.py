@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 
 import numpy as np
 import numpy.typing as npt
@@ -69,8 +70,10 @@ def renumbering_of(
 
     `others` are the further columns of the data (n,) and the codes of the other factors.
     """
+    if 2 * n_pairs < a.n_levels * b.n_levels or n_pairs == len(a.codes):
+        return None
     factors = [one for one in (a, b) if runs_without_gaps(one.levels)]
-    if not factors or 2 * n_pairs < a.n_levels * b.n_levels or n_pairs == len(a.codes):
+    if not factors:
         return None
     varying = [values for values in others if (values != values[0]).any()]
     describes = {one.name: [is_constant(one, values) for values in varying] for one in (a, b)}
@@ -153,8 +156,8 @@ def runs_without_gaps(labels: Sequence[str]) -> bool:
     if all(label.isdigit() for label in labels):
         numbers = sorted(map(int, labels))
         return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
-    letters = sorted(label.lower() for label in labels)
-    return letters == [chr(ord("a") + i) for i in range(len(letters))]
+    alphabet = ascii_lowercase[: len(labels)]
+    return len(labels) == len(alphabet) and sorted(label.lower() for label in labels) == list(alphabet)
 
 
 def number_of(label: str) -> int:
