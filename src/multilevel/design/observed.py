@@ -82,9 +82,12 @@ def count_of(expression: str, value: Value, n: int, rows: Mask | None) -> Array:
     """Whole numbers (n,), none of them negative."""
     if isinstance(value, Factor):
         raise DataTypeError(f"'{expression}' holds labels, not counts of trials.")
-    counts = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
+    numbers = np.asarray(value, dtype=np.float64)
+    counts = numbers if numbers.shape == (n,) else np.broadcast_to(numbers, (n,))
     refuse_not_finite(f"'{expression}'", counts, rows)
-    whole = np.round(counts)
+    whole = np.rint(counts)
+    if (whole == counts).all() and whole.min(initial=0.0) >= 0.0:
+        return whole
     wrong = (np.abs(counts - whole) > WHOLE * np.maximum(whole, 1.0)) | (whole < 0.0)
     if wrong.any():
         raise DataError(

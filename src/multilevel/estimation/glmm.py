@@ -14,7 +14,7 @@ from multilevel.errors import ModelError
 from multilevel.estimation.fixed_newton import FixedFit
 from multilevel.estimation.glmm_prior import WeakPrior, penalty, prior_penalty
 from multilevel.estimation.glmm_rows import WorkingRows, working_rows
-from multilevel.estimation.glmm_start import fit_without_random_effects, start_coefficients
+from multilevel.estimation.glmm_start import fit_without_random_effects
 from multilevel.estimation.lmm import memory_limit, spherical_start
 from multilevel.estimation.optimum import Certificate, Optimum
 from multilevel.estimation.separation import refuse_separation
@@ -53,19 +53,27 @@ class WorkingGLMM:
     terms: tuple[PlacedTerm, ...]  # of the mean, then of zeros
     factors: tuple[Grouping, ...]  # as the kernel has them
     fixed: FixedFit  # the fit without random effects
-    moderate: Array  # (G,) coefficients before that fit, none of which is far from zero
     prior: PriorPenalty | None
     joint: tuple[int, ...]  # coefficients that are found with the modes of the random effects (nagq=0)
 
     @property
     def layouts(self) -> tuple[TermLayout, ...]:
         """Where the kernel has each term."""
-        return tuple(placed.layout for placed in self.terms)
+        return self.kernel.terms
 
     @property
     def n_theta(self) -> int:
         """Number of covariance parameters, which come before the coefficients."""
-        return sum(layout.n_parameters for layout in self.layouts)
+        return self.kernel.n_theta
+
+    @property
+    def moderate(self) -> Array:
+        """Coefficients (G,) before the fit without random effects, none of which is far from zero."""
+        return self.fixed.start
+
+    def theta_scale(self, term: int) -> float:
+        """What a term's root is divided by on its way to the user's units: only the mean's eta is scaled."""
+        return 1.0 if self.terms[term].side else self.rows.units.eta_scale
 
     def factors_of(self, psi: Array) -> list[Array]:
         """T of each term, in working coordinates."""
@@ -88,9 +96,7 @@ def working_glmm(
     joint = () if nodes else joint_coefficients(rows, terms)
     restraint = prior_penalty(prior, rows)
     kernel = compiled(rows, terms, factors, max(nodes, 1), restraint, joint)
-    return WorkingGLMM(
-        rows, kernel, terms, factors, fixed, start_coefficients(rows, family), restraint, joint
-    )
+    return WorkingGLMM(rows, kernel, terms, factors, fixed, restraint, joint)
 
 
 def compiled(
@@ -228,7 +234,9 @@ def log_likelihood(model: WorkingGLMM, optimum: Optimum) -> float:
 def log_likelihood_at(model: WorkingGLMM, psi: Array, criterion: float) -> float:
     """The log-likelihood that belongs to a criterion at psi."""
     rows = model.rows
-    restraint = penalty(model.prior, psi[model.n_theta :], model.factors_of(psi))
+    restraint = (
+        0.0 if model.prior is None else penalty(model.prior, psi[model.n_theta :], model.factors_of(psi))
+    )
     return -0.5 * (criterion - restraint) + rows.units.log_density(rows.power, len(rows.y))
 
 

@@ -24,9 +24,9 @@ from multilevel.estimation.thresholds import (
     threshold_names,
 )
 from multilevel.estimation.working import (
-    WELL_CONDITIONED,
     WorkingFixed,
     effective_weights,
+    nearly_collinear,
     orthonormal_fixed,
     sample_mean,
     sample_rows,
@@ -159,13 +159,7 @@ def beside_thresholds(X: Array, weights: Array | None, rotate: bool) -> WorkingF
 def sample_collinear(columns: ScaledColumns) -> bool:
     """Whether columns are nearly collinear in a sample of the rows; if not, they are not in all."""
     sample = (columns.values[sample_rows(len(columns.values))] - columns.shift) * columns.scale
-    if sample.shape[1] < 2:
-        return False
-    gram = sample.T @ sample
-    size = np.sqrt(np.diag(gram))
-    unit = np.where(size > 0.0, size, 1.0)
-    eigenvalues = np.linalg.eigvalsh(gram / np.outer(unit, unit))
-    return bool(eigenvalues[0] < WELL_CONDITIONED * eigenvalues[-1])
+    return nearly_collinear(sample.T @ sample)
 
 
 def side_columns(

@@ -80,7 +80,7 @@ def fill_dispersion(gamma: Array, rows: WorkingRows, family: Family) -> None:
     part = rows.part("disp")
     if part is None:
         return
-    mu = family.link.inverse(one_predictor(rows.predictors[0], gamma, len(rows.y)))
+    mu = family.link.inverse(one_predictor(rows.predictors[0], gamma))
     size = np.ones_like(mu) if rows.trials is None else rows.trials
     with np.errstate(all="ignore"):
         phi = moment_dispersion(family.density, (rows.y / size - mu) ** 2, mu, size)

@@ -181,16 +181,8 @@ class MarginalKernel:
             list(joint),
             memory_limit,
         )
-
-    @property
-    def n_parameters(self) -> int:
-        """Of theta and gamma."""
-        return self._native.n_parameters
-
-    @property
-    def n_theta(self) -> int:
-        """Covariance parameters."""
-        return self._native.n_theta
+        self.n_parameters = self._native.n_parameters  # of theta and gamma
+        self.n_theta = self._native.n_theta  # covariance parameters
 
     def set_response(self, y: Array) -> None:
         """Take another response (n,) on the same rows."""
