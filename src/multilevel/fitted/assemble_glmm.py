@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import expit
@@ -30,13 +30,10 @@ def assemble_glmm(
     rows, psi = model.rows, optimum.theta
     gamma = rows.coefficients(psi[model.n_theta :])
 
-    def covariances_at(point: Array) -> tuple[TermCovariance, ...]:
-        return term_covariances(design, model, point, optimum.rank)
-
-    covariances = covariances_at(psi)
+    covariances = term_covariances(design, model, psi, optimum.rank)
     terms, zi_terms = by_side(model.terms, covariances, 0), by_side(model.terms, covariances, 1)
     theta, theta_names = theta_of_terms(covariances)
-    joint = joint_covariance(model, psi, lambda point: theta_of_terms(covariances_at(point))[0])
+    joint = joint_covariance(model, psi, user_theta(design, model, optimum))
     roots = user_roots(model, psi)
     modes = [conditional_modes(design, model, psi, roots, side) for side in range(2)]
     eta, fixed = model.kernel.linear_predictors(psi), linear_predictors(rows, psi[model.n_theta :])
@@ -134,6 +131,11 @@ def shape(rows: WorkingRows, family: Family, gamma: Array) -> float | None:
 
 
 # ---- covariances ----
+
+
+def user_theta(design: GLMMDesign, model: WorkingGLMM, optimum: Optimum) -> Callable[[Array], Array]:
+    """What turns psi into theta in the user's units."""
+    return lambda psi: theta_of_terms(term_covariances(design, model, psi, optimum.rank))[0]
 
 
 def user_roots(model: WorkingGLMM, psi: Array) -> list[Array]:

@@ -22,12 +22,18 @@ STEP = 1e-6
 def joint_covariance(model: WorkingGLMM, psi: Array, user_theta: Callable[[Array], Array]) -> Array:
     """Covariance of (coefficients, theta) in the user's units."""
     working = working_covariance(model.kernel.hessian(psi), model.n_theta)
+    back = user_jacobian(model, psi, user_theta)
+    return np.asarray(back @ working @ back.T)
+
+
+def user_jacobian(model: WorkingGLMM, psi: Array, user_theta: Callable[[Array], Array]) -> Array:
+    """Derivatives of (coefficients, theta) in the user's units by psi, whose theta comes first."""
     G = len(psi) - model.n_theta
     slope = theta_jacobian(psi, model.n_theta, user_theta)
     back = np.zeros((G + len(slope), len(psi)))
     back[:G, model.n_theta :] = model.rows.back
     back[G:, : model.n_theta] = slope
-    return np.asarray(back @ working @ back.T)
+    return back
 
 
 def working_covariance(hessian: Array, n_theta: int) -> Array:

@@ -11,10 +11,12 @@ import numpy as np
 from multilevel._options import checked_choice
 from multilevel._typing import Frame
 from multilevel.design.fixed_terms import fixed_terms
+from multilevel.errors import ModelError
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.anova import checked_type
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.glmm_ranova import without_each_effect
+from multilevel.inference.glmm_sandwich import GLMMSandwich
 from multilevel.inference.term_contrasts import Metric, Type, metric_of_fit
 from multilevel.inference.wald_terms import wald_terms
 from multilevel.report.anova import chi_square_columns
@@ -43,9 +45,9 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
             type: 2, each term beside all that do not contain it (`A:B` and `A:x` contain `A`); 3, each term
                 beside all others, so that with `A * B` the test of A is at B's reference level, or with
                 `contrasts={"B": "sum"}` on average over its levels; 1, each term beside those before it.
-            df: None or "z": there are no degrees of freedom to estimate.
-            vcov: None or "model".
-            cluster: must be None.
+            df: None or "z": a chi-square test has no denominator. With few clusters `test(joint=True)` has F.
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
             strata: must be False; strata belong to balanced linear models.
 
         Example:
@@ -59,8 +61,12 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
             Fox, J. (2016). Applied Regression Analysis and Generalized Linear Models, 3rd ed., section 15.3.
         """
         checked_choice("strata", str(strata), ("False",))
-        self._inference(df, vcov, cluster)  # refuses what there is not
-        tests = wald_terms(fixed_terms(self.design), self.fixef, self.record.vcov, checked_type(type))
+        checked_choice("df", df, (None, "z"))
+        sandwich = self._sandwich(vcov, cluster, df)
+        if sandwich is not None:
+            refuse_fewer_clusters(sandwich, len(self.fixef))
+        covariance = self._with_variance(sandwich).vcov
+        tests = wald_terms(fixed_terms(self.design), self.fixef, covariance, checked_type(type))
         return self._frame(chi_square_columns(tests))
 
     def ranova(self) -> Frame:
@@ -105,3 +111,12 @@ class GLMMTesting(Testing[GLMMRecord], GLMMBase):
 
     def _own_vcov(self) -> str:
         return "model"
+
+
+def refuse_fewer_clusters(sandwich: GLMMSandwich, p: int) -> None:
+    """A sum of G outer products has rank G, and cannot be inverted for more coefficients."""
+    if sandwich.n_clusters <= p:
+        raise ModelError(
+            f"{sandwich.n_clusters} clusters of '{sandwich.cluster}' do not bear a joint test of {p} "
+            'coefficients; use test() for single ones, or vcov="model".'
+        )
