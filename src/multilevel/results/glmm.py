@@ -53,6 +53,7 @@ from multilevel.results.glmm_checks import (
     refuse_sides,
     require_random_effects,
 )
+from multilevel.results.glmm_diagnostics import GLMMDiagnostics
 from multilevel.results.glmm_explained import GLMMExplained
 from multilevel.results.glmm_intervals import GLMMIntervals
 from multilevel.results.glmm_means import GLMMMeans
@@ -173,7 +174,16 @@ def estimate(
     return record, model
 
 
-class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, GLMMMeans, GLMMTesting):
+class GLMMFit(
+    GLMMIntervals,
+    Simulations,
+    GLMMDiagnostics,
+    Predictions,
+    Marginal,
+    GLMMExplained,
+    GLMMMeans,
+    GLMMTesting,
+):
     """A fitted generalized linear mixed model."""
 
     # Stored numbers ----------------------------------------------------------------------------------
