@@ -415,9 +415,12 @@ class GLMMFit(
         Where there are trials the response counts successes; categories are numbered from 0.
         """
         values = checked_response(y, self.design)
-        model = with_response(self.model, values)
+        return self._of_design(with_response(self.model, values), self.optimum.theta)
+
+    def _of_design(self, model: GLMMDesign, begin: Array | None = None) -> Self:
+        """The same model and settings on another design."""
         prior = self.call.options.get("prior")
-        record, _ = estimate(model, self.record.family, self.record.nodes, prior, self.optimum.theta)
+        record, _ = estimate(model, self.record.family, self.record.nodes, prior, begin)
         return type(self)(model, record, self.call)
 
     # What the shared face asks for -------------------------------------------------------------------

@@ -65,21 +65,22 @@ class GLMMIntervals(GLMMBase):
     def bootstrap(
         self,
         n: int = 1000,
-        kind: Literal["parametric"] = "parametric",
+        kind: Literal["parametric", "case"] = "parametric",
         *,
         seed: Seed = None,
         progress: bool | None = None,
         statistic: Callable[[Any], object] | None = None,
     ) -> GLMMBootstrap:
-        """Refit the model to `n` simulated responses: standard errors and intervals of all parameters.
+        """Refit the model to `n` replicated samples: standard errors and intervals of all parameters.
 
-        New random effects and new responses are drawn from the fit. Each replicate has a random stream of
-        its own: the same seed gives the same numbers on any number of processors. Ctrl-C keeps the
-        replicates that are done.
+        Each replicate has a random stream of its own: the same seed gives the same numbers on any number of
+        processors. Ctrl-C keeps the replicates that are done.
 
         Args:
             n: number of replicates.
-            kind: "parametric".
+            kind: "parametric" draws new random effects and new responses from the model; "case" draws whole
+                clusters with replacement (of the top grouping factor where factors are nested), a cluster
+                drawn twice counting as two, and does not ask that the model be right inside them.
             seed: of the random streams.
             progress: show a progress bar; on by default when it turns out long.
             statistic: a function of a refitted fit that returns a number, an array or a mapping of names to
@@ -96,8 +97,7 @@ class GLMMIntervals(GLMMBase):
             Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
             University Press.
         """
-        checked_choice("kind", kind, ("parametric",))
-        return make_glmm_bootstrap(self, n, seed, progress, statistic)
+        return make_glmm_bootstrap(self, n, kind, seed, progress, statistic)
 
     def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> GLMMFits:
         """Fit the same model to the columns of Y (n, B), on all processors: bootstraps, simulations, power.
@@ -150,10 +150,10 @@ class GLMMIntervals(GLMMBase):
             df: of Wald limits with a robust variance: "residual" (t on one df fewer than there are clusters)
                 or "z".
             effects: "all" that the method can give, the "fixed" ones, or "ran_pars".
-            limits: of a bootstrap: "percentile", "basic" or "normal".
+            limits: of a bootstrap: "percentile", "basic", "normal" or "bca".
             vcov: of Wald limits, kind of variance as for `vcov(kind=)`.
             cluster: clusters of that variance, a column or labels (n,).
-            options: those of `profile()` or `bootstrap()`, for example n=2000, seed=1.
+            options: those of `profile()` or `bootstrap()`, for example n=2000, kind="case", seed=1.
 
         Example:
             >>> import multilevel as ml
