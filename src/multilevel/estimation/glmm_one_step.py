@@ -2,9 +2,12 @@
 
 A step of Newton's method in all parameters. It needs gradient and Hessian of the criterion without the rows,
 at the estimates of the whole: those of the whole, less those of the clusters that the rows belong to, plus
-those of what these clusters keep. Levels of a factor that lose all their rows leave nothing. A step that
-would double a standard deviation, or bring it below zero, is taken in variances instead, which stop at zero;
-none is taken with less than a tenth of the curvature of the whole.
+those of what these clusters keep. Levels of a factor that lose all their rows leave nothing.
+
+Three things keep a single step near the optimum. The mixed derivatives by coefficients and by variances stay
+those of the whole: their expectation is small (zero for normal responses), and a cluster's own are noise
+that goes along with its score. A step that would double a standard deviation, or bring it below zero, is
+taken in variances instead, which stop at zero. None is taken with less than a tenth of the whole's curvature.
 
 References:
     Pregibon, D. (1981). Logistic regression diagnostics. Annals of Statistics 9, 705-724.
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multilevel._typing import Array, Codes
+from multilevel._typing import Array, Codes, Mask
 from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.estimation.glmm_deletions import NOT_DEFINED, NOTHING, Deletion, WithoutRows, kept, shown
 from multilevel.estimation.glmm_subsets import Indices, SomeRows, kernel_of, rows_by_cluster
@@ -66,6 +69,7 @@ def one_step(
     rows_of = rows_by_cluster(clusters, int(clusters.max()) + 1)
     whole = slopes_of(model.kernel, psi)
     newton = NewtonStep(psi, deviation_places(model, psi), LEAST_CURVATURE * whole.hessian, inverse)
+    mixed = mixed_derivatives(model)
     known: dict[int, Slopes] = {}
 
     def of_cluster(cluster: int) -> Slopes:
@@ -84,7 +88,7 @@ def one_step(
                 rest = rest + slopes_of(kernel_of(model, left, prior=False), psi)
         except ValueError:  # the core's: the criterion is not defined there
             return WithoutRows(NOTHING, NOTHING, NOT_DEFINED)
-        return newton.taken(rest)
+        return newton.taken(Slopes(rest.gradient, np.where(mixed, whole.hessian, rest.hessian)))
 
     return [move(deletion) for deletion in shown(deletions, progress)]
 
@@ -124,6 +128,15 @@ class NewtonStep:
         psi = self.psi + step
         psi[at] = np.sign(self.psi[at]) * np.sqrt(np.maximum(squares + step[at], 0.0))
         return psi
+
+
+def mixed_derivatives(model: WorkingGLMM) -> Mask:
+    """Which second derivatives (k, k) are by a coefficient and by a covariance, dispersion or shape."""
+    scale = np.ones(model.kernel.n_parameters, dtype=np.bool_)
+    for part in model.rows.parts:
+        if part.component in ("cond", "threshold", "zi"):
+            scale[model.n_theta + part.first : model.n_theta + part.places.stop] = False
+    return np.not_equal.outer(scale, scale)
 
 
 def deviation_places(model: WorkingGLMM, psi: Array) -> Indices:

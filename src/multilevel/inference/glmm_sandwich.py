@@ -8,7 +8,9 @@ covariances, dispersion) and H minus the second derivatives of l, both exact,
 
 is right whatever the clusters look like inside, as long as they are independent of each other. It is the
 variance of the estimates about the parameters that come nearest to the truth; of a wrong model these
-are not those of the right one.
+are not those of the right one. With few clusters it is too small, for the estimates follow the clusters whose
+scores it takes. CR3, the jackknife, sums the changes of the estimates without each cluster instead, by one
+Newton step (H - H_g)^-1 s_g.
 
 References:
     White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica 50, 1-25.
@@ -29,6 +31,8 @@ from multilevel.design.design import Grouping
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
 from multilevel.estimation.glmm import WorkingGLMM
+from multilevel.estimation.glmm_deletions import group_deletions, impossible
+from multilevel.estimation.glmm_one_step import one_step
 from multilevel.estimation.glmm_subsets import cluster_scores
 from multilevel.fitted.assemble_glmm import user_theta
 from multilevel.fitted.glmm import GLMMRecord
@@ -76,19 +80,45 @@ def glmm_sandwich(
     name = checked_kind(kind)
     checked_choice("df", df, DF_METHODS)
     clusters = chosen_clusters(model, read_ways(cluster, data, design.main))
-    scores = cluster_scores(model, record.optimum.theta, clusters.codes, clusters.n_levels)
-    main = design.main
-    factor = few_clusters_factor(name, clusters.n_levels, main.n_obs, main.X.shape[1])
-    root = np.sqrt(factor) * (parameter_map(design, record, model) @ scores.T)
+    back = user_jacobian(model, record.optimum.theta, user_theta(design, model, record.optimum))
+    if name == "CR3":
+        steps = steps_without_each(design, record, model, clusters)
+    else:
+        factor = few_clusters_factor(name, clusters.n_levels, design.main.n_obs, design.main.X.shape[1])
+        steps = np.sqrt(factor) * steps_of_scores(record, model, clusters)
     known_df = np.inf if df == "z" else clusters.n_levels - 1.0
-    return GLMMSandwich(name, clusters.name, clusters.n_levels, root, known_df)
+    return GLMMSandwich(name, clusters.name, clusters.n_levels, back @ steps.T, known_df)
 
 
-def parameter_map(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM) -> Array:
-    """What turns a score in psi into a step (P,) of the user's parameters: inverse information and units."""
+def steps_of_scores(record: GLMMRecord, model: WorkingGLMM, clusters: Grouping) -> Array:
+    """H^-1 s_g of each cluster: (G, k)."""
     psi = record.optimum.theta
     bread = working_covariance(model.kernel.hessian(psi), model.n_theta)
-    return np.asarray(user_jacobian(model, psi, user_theta(design, model, record.optimum)) @ bread)
+    return cluster_scores(model, psi, clusters.codes, clusters.n_levels) @ bread
+
+
+def steps_without_each(
+    design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, clusters: Grouping
+) -> Array:
+    """How far psi moves without each cluster, by one Newton step: (G, k)."""
+    for k, reason in impossible(design, model, clusters.codes, clusters.n_levels).items():
+        raise ModelError(
+            f"CR3 leaves out each '{clusters.name}' in turn, and without {clusters.levels[k]} {reason}; "
+            'use vcov="CR1".'
+        )
+
+    def inverse(hessian: Array) -> Array:
+        return 0.5 * working_covariance(hessian, model.n_theta)
+
+    psi = record.optimum.theta
+    deletions = group_deletions(clusters.codes, clusters.n_levels)
+    moved = one_step(model, psi, deletions, clusters.codes, inverse, progress=False)
+    if any(each.note is not None for each in moved):
+        raise ModelError(
+            f"CR3 leaves out each '{clusters.name}' in turn, and without one of them the likelihood is not "
+            'defined at the estimates; use vcov="CR1".'
+        )
+    return np.array([each.psi - psi for each in moved])
 
 
 def robust_record(record: GLMMRecord, sandwich: GLMMSandwich) -> GLMMRecord:
@@ -113,7 +143,7 @@ def sandwich_inference(record: GLMMRecord, sandwich: GLMMSandwich) -> KnownDf:
 def checked_kind(kind: str | None) -> str:
     """A kind that a likelihood has; CR1 if none is named."""
     name = "CR1" if kind is None else known_kind(kind)
-    if name in CR_KINDS:
+    if name in (*CR_KINDS, "CR3"):
         return name
     if name == "model":
         raise ModelError('vcov="model" takes no clusters; leave out cluster=, or use vcov="CR1".')
@@ -124,8 +154,8 @@ def checked_kind(kind: str | None) -> str:
         )
     raise ModelError(
         f'vcov="{name}" corrects the residuals of a linear working model by their leverages, and a '
-        'likelihood with its random effects integrated out has scores instead; use vcov="CR1", and with few '
-        'clusters compare bootstrap(kind="case").'
+        'likelihood with its random effects integrated out has scores instead; use vcov="CR3" '
+        'with few clusters, or "CR1".'
     )
 
 
@@ -145,10 +175,10 @@ def chosen_clusters(model: WorkingGLMM, ways: Sequence[Grouping]) -> Grouping:
 
 def few_clusters_note(sandwich: GLMMSandwich) -> list[str]:
     """What to know about a sandwich from few clusters."""
-    if sandwich.n_clusters >= FEW_CLUSTERS:
+    if sandwich.n_clusters >= FEW_CLUSTERS or sandwich.kind == "CR3":
         return []
     return [
         f"'{sandwich.cluster}' has {sandwich.n_clusters} clusters; below {FEW_CLUSTERS} cluster-robust "
-        "standard errors tend to be too small, even with a t on one df fewer than clusters. Compare "
-        'bootstrap(kind="case"), which draws whole clusters.'
+        "standard errors tend to be too small, even with a t on one df fewer than clusters. Use "
+        'vcov="CR3", the jackknife, or bootstrap(kind="case"), which draws whole clusters.'
     ]

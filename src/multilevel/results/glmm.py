@@ -383,7 +383,8 @@ class GLMMFit(
 
         Args:
             kind: "model", or "CR0", "CR1" (times G / (G - 1), with G clusters), "CR1S" (that, times
-                (n - 1) / (n - p), as Stata has it) or "CR1p" (G / (G - p)); if not given, the model's, or
+                (n - 1) / (n - p), as Stata has it), "CR1p" (G / (G - p)) or "CR3" (the jackknife: the changes
+                without each cluster, by one Newton step; for few clusters); if not given, the model's, or
                 "CR1" with `cluster`.
             cluster: column of the data of the fit, or labels (n,) for its rows, that hold whole levels of
                 all grouping factors; if not given, the grouping factor that holds all others.

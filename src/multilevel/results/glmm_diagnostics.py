@@ -29,8 +29,8 @@ class GLMMDiagnostics(GLMMBase):
             groups: leave out one level at a time of this grouping factor, any other column of the data, or
                 labels (n,); single rows if not given.
             refit: fit anew without the data (True), or take one step of Newton's method in all parameters,
-                from the exact score and Hessian of what stays (False); by default groups are refitted and
-                single rows are not.
+                from the exact score and Hessian of what stays (False; mixed derivatives by coefficients and
+                variances stay those of the whole); by default groups are refitted and single rows are not.
             progress: show a progress bar; on by default when it turns out long.
 
         Example:
