@@ -51,6 +51,28 @@ def by_group(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.asarray(logsumexp(sums + LOG_WEIGHTS, axis=1))
 
 
+# ---- lme4's criterion, differenced by numDeriv ----
+
+# R 4.2.2, lme4 1.1-31, numDeriv 2016.8-1.1, with the tolerances of bobyqa and PIRLS at 1e-9 and 1e-12:
+#   f <- glmer(formula, d, family, devFunOnly = TRUE); H <- hessian(f, par) / 2; g <- grad(f, par)
+#   fh <- the same without one group; s <- (grad(fh, par) - g) / 2, a row of S each
+#   sqrt(diag(solve(H) %*% crossprod(S) %*% solve(H))), here with theta last
+LME4 = {
+    "cbpp": [0.28624030, 0.45431545, 0.51321514, 0.36181901, 0.10906830],
+    "epil": [0.09911762, 0.10510589, 0.15050344, 0.06514078, 0.06278089],
+}
+
+
+def test_standard_errors_from_lme4s_criterion() -> None:
+    fits = {
+        "cbpp": ml.glmm("incidence / size ~ period + (1 | herd)", ml.datasets.cbpp(), family="binomial"),
+        "epil": ml.glmm("y ~ lbase + trt + V4 + (1 | subject)", ml.datasets.epil(), family="poisson"),
+    }
+    for name, fit in fits.items():
+        ours = np.sqrt(fit.vcov(kind="CR0", full=True).diagonal())
+        np.testing.assert_allclose(ours, LME4[name], rtol=2e-5)  # differences of differences
+
+
 # ---- scores by plain quadrature and differences ----
 
 
@@ -348,7 +370,7 @@ def test_coverage_where_slopes_vary_and_the_model_has_none_that_do(groups: int) 
         fit = fitted(groups)
         for row, kind in zip(covered, kinds, strict=True):
             half = t.ppf(0.975, groups - 1) * np.sqrt(fit.vcov(kind=kind).diagonal()[1:])
-            row += np.abs(fit.fixef[1:] - nearest) < half
+            np.add(row, np.abs(fit.fixef[1:] - nearest) < half, out=row)
     print(groups, dict(zip(kinds, (covered / samples).tolist(), strict=True)))
     assert covered[0, 0] / samples < 0.75
     assert (covered[1] / samples > 0.85).all()
