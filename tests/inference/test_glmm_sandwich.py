@@ -301,6 +301,24 @@ def test_a_variance_of_zero_is_no_obstacle() -> None:
     )  # with theta held at zero the model is that of glm
 
 
+@pytest.mark.parametrize(
+    ("response", "wide", "narrow"),
+    [("amount", "tweedie", "gamma"), ("normal", "student", "gaussian"), ("count", "nbinom1", "poisson")],
+)
+def test_a_shape_that_ran_off_to_infinity_leaves_the_others_alone(
+    response: str, wide: str, narrow: str
+) -> None:
+    """A family whose limit the data want has the variances of that limit."""
+    data, rng = grouped(), np.random.default_rng(2)
+    data["normal"] = data["x"] + rng.normal(size=24)[data["g"]] + rng.normal(size=240)
+    link = "identity" if response == "normal" else "log"
+    fits = [ml.glmm(f"{response} ~ x + (1 | g)", data, family=f, link=link) for f in (wide, narrow)]
+    assert np.sqrt(fits[0].vcov(full=True).diagonal()).max() > 1000.0
+    for kind in ("model", "CR1", "CR3"):
+        ours, limit = (fit.vcov(kind=kind) for fit in fits)
+        np.testing.assert_allclose(np.diag(ours), np.diag(limit), rtol=1e-3)
+
+
 # ---- misuse ----
 
 

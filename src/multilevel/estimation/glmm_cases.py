@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from multilevel._typing import Array, Codes
-from multilevel.estimation.glmm import MAX_EVALUATIONS, TOLERANCE, WorkingGLMM, first_that_is_finite
+from multilevel.estimation.glmm import WorkingGLMM, search_from
 from multilevel.estimation.glmm_refits import GLMMFits, is_singular, joined, no_fit, off_the_boundary
 from multilevel.estimation.glmm_subsets import Indices, SomeRows, kernel_of, rows_by_cluster
 
@@ -40,12 +40,10 @@ def fit_sample(model: WorkingGLMM, start: Array, some: SomeRows) -> GLMMFits:
     if len(np.unique(model.rows.y[some.rows])) < model.rows.density.categories:
         return nothing  # a threshold between none and some is infinite
     sample = replace(model, kernel=kernel_of(model, some, prior=True))
-    kernel = sample.kernel
     try:
-        found = kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+        found = search_from(sample, start)
         if not found.converged:
-            other = first_that_is_finite(sample, kernel.start(model.fixed.gamma))
-            again = kernel.search(other, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
+            again = search_from(sample, sample.kernel.start(model.fixed.gamma))
             found = again if again.converged or again.criterion < found.criterion else found
         if not np.isfinite(found.criterion) or least_curvature(sample, found.psi) < FLATTEST:
             return nothing

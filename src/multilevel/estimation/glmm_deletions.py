@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from multilevel._typing import Array, Codes, Mask
 from multilevel.design.glmm import GLMMDesign
 from multilevel.estimation.deletions import cluster_sets, levels_left, lost_rank, single_sets
-from multilevel.estimation.glmm import MAX_EVALUATIONS, TOLERANCE, WorkingGLMM
+from multilevel.estimation.glmm import WorkingGLMM, search_from
 from multilevel.estimation.glmm_refits import off_the_boundary
 from multilevel.estimation.glmm_subsets import Indices, SomeRows, kernel_of, rows_by_cluster
 from multilevel.kernels.gaussian import RowSets
@@ -60,10 +60,10 @@ def refitted(
     everything = np.arange(len(model.rows.y))
 
     def refit(deletion: Deletion) -> WithoutRows:
-        kernel = kernel_of(model, kept(model, everything, deletion), prior=True)
+        rest = replace(model, kernel=kernel_of(model, kept(model, everything, deletion), prior=True))
         try:
-            found = kernel.search(start, tolerance=TOLERANCE, max_evaluations=MAX_EVALUATIONS)
-            hessian = kernel.hessian(found.psi)
+            found = search_from(rest, start)
+            hessian = rest.kernel.hessian(found.psi)
         except ValueError:  # the core's: the criterion is not defined there
             return WithoutRows(NOTHING, NOTHING, NOT_DEFINED)
         return WithoutRows(found.psi, hessian, None if found.converged else NOT_CONVERGED)

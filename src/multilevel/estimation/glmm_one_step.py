@@ -8,6 +8,7 @@ Three things keep a single step near the optimum. The mixed derivatives by coeff
 those of the whole: their expectation is small (zero for normal responses), and a cluster's own are noise
 that goes along with its score. A step that would double a standard deviation, or bring it below zero, is
 taken in variances instead, which stop at zero. None is taken with less than a tenth of the whole's curvature.
+A dispersion or shape that the data hardly tell stays where it is.
 
 References:
     Pregibon, D. (1981). Logistic regression diagnostics. Annals of Statistics 9, 705-724.
@@ -31,6 +32,7 @@ from multilevel.kernels.marginal import MarginalKernel
 
 LEAST_CURVATURE = 0.1  # of that of the whole, for a step without some rows
 LEAST_DEVIATION = 1e-4  # in working units, below which a standard deviation counts as zero
+LARGEST_ERROR = 2.0  # of the log of a dispersion, or of a shape, beyond which a step of it means nothing
 FLAT = 1e-9  # of the largest curvature, that counts as none
 
 
@@ -67,9 +69,13 @@ def one_step(
     `inverse` is that of a Hessian, of what it can be inverted on.
     """
     rows_of = rows_by_cluster(clusters, int(clusters.max()) + 1)
-    whole = slopes_of(model.kernel, psi)
+    at_psi = slopes_of(model.kernel, psi)
+    scale = scale_parameters(model)
+    unknown = scale & (np.diag(inverse(at_psi.hessian)) > LARGEST_ERROR**2)
+    unknown[: model.n_theta] = False
+    whole = holding(at_psi, unknown)
     newton = NewtonStep(psi, deviation_places(model, psi), LEAST_CURVATURE * whole.hessian, inverse)
-    mixed = mixed_derivatives(model)
+    mixed = np.not_equal.outer(scale, scale)
     known: dict[int, Slopes] = {}
 
     def of_cluster(cluster: int) -> Slopes:
@@ -81,13 +87,14 @@ def one_step(
         touched = np.unique(clusters[deletion.rows]).tolist()
         left = kept(model, np.sort(np.concatenate([rows_of[c] for c in touched])), deletion)
         try:
-            rest = whole
+            rest = at_psi
             for cluster in touched:
                 rest = rest - of_cluster(cluster)
             if len(left.rows):
                 rest = rest + slopes_of(kernel_of(model, left, prior=False), psi)
         except ValueError:  # the core's: the criterion is not defined there
             return WithoutRows(NOTHING, NOTHING, NOT_DEFINED)
+        rest = holding(rest, unknown)
         return newton.taken(Slopes(rest.gradient, np.where(mixed, whole.hessian, rest.hessian)))
 
     return [move(deletion) for deletion in shown(deletions, progress)]
@@ -130,13 +137,22 @@ class NewtonStep:
         return psi
 
 
-def mixed_derivatives(model: WorkingGLMM) -> Mask:
-    """Which second derivatives (k, k) are by a coefficient and by a covariance, dispersion or shape."""
+def holding(slopes: Slopes, held: Mask) -> Slopes:
+    """Derivatives for a step that leaves some parameters where they are."""
+    if not held.any():
+        return slopes
+    hessian = np.where(held[:, None] | held, 0.0, slopes.hessian)
+    hessian[held, held] = 1.0
+    return Slopes(np.where(held, 0.0, slopes.gradient), hessian)
+
+
+def scale_parameters(model: WorkingGLMM) -> Mask:
+    """Which parameters (k,) are of covariances, dispersion or shape, and no coefficients."""
     scale = np.ones(model.kernel.n_parameters, dtype=np.bool_)
     for part in model.rows.parts:
         if part.component in ("cond", "threshold", "zi"):
             scale[model.n_theta + part.first : model.n_theta + part.places.stop] = False
-    return np.not_equal.outer(scale, scale)
+    return scale
 
 
 def deviation_places(model: WorkingGLMM, psi: Array) -> Indices:

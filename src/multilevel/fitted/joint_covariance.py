@@ -16,6 +16,7 @@ from multilevel.estimation.glmm import WorkingGLMM
 
 FLAT = 1e-6  # of the largest scaled curvature: what differences of gradients leave of a curvature of zero
 FLATTEST = 1e-12  # the same for coefficients, whose flat directions get a very large variance
+LOST = 1e-14  # of the largest curvature, below which there is none
 STEP = 1e-6
 
 
@@ -49,8 +50,15 @@ def working_covariance(hessian: Array, n_theta: int) -> Array:
 
 
 def known_part(H: Array) -> Array:
-    """Zero in place of what overflows: a parameter that ran off to infinity has no curvature left."""
-    return np.where(np.isfinite(H), H, 0.0)
+    """Zero in place of what is not known of a parameter that ran off to infinity.
+
+    It has no curvature left, or less than none on a slope that never ends; its very large variance must not
+    reach others by mixed derivatives.
+    """
+    known = np.where(np.isfinite(H), H, 0.0)
+    diagonal = np.diag(known)
+    lost = diagonal < LOST * diagonal.max(initial=0.0)
+    return np.where((lost[:, None] | lost) & ~np.eye(len(H), dtype=np.bool_), 0.0, known)
 
 
 def inverse_where_curved(H: Array, flat: float, *, hold: bool) -> Array:

@@ -32,7 +32,7 @@ from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
 from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.estimation.glmm_deletions import group_deletions, impossible
-from multilevel.estimation.glmm_one_step import one_step
+from multilevel.estimation.glmm_one_step import Slopes, holding, one_step, scale_parameters
 from multilevel.estimation.glmm_subsets import cluster_scores
 from multilevel.fitted.assemble_glmm import user_theta
 from multilevel.fitted.glmm import GLMMRecord
@@ -43,6 +43,7 @@ from multilevel.inference.lmm_sandwich import outermost, refuse_split
 from multilevel.inference.sandwich import CR_KINDS, few_clusters_factor, refuse_one_cluster
 from multilevel.inference.variance_choice import FEW_CLUSTERS, known_kind
 
+BOUNDLESS = 1e2  # standard error in working units of a dispersion or shape that the data do not bound
 DF_METHODS = (None, "residual", "z")
 
 
@@ -93,8 +94,12 @@ def glmm_sandwich(
 def steps_of_scores(record: GLMMRecord, model: WorkingGLMM, clusters: Grouping) -> Array:
     """H^-1 s_g of each cluster: (G, k)."""
     psi = record.optimum.theta
-    bread = working_covariance(model.kernel.hessian(psi), model.n_theta)
-    return cluster_scores(model, psi, clusters.codes, clusters.n_levels) @ bread
+    hessian = model.kernel.hessian(psi)
+    variance = np.diag(working_covariance(hessian, model.n_theta))
+    boundless = scale_parameters(model) & (variance > BOUNDLESS**2)  # a dispersion or shape of infinity
+    scores = cluster_scores(model, psi, clusters.codes, clusters.n_levels)
+    held = holding(Slopes(scores, hessian), boundless)
+    return held.gradient @ working_covariance(held.hessian, model.n_theta)
 
 
 def steps_without_each(
