@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -209,6 +210,19 @@ def test_order_of_rows_and_kind_of_frame(herds: Any) -> None:
     np.testing.assert_allclose(other.cooks_distance, found.cooks_distance[order], rtol=1e-4)
     assert list(found.frame.columns)[:5] == ["group", "level", "n_obs", "cooks_distance", "covratio"]
     assert list(found.frame.columns)[-1] == "sd__(Intercept)|herd"
+
+
+def test_rows_that_were_not_used_keep_their_numbers() -> None:
+    data = grouped().astype({"count": float}).set_index(np.arange(240) + 1000)
+    data.iloc[[3, 50], data.columns.get_loc("count")] = np.nan
+    fit = pickle.loads(pickle.dumps(ml.glmm("count ~ x + (1 | g)", data, family="poisson")))
+    found = fit.influence()
+    assert len(found) == 238
+    assert 3 not in found["row"]
+    assert found["row"][-1] == 239
+    labels = data["g"].to_numpy()  # one for each row of the data
+    np.testing.assert_allclose(fit.influence(labels).dfbeta, fit.influence("g").dfbeta, atol=1e-9)
+    assert fit.influence("g")["n_obs"].tolist()[:2] == [9, 10]
 
 
 # ---- what cannot be answered, and what is said ----

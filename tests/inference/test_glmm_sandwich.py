@@ -329,7 +329,7 @@ def test_kinds_that_have_no_meaning_are_refused(slopes: Any) -> None:
         slopes.vcov(kind="HC3")
     with pytest.raises(ModelError, match=r'"model" takes no clusters'):
         slopes.vcov(kind="model", cluster="g")
-    with pytest.raises(DataError, match="vcov='robust' does not exist"):
+    with pytest.raises(DataError, match="vcov='robust' does not exist; choose 'model', 'CR0'"):
         slopes.vcov(kind="robust")
     with pytest.raises(DataError, match="df='satterthwaite' does not exist"):
         slopes.tidy(vcov="CR1", df="satterthwaite")

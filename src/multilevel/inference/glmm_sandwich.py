@@ -41,8 +41,9 @@ from multilevel.inference.clustering import Clustering, read_ways
 from multilevel.inference.coefficients import KnownDf
 from multilevel.inference.lmm_sandwich import outermost, refuse_split
 from multilevel.inference.sandwich import CR_KINDS, few_clusters_factor, refuse_one_cluster
-from multilevel.inference.variance_choice import FEW_CLUSTERS, known_kind
+from multilevel.inference.variance_choice import FEW_CLUSTERS, KINDS, known_kind
 
+LIKELIHOOD_KINDS = (*CR_KINDS, "CR3")
 BOUNDLESS = 1e2  # standard error in working units of a dispersion or shape that the data do not bound
 DF_METHODS = (None, "residual", "z")
 
@@ -147,8 +148,11 @@ def sandwich_inference(record: GLMMRecord, sandwich: GLMMSandwich) -> KnownDf:
 
 def checked_kind(kind: str | None) -> str:
     """A kind that a likelihood has; CR1 if none is named."""
-    name = "CR1" if kind is None else known_kind(kind)
-    if name in (*CR_KINDS, "CR3"):
+    name = "CR1" if kind is None else kind
+    if str(name).casefold() not in {known.casefold() for known in KINDS}:
+        checked_choice("vcov", name, ("model", *LIKELIHOOD_KINDS))
+    name = known_kind(name)
+    if name in LIKELIHOOD_KINDS:
         return name
     if name == "model":
         raise ModelError('vcov="model" takes no clusters; leave out cluster=, or use vcov="CR1".')

@@ -136,13 +136,18 @@ def explanations(subject: LeftOut, columns: Columns, p: int) -> list[str]:
         "Cook's D here is over the fitted values, random effects included; cooks_distance_fixed of the frame "
         "is over the coefficients."
         if "cooks_distance_fixed" in columns
-        else "Cook's D sums this over the coefficients, in units of their covariance."
+        else f"Cook's D sums this over the coefficients{mean_alone(columns)}, in units of their covariance."
     )
     spread = "".join(f" {name}: the estimate without {what}." for name in scales(columns))
     return [
         f"{named}: dfbetas, how many standard errors the estimate is higher because of {what}. "
         f"{distance}{spread}"
     ]
+
+
+def mean_alone(columns: Columns) -> str:
+    """Of the mean, where those of an excess of zeros are followed too."""
+    return " of the mean" if any(name.startswith("dfbeta__zi~") for name in columns) else ""
 
 
 def impossible_notes(subject: LeftOut, notes: Mapping[int, str]) -> list[str]:
