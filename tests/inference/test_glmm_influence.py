@@ -225,6 +225,19 @@ def test_rows_that_were_not_used_keep_their_numbers() -> None:
     assert fit.influence("g")["n_obs"].tolist()[:2] == [9, 10]
 
 
+def test_check_names_a_group_that_moves_a_coefficient() -> None:
+    data = grouped()
+    clean = ml.glmm("count ~ x + (1 | g)", data, family="poisson").check(seed=1)
+    assert dict(zip(clean["check"], clean["status"], strict=True))["influential groups"] == "ok"
+    data.loc[data["g"] == 9, "x"] *= -4.0
+    moved = ml.glmm("count ~ x + (1 | g)", data, family="poisson")
+    checks = moved.check(seed=1)
+    assert dict(zip(checks["check"], checks["status"], strict=True))["influential groups"] == "note"
+    assert "Without g 9 the coefficient of x would change by" in str(checks).replace("\n ", "")
+    crossed = ml.glmm("count ~ x + (1 | g) + (1 | a)", data, family="poisson").check(seed=1)
+    assert list(crossed["check"]).count("influential groups") == 2
+
+
 # ---- what cannot be answered, and what is said ----
 
 
