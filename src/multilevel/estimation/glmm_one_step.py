@@ -71,8 +71,7 @@ def one_step(
     rows_of = rows_by_cluster(clusters, int(clusters.max()) + 1)
     at_psi = slopes_of(model.kernel, psi)
     scale = scale_parameters(model)
-    unknown = scale & (np.diag(inverse(at_psi.hessian)) > LARGEST_ERROR**2)
-    unknown[: model.n_theta] = False
+    unknown = hardly_known(model, 2.0 * np.diag(inverse(at_psi.hessian)))
     whole = holding(at_psi, unknown)
     newton = NewtonStep(psi, deviation_places(model, psi), LEAST_CURVATURE * whole.hessian, inverse)
     mixed = np.not_equal.outer(scale, scale)
@@ -139,11 +138,14 @@ class NewtonStep:
 
 def holding(slopes: Slopes, held: Mask) -> Slopes:
     """Derivatives for a step that leaves some parameters where they are."""
-    if not held.any():
-        return slopes
-    hessian = np.where(held[:, None] | held, 0.0, slopes.hessian)
-    hessian[held, held] = 1.0
-    return Slopes(np.where(held, 0.0, slopes.gradient), hessian)
+    return Slopes(np.where(held, 0.0, slopes.gradient), without_held(slopes.hessian, held))
+
+
+def without_held(hessian: Array, held: Mask) -> Array:
+    """A Hessian whose inverse leaves some parameters to themselves."""
+    alone = np.where(held[:, None] | held, 0.0, hessian)
+    alone[held, held] = 1.0
+    return alone
 
 
 def scale_parameters(model: WorkingGLMM) -> Mask:
@@ -153,6 +155,13 @@ def scale_parameters(model: WorkingGLMM) -> Mask:
         if part.component in ("cond", "threshold", "zi"):
             scale[model.n_theta + part.first : model.n_theta + part.places.stop] = False
     return scale
+
+
+def hardly_known(model: WorkingGLMM, variance: Array) -> Mask:
+    """Which dispersions and shapes (k,) have so large a variance (k,) that a step of them means nothing."""
+    found = scale_parameters(model) & (variance > LARGEST_ERROR**2)
+    found[: model.n_theta] = False
+    return found
 
 
 def deviation_places(model: WorkingGLMM, psi: Array) -> Indices:

@@ -26,13 +26,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multilevel._options import checked_choice
-from multilevel._typing import Array, Frame
+from multilevel._typing import Array, Frame, Mask
 from multilevel.design.design import Grouping
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
 from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.estimation.glmm_deletions import group_deletions, impossible
-from multilevel.estimation.glmm_one_step import Slopes, holding, one_step, scale_parameters
+from multilevel.estimation.glmm_one_step import hardly_known, one_step, scale_parameters, without_held
 from multilevel.estimation.glmm_subsets import cluster_scores
 from multilevel.fitted.assemble_glmm import user_theta
 from multilevel.fitted.glmm import GLMMRecord
@@ -55,7 +55,7 @@ class GLMMSandwich:
     kind: str
     cluster: str
     n_clusters: int
-    root: Array  # (P, G) whose product with its transpose is the covariance
+    root: Array  # (P, G or more) whose product with its transpose is the covariance
     df: float  # of t; infinite for the normal
 
     @property
@@ -93,20 +93,25 @@ def glmm_sandwich(
 
 
 def steps_of_scores(record: GLMMRecord, model: WorkingGLMM, clusters: Grouping) -> Array:
-    """H^-1 s_g of each cluster: (G, k)."""
+    """H^-1 s_g of each cluster: (G, k), and below, a row for each parameter without bounds."""
     psi = record.optimum.theta
     hessian = model.kernel.hessian(psi)
     variance = np.diag(working_covariance(hessian, model.n_theta))
-    boundless = scale_parameters(model) & (variance > BOUNDLESS**2)  # a dispersion or shape of infinity
+    boundless = scale_parameters(model) & (variance > BOUNDLESS**2)
     scores = cluster_scores(model, psi, clusters.codes, clusters.n_levels)
-    held = holding(Slopes(scores, hessian), boundless)
-    return held.gradient @ working_covariance(held.hessian, model.n_theta)
+    bread = working_covariance(without_held(hessian, boundless), model.n_theta)
+    return np.vstack([np.where(boundless, 0.0, scores) @ bread, held_steps(boundless, variance)])
+
+
+def held_steps(held: Mask, variance: Array) -> Array:
+    """For each parameter (k,) that no step is taken of, one that gives it the model's variance."""
+    return np.asarray(np.diag(np.sqrt(np.maximum(variance, 0.0)))[held])
 
 
 def steps_without_each(
     design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, clusters: Grouping
 ) -> Array:
-    """How far psi moves without each cluster, by one Newton step: (G, k)."""
+    """How far psi moves without each cluster, by one Newton step: (G, k), and rows as above."""
     for k, reason in impossible(design, model, clusters.codes, clusters.n_levels).items():
         raise ModelError(
             f"CR3 leaves out each '{clusters.name}' in turn, and without {clusters.levels[k]} {reason}; "
@@ -124,7 +129,9 @@ def steps_without_each(
             f"CR3 leaves out each '{clusters.name}' in turn, and without one of them the likelihood is not "
             'defined at the estimates; use vcov="CR1".'
         )
-    return np.array([each.psi - psi for each in moved])
+    variance = np.diag(working_covariance(model.kernel.hessian(psi), model.n_theta))
+    steps = np.array([each.psi - psi for each in moved])
+    return np.vstack([steps, held_steps(hardly_known(model, variance), variance)])
 
 
 def robust_record(record: GLMMRecord, sandwich: GLMMSandwich) -> GLMMRecord:
