@@ -11,10 +11,11 @@ from scipy.stats import chi2, kstest
 
 import multilevel as ml
 from glmm_data import grouped
-from multilevel.errors import DataTypeError, ModelError
+from multilevel.errors import DataError, DataTypeError, ModelError, MultilevelWarning
 from multilevel.estimation.glmm_refits import GLMMFits
 from multilevel.inference import glmm_bootstrap_lrt
-from multilevel.inference.glmm_bootstrap_lrt import better_of, glmm_null_gains
+from multilevel.inference.glmm_bootstrap_lrt import better_of, gains_on_draws, glmm_null_gains, refitted
+from multilevel.inference.glmm_fixed_model import FixedModel, fixed_model
 from multilevel.simulation.glmm import draw_glmm
 from multilevel.simulation.streams import random_streams
 
@@ -137,6 +138,62 @@ def test_of_two_searches_the_better_one_is_kept() -> None:
     np.testing.assert_array_equal(kept.loglik, [-5.0, -4.0, -2.0, -3.0])
     np.testing.assert_array_equal(kept.psi[:, 0], kept.loglik)
     assert kept.converged.all()
+
+
+# ---- random effects taken out ----
+
+
+@pytest.mark.parametrize(
+    ("response", "family", "options"),
+    [("hits / size", "binomial", {}), ("wide", "negative_binomial", {}), ("grade", "ordinal", {}),
+     ("amount", "gamma", {"link": "log"}), ("line", "gaussian", {})],
+)  # fmt: skip
+def test_gains_over_a_model_without_random_effects(
+    response: str, family: str, options: dict[str, Any]
+) -> None:
+    data = grouped()
+    mixed = ml.glmm(f"{response} ~ x + (1 | g)", data, family=family, **options)
+    plain = ml.glm(f"{response} ~ x", data, family=family, **options)
+    small = fixed_model(plain.model, plain.record.family)
+    assert small.loglik == pytest.approx(plain.loglik, abs=1e-8)
+    np.testing.assert_allclose(small.eta, plain.record.eta, atol=1e-4)
+    draws = gains_on_draws(small, refitted(mixed.candidate), 3, 5, False)
+    Y = small.draw(random_streams(3, np.random.SeedSequence(5)))
+    np.testing.assert_allclose(Y, plain.simulate(3, seed=5), atol=1e-4)  # whose fit goes one step further
+    gains = [2.0 * (mixed.refit(y).loglik - plain.refit(y).loglik) for y in Y.T]
+    np.testing.assert_allclose(draws.statistics, np.maximum(gains, 0.0), atol=1e-6)
+
+
+def test_ranova_by_bootstrap() -> None:
+    data = grouped()
+    data["h"] = data["g"] // 3
+    fit = ml.glmm("count ~ x + (1 | h / g)", data, family="poisson")
+    table = fit.ranova(method="bootstrap", n=200, seed=1)
+    assert table.columns.tolist()[-3:] == ["p_boundary", "p_bootstrap", "p_error"]
+    assert table["term"].tolist() == ["<none>", "(1 | h)", "(1 | h:g)"]
+    # eight groups: the mixture of chi-squares is near, and the chi-square twice too large
+    assert table["p_bootstrap"][1] == pytest.approx(table["p_boundary"][1], abs=0.12)
+    assert table["p_bootstrap"][2] == pytest.approx(1 / 201)
+    again = fit.ranova(method="bootstrap", n=200, seed=1)
+    pd.testing.assert_frame_equal(table, again)
+    pd.testing.assert_frame_equal(table[fit.ranova().columns], fit.ranova())
+
+
+def test_a_variance_of_nothing_is_zero_in_half_of_the_samples() -> None:
+    mixed = ml.glmm("count ~ x + (1 | g)", grouped(), family="poisson")
+    small = fixed_model(ml.glm("count ~ x", grouped(), family="poisson").model, mixed.record.family)
+    draws = gains_on_draws(small, refitted(mixed.candidate), 300, 2, False)
+    assert draws.failed == 0
+    assert 0.45 < (draws.statistics < 1e-6).mean() < 0.75  # half in large samples, more in small ones
+
+
+def test_ranova_says_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = ml.glmm("count ~ x + (1 | g)", grouped(), family="poisson")
+    monkeypatch.setattr(FixedModel, "loglik_of", lambda self, y: np.nan if y[0] == 0.0 else self.loglik)
+    with pytest.warns(MultilevelWarning, match="of the simulated data sets are left out"):
+        fit.ranova(method="bootstrap", n=20, seed=1)
+    with pytest.raises(DataError, match="method='exact' does not exist; choose 'chi-square' or 'bootstrap'"):
+        fit.ranova(method="exact")  # type: ignore[arg-type]
 
 
 def test_misuse(pair: tuple[Any, Any]) -> None:

@@ -22,6 +22,7 @@ from multilevel.estimation.glmm import WorkingGLMM, starts, working_glmm
 from multilevel.estimation.glmm_refits import GLMMFits, fit_many, in_core
 from multilevel.estimation.refits import response_blocks
 from multilevel.inference.bootstrap_lrt import NullDraws
+from multilevel.inference.glmm_fixed_model import FixedModel
 from multilevel.inference.glmm_nesting import GLMMCandidate
 from multilevel.inference.simulated_p import SimulatedP, simulated_p
 from multilevel.simulation.glmm import draw_glmm
@@ -39,6 +40,15 @@ class Refitted:
 
     candidate: GLMMCandidate
     model: WorkingGLMM
+
+    def draw(self, streams: Sequence[np.random.Generator]) -> Array:
+        """A response from each stream, with new random effects: (n, B)."""
+        return draw_glmm(self.candidate.design, self.candidate.record, streams, keep=False)
+
+    def logliks(self, Y: Array) -> tuple[Array, Mask]:
+        """Log-likelihood (B,) of the fit to each column of Y (n, B), and whether its search converged."""
+        fits = fits_of(self, Y)
+        return fits.loglik, fits.converged
 
 
 def bootstrap_glmm_neighbours(
@@ -70,20 +80,27 @@ def glmm_null_gains(
     small: GLMMCandidate, large: GLMMCandidate, n: int, seed: Seed, progress: bool | None
 ) -> NullDraws:
     """Twice the gain in log-likelihood on n responses drawn from the smaller model, block by block."""
-    refuse_counted_rows(small.design.main)
+    return gains_on_draws(refitted(small), refitted(large), n, seed, progress)
+
+
+def gains_on_draws(
+    small: Refitted | FixedModel, large: Refitted, n: int, seed: Seed, progress: bool | None
+) -> NullDraws:
+    """The same of models that are ready to be refitted."""
+    main = large.candidate.design.main
+    refuse_counted_rows(main)
     streams = random_streams(checked_count("n", n), checked_seed(seed))
-    one, other = refitted(small), refitted(large)
     gains, usable = [], []
     bar = tqdm(
         total=n, desc="bootstrap", disable=progress is False, delay=0.0 if progress else DELAY, leave=False
     )
     with bar:
-        for block in blocks(small.design.main.n_rows, n):
-            Y = draw_glmm(small.design, small.record, streams[block], keep=False)
-            fits = fits_of(one, Y)
-            better = fits_of_larger(other, Y, fits.loglik)
-            gains.append(2.0 * (better.loglik - fits.loglik))
-            usable.append(fits.converged & better.converged & np.isfinite(gains[-1]))
+        for block in blocks(main.n_rows, n):
+            Y = small.draw(streams[block])
+            loglik, converged = small.logliks(Y)
+            better = fits_of_larger(large, Y, loglik)
+            gains.append(2.0 * (better.loglik - loglik))
+            usable.append(converged & better.converged & np.isfinite(gains[-1]))
             bar.update(Y.shape[1])
     good = np.concatenate(usable)
     return NullDraws(np.maximum(np.concatenate(gains)[good], 0.0), int(np.count_nonzero(~good)))
