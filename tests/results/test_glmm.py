@@ -256,7 +256,7 @@ def test_misuse_of_a_fit() -> None:
     fit = ml.glmm("binary ~ x + (1 | g)", grouped(), family="binomial", link="probit")
     with pytest.raises(ModelError, match="no logarithms"):
         fit.tidy(exponentiate=True)
-    with pytest.raises(ModelError, match=r"ml\.gee"):
+    with pytest.raises(ModelError, match=r"has scores instead; use vcov=\"CR3\""):
         fit.anova(vcov="CR2")
     with pytest.raises(DataError, match="kind="):
         fit.residuals("raw")

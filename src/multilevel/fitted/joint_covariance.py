@@ -20,18 +20,24 @@ from multilevel.fitted.assemble import lower_triangular, theta_of
 
 FLAT = 1e-6  # of the largest scaled curvature: what differences of gradients leave of a curvature of zero
 FLATTEST = 1e-12  # the same for coefficients, whose flat directions get a very large variance
+LOST = 1e-14  # of the largest curvature, below which there is none
 STEP = 1e-6
 SHARE_OF_ERROR = 1e-3  # of a standard error: a step to see what follows a coefficient
 
 
 def joint_covariance(model: WorkingGLMM, psi: Array, slope: Array) -> Array:
     """Covariance of (coefficients, theta) in the user's units; `slope` is d theta / d working theta."""
-    working = parameter_covariance(model, psi)
+    back = user_jacobian(model, psi, slope)
+    return np.asarray(back @ parameter_covariance(model, psi) @ back.T)
+
+
+def user_jacobian(model: WorkingGLMM, psi: Array, slope: Array) -> Array:
+    """Derivatives of (coefficients, theta) in the user's units by psi, whose theta comes first."""
     G = len(psi) - model.n_theta
     back = np.zeros((G + len(slope), len(psi)))
     back[:G, model.n_theta :] = model.rows.back
     back[G:, : model.n_theta] = slope
-    return np.asarray(back @ working @ back.T)
+    return back
 
 
 def parameter_covariance(model: WorkingGLMM, psi: Array) -> Array:
@@ -81,8 +87,15 @@ def working_covariance(hessian: Array, n_theta: int) -> Array:
 
 
 def known_part(H: Array) -> Array:
-    """Zero in place of what overflows: a parameter that ran off to infinity has no curvature left."""
-    return np.where(np.isfinite(H), H, 0.0)
+    """Zero in place of what is not known of a parameter that ran off to infinity.
+
+    It has no curvature left, or less than none on a slope that never ends; its very large variance must not
+    reach others by mixed derivatives.
+    """
+    known = np.where(np.isfinite(H), H, 0.0)
+    diagonal = np.diag(known)
+    lost = diagonal < LOST * diagonal.max(initial=0.0)
+    return np.where((lost[:, None] | lost) & ~np.eye(len(H), dtype=np.bool_), 0.0, known)
 
 
 def inverse_where_curved(H: Array, flat: float, *, hold: bool) -> Array:

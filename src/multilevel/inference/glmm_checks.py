@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import chdtr, chdtrc
 
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
+from multilevel.estimation.glmm import WorkingGLMM
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.covariance_checks import convergence, correlations, singularity
 from multilevel.inference.design_checks import collinearity, dropped_columns, dropped_rows, scaling
 from multilevel.inference.finding import Finding, by_p, note, ok
+from multilevel.inference.glmm_influence import glmm_influence
 from multilevel.inference.glmm_residuals import glmm_residuals
+from multilevel.inference.lmm_checks import influential
 from multilevel.inference.scaled_residuals import (
     ModelCheck,
     dispersion,
@@ -22,9 +25,11 @@ from multilevel.inference.scaled_residuals import (
     uniformity,
     zeros,
 )
+from multilevel.simulation.clusters import linked_rows
 
 FEW_GROUPS = 10
 MATTERS = 1.2  # ratio of spreads from which a departure is told
+MOST_ROWS = 100_000  # rows to look at for all groups of a factor together
 FAR = 0.03  # distance from the uniform distribution that matters
 WITHOUT_DISPERSION = {  # what to do about overdispersion, by density
     "poisson": 'Use family="negative_binomial", or a random effect for each row.',
@@ -46,7 +51,9 @@ def simulated_rows(y: Array, draws: Array, rng: np.random.Generator) -> Simulate
     return Simulated(y, draws, scaled_residuals(y, draws, rng))
 
 
-def glmm_findings(design: GLMMDesign, record: GLMMRecord, simulated: Simulated) -> list[Finding]:
+def glmm_findings(
+    design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, simulated: Simulated
+) -> list[Finding]:
     """All looks at a generalized mixed model."""
     main = design.main
     return [
@@ -60,6 +67,7 @@ def glmm_findings(design: GLMMDesign, record: GLMMRecord, simulated: Simulated) 
         collinearity(main),
         *overdispersion(design, record),
         *response_findings(record, simulated),
+        *influential_groups(design, record, model),
     ]
 
 
@@ -96,6 +104,24 @@ def overdispersion(design: GLMMDesign, record: GLMMRecord) -> list[Finding]:
             cure=WITHOUT_DISPERSION[density],
         )
     ]
+
+
+def influential_groups(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM) -> list[Finding]:
+    """Groups that move a coefficient of the mean, by one step; not where that would take long."""
+    clusters = linked_rows(model.factors)
+    sizes = np.bincount(clusters)
+    p = len(record.coef_names)
+    findings = []
+    for factor in model.factors:
+        home = np.zeros(factor.n_levels, dtype=np.intp)
+        home[factor.codes] = clusters
+        if factor.n_levels > 1 and sizes[home].sum() <= MOST_ROWS:
+            found = glmm_influence(design, record, model, factor, refit=False, progress=False).found
+            means = replace(found, dfbeta=found.dfbeta[:, :p], std_error=found.std_error[:, :p])
+            findings.append(
+                influential("influential groups", means, record.coef_names, factor.levels, factor.name)
+            )
+    return findings
 
 
 def is_binary(design: GLMMDesign, record: GLMMRecord) -> bool:

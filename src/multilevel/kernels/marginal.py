@@ -22,6 +22,7 @@ Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 NO_LIMIT = float("inf")
+MOST_GROUP_COLUMNS = 8  # random effects in a group that the core integrates over group by group
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,11 @@ class MarginalKernel:
         )
         self.n_parameters = self._native.n_parameters  # of theta and gamma
         self.n_theta = self._native.n_theta  # covariance parameters
+
+    @property
+    def has_group_scores(self) -> bool:
+        """Whether there are scores of single groups: one grouping factor of few columns."""
+        return len(self.factors) == 1 and len(self.factors[0].predictors) <= MOST_GROUP_COLUMNS
 
     def set_response(self, y: Array) -> None:
         """Take another response (n,) on the same rows."""

@@ -8,6 +8,7 @@ from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
 from multilevel.fitted.glmm import GLMMRecord, PartEstimates
 from multilevel.fitted.lmm import TermCovariance
+from multilevel.inference.glmm_sandwich import GLMMSandwich, few_clusters_note
 from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
 from multilevel.report.glmm_notes import glmm_notes
 from multilevel.report.glmm_tables import part_table, ratio_word
@@ -46,8 +47,13 @@ def glmm_summary(
     criteria: Block,
     *,
     exponentiate: bool,
+    sandwich: GLMMSandwich | None = None,
 ) -> Summary:
-    """Put the summary of a fit together from its record and its Pearson residuals (n,), if it has them."""
+    """Put the summary of a fit together from its record and its Pearson residuals (n,), if it has them.
+
+    With a sandwich the record has its covariances.
+    """
+    df = np.inf if sandwich is None else sandwich.df
     blocks: list[Block | None] = [
         criteria,
         None
@@ -55,15 +61,27 @@ def glmm_summary(
         else residual_block("Pearson residuals", residuals, design.main.freq_weights),
         random_block(record.terms, "Random effects"),
         random_block(record.zi_terms, "Random effects of the zero-inflation model"),
-        *(part_block(record, part, exponentiate) for part in record.parts if is_shown(design, part)),
+        *(part_block(record, part, exponentiate, df) for part in record.parts if is_shown(design, part)),
         *correlation_blocks(record.coef_names, record.vcov),
     ]
     return Summary(
         title=f"Generalized linear mixed model fit by {criterion_words(record)}",
-        facts=summary_facts(design, record),
+        facts=(*summary_facts(design, record), *variance_facts(sandwich)),
         blocks=tuple(block for block in blocks if block is not None),
-        notes=(*dropped_notes(design.main.dropped), *glmm_notes(design, record, residuals)),
+        notes=(
+            *dropped_notes(design.main.dropped),
+            *glmm_notes(design, record, residuals),
+            *([] if sandwich is None else few_clusters_note(sandwich)),
+        ),
     )
+
+
+def variance_facts(sandwich: GLMMSandwich | None) -> list[tuple[str, str]]:
+    """Where the standard errors come from, if not from the model."""
+    if sandwich is None:
+        return []
+    words = f"{sandwich.kind}, robust to clustering within {sandwich.n_clusters} {sandwich.cluster}"
+    return [("Standard errors", words)]
 
 
 def criterion_words(record: GLMMRecord) -> str:
@@ -130,12 +148,12 @@ def is_shown(design: GLMMDesign, part: PartEstimates) -> bool:
     )
 
 
-def part_block(record: GLMMRecord, part: PartEstimates, exponentiate: bool) -> Block:
-    """Coefficients with standard errors and z tests; as ratios with their limits on request."""
+def part_block(record: GLMMRecord, part: PartEstimates, exponentiate: bool, df: float) -> Block:
+    """Coefficients with standard errors and tests; as ratios with their limits on request."""
     title = HEADINGS[part.component]
     if part.component == "zi" and record.family.density.startswith("truncated"):
         title = HURDLE
-    table = part_table(part)
+    table = part_table(part, df)
     if part.component == "threshold":
         return threshold_block(part)
     if not exponentiate:

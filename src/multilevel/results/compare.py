@@ -16,7 +16,8 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
 from multilevel.inference.compare import NO_TEST, LikelihoodRatios, gathered, likelihood_ratios
-from multilevel.inference.glmm_nesting import glmm_ratio, is_special_case
+from multilevel.inference.glmm_bootstrap_lrt import bootstrap_glmm_neighbours
+from multilevel.inference.glmm_nesting import GLMMCandidate, glmm_ratio, is_special_case
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
@@ -130,10 +131,15 @@ def compare(
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     generalized = any(isinstance(fit, GLMMBase) for fit in ordered)
-    if generalized and method == "bootstrap":
-        raise ModelError('method="bootstrap" serves linear models; leave it out for generalized ones.')
     models = [] if generalized else [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
-    bootstrap = bootstrap_neighbours(models, nested, n, seed, progress) if method == "bootstrap" else None
+    mixed = glmm_candidates(ordered) if generalized else []
+    bootstrap = None
+    if method == "bootstrap":
+        bootstrap = (
+            bootstrap_glmm_neighbours(mixed, nested, n, seed, progress)
+            if generalized
+            else bootstrap_neighbours(models, nested, n, seed, progress)
+        )
     return Comparison(
         models=tuple(labels[k] for k in order),
         formulas=tuple(fit.formula for fit in ordered),
@@ -141,7 +147,7 @@ def compare(
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
         loglik=np.array([fit.loglik for fit in ordered]),
-        tests=glmm_tests(ordered, nested) if generalized else likelihood_ratios(models, nested),
+        tests=glmm_tests(mixed, nested) if generalized else likelihood_ratios(models, nested),
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
@@ -195,9 +201,13 @@ def is_nested(small: AnyFit, large: AnyFit) -> bool:
     return not without_residual and lies_within(small.design, large.design)
 
 
-def glmm_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
+def glmm_candidates(fits: Sequence[AnyFit]) -> list[GLMMCandidate | None]:
+    """Generalized mixed models as tests take them; None for others."""
+    return [fit.candidate if isinstance(fit, GLMMBase) else None for fit in fits]
+
+
+def glmm_tests(fits: Sequence[GLMMCandidate | None], nested: Sequence[bool]) -> LikelihoodRatios:
     """Each of K generalized mixed models against the one before it."""
-    fits = [fit.candidate if isinstance(fit, GLMMBase) else None for fit in ordered]
     return gathered(
         [
             glmm_ratio(small, large) if is_one and small is not None and large is not None else NO_TEST

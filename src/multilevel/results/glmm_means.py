@@ -16,7 +16,7 @@ from multilevel.inference.specs import Names
 from multilevel.inference.wald import checked_level, critical_value, two_sided_p
 from multilevel.report.glmm_tables import ratio_word
 from multilevel.report.response_scale import ResponseScale
-from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.glmm_base import GLMMBase, df_of
 from multilevel.results.response_means import ResponseMeans
 
 
@@ -44,9 +44,9 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
             variables: "x", ["x", "g"]; all variables of the fixed parts if not given.
             by: columns of the data within whose levels effects are averaged.
             re: "integrate" over the random effects, or "none": in a group whose random effects are zero.
-            df: None or "z".
-            vcov: None or "model".
-            cluster: must be None.
+            df: with a robust variance "residual" (t on one df fewer than there are clusters) or "z".
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
             level: of the confidence limits.
 
         Example:
@@ -62,14 +62,16 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
             Bartus, T. (2005). Estimation of marginal effects using margeff. The Stata Journal 5, 309-329.
         """
         checked_choice("re", re, ("integrate", "none"))
-        self._inference(df, vcov, cluster)  # refuses what there is not
+        sandwich = self._sandwich(vcov, cluster, df)
+        record = self._with_variance(sandwich)
         found = response_effects(
-            self.model, self.record, self.call.data, variables, by, integrate=re == "integrate"
+            self.model, record, self.call.data, variables, by, integrate=re == "integrate"
         )
         std_error = np.sqrt(np.maximum(np.diag(found.vcov), 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = found.estimate / std_error
-        half = critical_value(checked_level(level), None) * std_error
+        known_df = None if np.isinf(df_of(sandwich)) else np.full(len(statistic), df_of(sandwich))
+        half = critical_value(checked_level(level), known_df) * std_error
         return self._frame(
             {
                 "term": found.term,
@@ -78,7 +80,7 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
                 "estimate": found.estimate,
                 "std_error": std_error,
                 "statistic": statistic,
-                "p_value": two_sided_p(statistic, None),
+                "p_value": two_sided_p(statistic, known_df),
                 "conf_low": found.estimate - half,
                 "conf_high": found.estimate + half,
             }

@@ -73,8 +73,9 @@ class Simulations(GLMMBase):
         Looked at are: convergence and singular terms; few groups, dropped rows and columns, scales,
         collinearity; overdispersion by Pearson's residuals; and where the responses stand among `n` that are
         simulated from the fit with new random effects: whether the scaled residuals are uniform, whether
-        responses spread as they should, how many are zero, and how many lie beyond all simulated ones. A
-        look that is a test raises a note below p = 0.01 and a warning below 0.001.
+        responses spread as they should, how many are zero, and how many lie beyond all simulated ones; and
+        groups that move a coefficient by much more than its standard error. A look that is a test raises a
+        note below p = 0.01 and a warning below 0.001.
 
         Args:
             n: simulated data sets.
@@ -91,7 +92,7 @@ class Simulations(GLMMBase):
             Gelman, A. & Hill, J. (2007). Data Analysis Using Regression and Multilevel/Hierarchical Models,
             chapter 8. Cambridge University Press.
         """
-        findings = glmm_findings(self.model, self.record, self._simulated(n, seed))
+        findings = glmm_findings(self.model, self.record, self._working_model(), self._simulated(n, seed))
         return Checks(self.formula, tuple(findings), (), self.design.frame_kind)
 
     def _simulated(self, n: int, seed: Seed) -> Simulated:
