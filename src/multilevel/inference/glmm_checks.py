@@ -107,12 +107,12 @@ def overdispersion(design: GLMMDesign, record: GLMMRecord) -> list[Finding]:
 
 
 def influential_groups(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM) -> list[Finding]:
-    """Groups that move a coefficient of the mean, by one step; not where that would take long."""
+    """Groups that move a coefficient of the mean, by one step; not with nagq=0, nor where that takes long."""
     clusters = linked_rows(model.factors)
     sizes = np.bincount(clusters)
     p = len(record.coef_names)
-    findings = []
-    for factor in model.factors:
+    findings: list[Finding] = []
+    for factor in model.factors if record.nodes else ():
         home = np.zeros(factor.n_levels, dtype=np.intp)
         home[factor.codes] = clusters
         if factor.n_levels > 1 and sizes[home].sum() <= MOST_ROWS:

@@ -28,6 +28,7 @@ from multilevel.estimation.glmm_rows import Part
 from multilevel.fitted.glmm import ROOT_OF_PHI, GLMMRecord
 from multilevel.fitted.joint_covariance import working_covariance
 from multilevel.inference.glmm_parameters import roots_at
+from multilevel.inference.glmm_sandwich import refuse_joint_fits
 from multilevel.inference.influence import Influence
 from multilevel.inference.leverage import per_coefficient
 from multilevel.simulation.clusters import linked_rows
@@ -56,6 +57,7 @@ def glmm_influence(
     progress: bool | None = None,
 ) -> GLMMInfluence:
     """Leave out one group at a time, or one observation of each row."""
+    refuse_joint_fits(record, "influence()")
     psi, counts = record.optimum.theta, design.main.freq_weights
     codes, n_groups = (None, 0) if groups is None else (groups.codes, groups.n_levels)
     every = (

@@ -80,6 +80,7 @@ def glmm_sandwich(
         )
     name = checked_kind(kind)
     checked_choice("df", df, DF_METHODS)
+    refuse_joint_fits(record, f'vcov="{name}"')
     clusters = chosen_clusters(model, read_ways(cluster, data, design.main))
     back = user_jacobian(model, record.optimum.theta, theta_slopes(model, record.optimum.theta))
     if name == "CR3":
@@ -89,6 +90,15 @@ def glmm_sandwich(
         steps = np.sqrt(factor) * steps_of_scores(record, model, clusters)
     known_df = np.inf if df == "z" else clusters.n_levels - 1.0
     return GLMMSandwich(name, clusters.name, clusters.n_levels, back @ steps.T, known_df)
+
+
+def refuse_joint_fits(record: GLMMRecord, what: str) -> None:
+    """What rests on the scores of the likelihood has no place where it is not at its maximum."""
+    if not record.nodes:
+        raise ModelError(
+            f"{what} rests on the slopes of a likelihood at its maximum, and with nagq=0 the fixed effects are "
+            "not there; ask fit.update(nagq=1) for it."
+        )
 
 
 def steps_of_scores(record: GLMMRecord, model: WorkingGLMM, clusters: Grouping) -> Array:
