@@ -287,7 +287,7 @@ def test_no_likelihood_ratio_between_approximations() -> None:
 
 def test_what_rests_on_the_maximum_is_refused() -> None:
     fit = ml.glmm("incidence / size ~ period + (1 | herd)", ml.datasets.cbpp(), family="binomial", nagq=0)
-    for ask in (lambda: fit.vcov(kind="CR1"), lambda: fit.influence("herd"), lambda: fit.influence()):
+    for ask in (lambda: fit.vcov(kind="CR1"), lambda: fit.influence("herd"), fit.influence):
         with pytest.raises(ModelError, match=r"fit\.update\(nagq=1\)"):
             ask()
     assert "influential groups" not in str(fit.check(seed=1))

@@ -96,8 +96,8 @@ def refuse_joint_fits(record: GLMMRecord, what: str) -> None:
     """What rests on the scores of the likelihood has no place where it is not at its maximum."""
     if not record.nodes:
         raise ModelError(
-            f"{what} rests on the slopes of a likelihood at its maximum, and with nagq=0 the fixed effects are "
-            "not there; ask fit.update(nagq=1) for it."
+            f"{what} rests on the slopes of a likelihood at its maximum, and with nagq=0 the fixed effects "
+            "are not there; ask fit.update(nagq=1) for it."
         )
 
 
