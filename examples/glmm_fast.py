@@ -1,4 +1,4 @@
-"""How far is the fast approximation from the others? Close where groups are large, far where they are small."""
+"""How far is the fast approximation from the others? Close where groups are large, less so where not."""
 
 import multilevel as ml
 

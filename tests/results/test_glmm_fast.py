@@ -140,7 +140,7 @@ def test_a_variance_that_is_not_there() -> None:
 
 @pytest.mark.study
 def test_estimates_lean_towards_zero() -> None:
-    """Yes-or-no responses, five a group, groups two logits apart: both are biased, nagq=0 more."""
+    """Yes-or-no responses, five a group, groups two logits apart; the slope is one."""
     rng = np.random.default_rng(1)
     g, slopes = np.repeat(np.arange(300), 5), []
     for _ in range(100):
@@ -151,7 +151,7 @@ def test_estimates_lean_towards_zero() -> None:
         )
         slopes.append([ml.glmm("y ~ x + (1 | g)", data, family="binomial", nagq=k).fixef[1] for k in (0, 1)])
     fast, laplace = np.mean(slopes, axis=0)
-    assert fast < laplace < 1.0
+    assert fast < 0.9 < laplace
 
 
 # ---- standard errors ----
