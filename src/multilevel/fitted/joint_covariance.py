@@ -102,6 +102,8 @@ def inverse_where_curved(H: Array, flat: float, *, hold: bool) -> Array:
     """Inverse (k, k) of a symmetric matrix (k, k), scaled; flat directions are held, or cut at `flat`."""
     if not len(H):
         return H
+    if len(H) == 1 and H[0, 0] > 1e-300:
+        return 1.0 / H
     diagonal = np.abs(H.diagonal())
     size = np.sqrt(np.maximum(diagonal, 1e-14 * max(*diagonal.tolist(), 1e-300)))
     sizes = size[:, None] * size
