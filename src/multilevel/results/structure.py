@@ -160,6 +160,8 @@ def checked_names(groups: object, table: Table) -> list[str] | None:
 
 def guessed_factors(table: Table) -> list[str]:
     """Columns of labels that make groups of several rows; without any, whole numbers like labels."""
+    if not table.n_rows:
+        raise DataError("The data have no rows.")
     found = [name for name in table.names if makes_groups(table, name)]
     found = found or [name for name in table.names if is_numbering(table, name)]
     if not found:
