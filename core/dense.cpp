@@ -213,6 +213,18 @@ void subtract_crossproduct(double* matrix, int n, const double* rows, int count)
     });
 }
 
+void add_crossproduct(const double* a, int columns_a, const double* b, int columns_b, int count, int stride, double* out) {
+    constexpr int worth = 12;
+    if (has_blas() && std::min(columns_a, columns_b) >= worth) {
+        multiply(columns_a, columns_b, count, 1.0, {'T', a, stride}, {'N', b, stride}, out, columns_a);
+        return;
+    }
+    for (int j = 0; j < columns_b; ++j)
+        for (int i = 0; i < columns_a; ++i)
+            out[static_cast<std::size_t>(j) * columns_a + i] +=
+                dot_product(a + static_cast<std::size_t>(i) * stride, b + static_cast<std::size_t>(j) * stride, count);
+}
+
 void negative_product(const double* rows, int count, const double* matrix, int n, double* out) {
     parallel_slices(n, [&](int begin, int end) {
         double* first = out + static_cast<std::size_t>(begin) * count;

@@ -34,4 +34,8 @@ void weighted_inverse(const double* lower, const std::vector<double>& root_weigh
 void subtract_crossproduct(double* matrix, int n, const double* rows, int count);
 void negative_product(const double* rows, int count, const double* matrix, int n, double* out);
 
+// out (columns of a x columns of b) += a'b, for matrices of `count` rows, a column every `stride`. One thread: for use
+// inside tasks.
+void add_crossproduct(const double* a, int columns_a, const double* b, int columns_b, int count, int stride, double* out);
+
 }  // namespace multilevel::dense

@@ -75,8 +75,8 @@ class Factorisation {
 
     // Forward solve of R x = b without the y row; b is (n_random + p) x k, overwritten.
     void forward_solve(Eigen::MatrixXd& b) const;
-    // R'x = b for one column of the random effects alone (n_random), where X and y are held at nothing; overwritten.
-    void backward_solve_random(Eigen::VectorXd& b) const;
+    // R'x = b for one column (n_random + p), without the y row; overwritten.
+    void backward_solve(Eigen::VectorXd& b) const;
 
     const Plan& plan() const { return plan_; }
     const CrossProducts& sums() const { return sums_; }

@@ -189,19 +189,26 @@ void Factorisation::forward_solve_panel(double* b) const {
     move([](const double* in_tail, double* given, int count) { std::copy_n(in_tail, count, given); });
 }
 
-void Factorisation::backward_solve_random(Eigen::VectorXd& b) const {
-    const int n = plan_.tail_random;
+void Factorisation::backward_solve(Eigen::VectorXd& b) const {
+    const int p = sums_.n_fixed, t = sums_.n_tail(), n = plan_.tail_random + p;
     Eigen::VectorXd x(n);
     for (const TailNode& node : plan_.tail) x.segment(node.column, node.width) = b.segment(node.first_unknown, node.width);
+    x.tail(p) = b.tail(p);
     const Eigen::Map<const Eigen::MatrixXd> tail(tail_.data(), plan_.tail_size, plan_.tail_size);
     tail.topLeftCorner(n, n).triangularView<Eigen::Lower>().transpose().solveInPlace(x);
     for (const TailNode& node : plan_.tail) b.segment(node.first_unknown, node.width) = x.segment(node.column, node.width);
+    b.tail(p) = x.tail(p);
     for (auto node = plan_.head.rbegin(); node != plan_.head.rend(); ++node) {
         const int q = node->width;
         const double* rows = &rows_[node->row_block];
         double* u = &b(node->first_unknown);
+        for (int c = 0; c < p; ++c)
+            for (int r = 0; r < q; ++r)
+                u[r] -= rows[static_cast<std::size_t>(node->columns - t + c) * q + r] * x(plan_.tail_random + c);
         if (is_scalar_row(*node)) {
-            u[0] = (u[0] - Eigen::Map<const Eigen::VectorXd>(rows, n).dot(b.segment(plan_.factor_first[1], n))) / pivot_[node->pivot];
+            const int random = plan_.tail_random;
+            u[0] = (u[0] - Eigen::Map<const Eigen::VectorXd>(rows, random).dot(b.segment(plan_.factor_first[1], random))) /
+                   pivot_[node->pivot];
             continue;
         }
         for (auto c = node->couplings_begin; c < node->couplings_end; ++c) {

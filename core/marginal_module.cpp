@@ -7,12 +7,14 @@
 
 #include <Eigen/Dense>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
 
+#include "joint_mode.hpp"
 #include "laplace.hpp"
 #include "marginal_search.hpp"
 #include "quadrature.hpp"
@@ -74,9 +76,11 @@ class MarginalModel {
     MarginalModel(std::tuple<int, int, bool, int> density, Vector y, nb::object trials, nb::object power,
                   std::vector<PredictorArrays> predictors, std::vector<FactorArrays> factors,
                   std::vector<TermNumbers> terms, int n_coefficients, VectorXd precision, VectorXd centre,
-                  double avoid_zero, int nodes, double memory_limit)
-        : n_coefficients_(n_coefficients), nodes_(nodes), memory_limit_(memory_limit) {
+                  double avoid_zero, int nodes, std::vector<int> joint, double memory_limit)
+        : n_coefficients_(n_coefficients), nodes_(nodes), joint_(std::move(joint)), memory_limit_(memory_limit) {
         require(nodes >= 1, "quadrature has at least one node");
+        require(nodes == 1 || joint_.empty(), "coefficients found with the modes go with one node");
+        for (int j : joint_) require(j >= 0 && j < n_coefficients, "a joint coefficient is out of range");
         const auto [family, link, extra_zeros, categories] = density;
         require(family >= 0 && family <= static_cast<int>(Family::truncated_nbinom1), "there is no such family");
         require(link >= 0 && link <= static_cast<int>(Link::sqrt), "there is no such link");
@@ -168,9 +172,9 @@ class MarginalModel {
         nb::gil_scoped_release release;
         forget_point();
         model_->forget_modes();
-        MarginalResult r = search_marginal(*model_, start, {tolerance, max_evaluations}, Interrupts());
+        MarginalResult r = search_all(*model_, start, {tolerance, max_evaluations}, Interrupts());
         return std::make_tuple(r.psi, r.criterion, r.evaluations, r.iterations, r.stationarity, r.null_slope, r.converged,
-                               r.rank);
+                               r.rank, r.settled);
     }
 
     MatrixXd hessian(const VectorXd& psi, const std::vector<bool>& free) {
@@ -192,6 +196,16 @@ class MarginalModel {
             modes = model_->modes();
         }
         return {std::move(modes.u), std::move(modes.variance)};
+    }
+
+    // psi with its joint coefficients found, and their covariance were all else known.
+    std::tuple<VectorXd, MatrixXd> joint_mode(const VectorXd& psi) {
+        check(psi);
+        require(!joint_.empty(), "the model has no joint coefficients");
+        nb::gil_scoped_release release;
+        stand_at(psi);
+        const auto& laplace = static_cast<const Laplace&>(*model_);
+        return {laplace.point(), laplace.joint_covariance()};
     }
 
     MatrixXd group_scores(const VectorXd& psi) {
@@ -234,7 +248,7 @@ class MarginalModel {
         parallel_for(count, [&](int b) {
             models.with_one([&] { return make_model(); }, [&](Marginal& model) {
                 model.set_response(Y.data() + static_cast<std::size_t>(b) * Y.shape(0));
-                const MarginalResult r = search_marginal(model, start, {tolerance, max_evaluations}, [] {});
+                const MarginalResult r = search_all(model, start, {tolerance, max_evaluations}, [] {});
                 psi.col(b) = r.psi;
                 criterion(b) = r.criterion;
                 evaluations[b] = r.evaluations;
@@ -246,8 +260,20 @@ class MarginalModel {
 
   private:
     std::unique_ptr<Marginal> make_model() const {
+        if (!joint_.empty())
+            return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_, joint_);
         if (quadrature_serves(rows_)) return make_quadrature(rows_, terms_, n_coefficients_, prior_, nodes_);
         return std::make_unique<Laplace>(rows_, terms_, n_coefficients_, prior_, memory_limit_);
+    }
+
+    // Over all parameters, or over those that are not found with the modes.
+    MarginalResult search_all(Marginal& model, const VectorXd& start, const MarginalSettings& settings,
+                              const std::function<void()>& heartbeat) const {
+        if (joint_.empty()) return search_marginal(model, start, settings, heartbeat);
+        OuterMarginal outer(static_cast<Laplace&>(model), joint_, start);
+        MarginalResult r = search_marginal(outer, outer.outer(start), settings, heartbeat);
+        r.psi = outer.complete(r.psi);
+        return r;
     }
 
     // What is asked about a point that was looked at last costs no second look.
@@ -264,6 +290,7 @@ class MarginalModel {
     GroupedRows rows_;
     std::vector<Term> terms_;
     int n_coefficients_, nodes_;
+    std::vector<int> joint_;
     Prior prior_;
     double memory_limit_;
     std::unique_ptr<Marginal> model_;
@@ -275,10 +302,11 @@ class MarginalModel {
 void bind_marginal(nb::module_& m) {
     nb::class_<MarginalModel>(m, "MarginalModel")
         .def(nb::init<std::tuple<int, int, bool, int>, Vector, nb::object, nb::object, std::vector<PredictorArrays>,
-                      std::vector<FactorArrays>, std::vector<TermNumbers>, int, VectorXd, VectorXd, double, int, double>(),
+                      std::vector<FactorArrays>, std::vector<TermNumbers>, int, VectorXd, VectorXd, double, int,
+                      std::vector<int>, double>(),
              "density"_a, "y"_a, "trials"_a.none(), "power"_a.none(), "predictors"_a, "factors"_a, "terms"_a,
              "n_coefficients"_a, "precision"_a, "centre"_a, "avoid_zero"_a, "nodes"_a,
-             "memory_limit"_a)
+             "joint"_a, "memory_limit"_a)
         .def_prop_ro("n_parameters", &MarginalModel::n_parameters)
         .def_prop_ro("n_theta", &MarginalModel::n_theta)
         .def("set_response", &MarginalModel::set_response, "y"_a)
@@ -288,6 +316,7 @@ void bind_marginal(nb::module_& m) {
         .def("search", &MarginalModel::search, "start"_a, "tolerance"_a, "max_evaluations"_a)
         .def("hessian", &MarginalModel::hessian, "psi"_a, "free"_a)
         .def("modes", &MarginalModel::modes, "psi"_a)
+        .def("joint_mode", &MarginalModel::joint_mode, "psi"_a)
         .def("group_scores", &MarginalModel::group_scores, "psi"_a)
         .def("linear_predictors", &MarginalModel::linear_predictors, "psi"_a)
         .def("term_factors", &MarginalModel::term_factors, "psi"_a)

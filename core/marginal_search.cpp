@@ -68,6 +68,7 @@ class Search {
         for (int attempt = 0; attempt < 6; ++attempt) {
             descend();
             snap_to_boundary();
+            if (attempt == 0) settled_ = value_;
             null_slope_ = certify();
             if (null_slope_ >= -null_tolerance() || spent() || !escape()) break;
         }
@@ -322,7 +323,7 @@ class Search {
     MarginalResult result() const {
         const bool stationary = promise_ < 1e3 * settings_.tolerance;
         return {psi_,  value_, evaluations_, iterations_, promise_, null_slope_,
-                std::isfinite(value_) && stationary && null_slope_ >= -null_tolerance(), rank_};
+                std::isfinite(value_) && stationary && null_slope_ >= -null_tolerance(), rank_, settled_};
     }
 
     Marginal& model_;
@@ -331,7 +332,7 @@ class Search {
     MarginalSettings settings_;
     const std::function<void()>& heartbeat_;
     VectorXd psi_, gradient_;
-    double value_ = infinity, promise_ = infinity, null_slope_ = 0.0;
+    double value_ = infinity, promise_ = infinity, null_slope_ = 0.0, settled_ = infinity;
     int evaluations_ = 0, iterations_ = 0;
     std::vector<int> rank_;
     std::function<VectorXd(double)> escape_;

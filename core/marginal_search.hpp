@@ -24,6 +24,7 @@ struct MarginalResult {
     double null_slope;      // least slope of the criterion in a direction of variance that is missing; 0 if none is
     bool converged;
     std::vector<int> rank;  // per term: rank of Sigma
+    double settled;         // criterion where the first descent ended, before a variance that was missing was added
 };
 
 Eigen::VectorXd marginal_start(Marginal& model, const Eigen::VectorXd& gamma);

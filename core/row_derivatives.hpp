@@ -49,6 +49,20 @@ inline void fixed_part(const PredictorRows& p, const double* gamma, std::int64_t
     }
 }
 
+// out[stride * level] += the sum of x y over the level's rows; rows of a level often stand together.
+inline void add_to_levels(const std::int32_t* level, const double* x, const double* y, int count, int stride, double* out) {
+    for (int r = 0; r < count;) {
+        const std::int32_t here = level[r];
+        int end = r + 1;
+        while (end < count && level[end] == here) ++end;
+        double sum[4] = {};  // side by side: additions need not wait for each other
+        for (; r + 4 <= end; r += 4)
+            for (int k = 0; k < 4; ++k) sum[k] += x[r + k] * y[r + k];
+        for (; r < end; ++r) sum[0] += x[r] * y[r];
+        out[static_cast<std::size_t>(here) * stride] += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+}
+
 // Room for the derivatives of some rows: d[place][row - first].
 class RowDerivatives {
   public:

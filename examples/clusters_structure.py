@@ -20,8 +20,8 @@ visits = {
 }
 print(ml.structure(visits, ["visit", "patient", "physician", "clinic"]), end="\n\n")
 
-# Casks are lettered anew in every batch.
-print(ml.structure(ml.datasets.pastes(), ["batch", "cask"]), end="\n\n")
+# Patients are numbered anew in each of two centres: 1 to 56, and 1 to 55.
+print(ml.structure(ml.datasets.respiratory(), ["center", "id"]), end="\n\n")
 
 pupils = ml.datasets.course_demo_10x30()
 print(ml.cluster_summary(pupils, "y", groups="school", by="treatment"))

@@ -37,7 +37,7 @@ class Crossed:
     def n_theta(self) -> int:
         return sum(term.n_parameters for term in self.terms)
 
-    def kernel(self) -> MarginalKernel:
+    def kernel(self, joint: Sequence[int] = ()) -> MarginalKernel:
         return MarginalKernel(
             self.density,
             self.y,
@@ -51,6 +51,7 @@ class Crossed:
             self.terms,
             self.n_coefficients,
             prior=self.prior,
+            joint=joint,
         )
 
 

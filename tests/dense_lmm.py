@@ -149,10 +149,7 @@ def parameters(term: TermCovariance) -> int:
 
 
 def term_covariance(design: Design, k: int, T: Array, sigma: float) -> TermCovariance:
-    term, covariance = design.terms[k], sigma**2 * T @ T.T
-    sd = np.sqrt(np.diag(covariance))
-    with np.errstate(invalid="ignore"):
-        correlation = covariance / np.outer(sd, sd)
+    term = design.terms[k]
     return TermCovariance(
         label=term.label,
         group=design.groupings[term.grouping].name,
@@ -161,10 +158,7 @@ def term_covariance(design: Design, k: int, T: Array, sigma: float) -> TermCovar
         structure=term.structure,
         hom=term.hom,
         factor=T,
-        root=sigma * T,
-        covariance=covariance,
-        sd=sd,
-        correlation=correlation,
+        unit=sigma,
         singular=bool(np.linalg.eigvalsh(T @ T.T)[0] < 1e-12),
     )
 

@@ -65,7 +65,7 @@ def fit_case(name: str) -> GLMMFit:
         data,
         family=family_of(case),
         link=None if case["kind"] == "clmm" else case["spec"]["link"],
-        nagq=max(case["spec"].get("nAGQ", 1), 1),
+        nagq=case["spec"].get("nAGQ", 1),
         zi=side_of(case, "zi"),
         dispersion=side_of(case, "dispersion"),
         contrasts={k: v.removeprefix("contr.") for k, v in contrasts.items()} if contrasts else None,

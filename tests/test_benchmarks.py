@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks are no part of the package
 
-from benchmarks import processes, records, table, verdicts  # noqa: E402
+from benchmarks import processes, records, structures, table, verdicts  # noqa: E402
 from benchmarks.engines import ENGINES  # noqa: E402
 from benchmarks.lines import LINES  # noqa: E402
 from benchmarks.records import Record, Results  # noqa: E402
@@ -156,3 +156,10 @@ def test_the_command_line_explains_itself() -> None:
             check=True,
         )
         assert "--lines" in shown.stdout
+
+
+def test_a_line_of_the_table_of_structures_answers_every_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structures, "RUNS", 1)
+    for line in structures.LINES:
+        cells = structures.row(line, structures.pupils(structures.SMALL))
+        assert len(cells) == 2 + len(structures.QUESTIONS)

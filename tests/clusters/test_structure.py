@@ -141,8 +141,9 @@ def test_columns_stand_at_the_outermost_level_in_which_they_are_constant() -> No
 )
 def test_labels_that_may_begin_anew_are_noticed(labels: tuple[str, ...], renumbered: str | None) -> None:
     batch, cask = np.repeat(np.arange(10), 6), np.tile(np.repeat([0, 1, 2], 2), 10)
-    found = data_structure([grouping("batch", batch), grouping("cask", cask, labels)], {})
-    assert found.pairs[0].renumbered == renumbered
+    factors, sample = [grouping("batch", batch), grouping("cask", cask, labels)], 3 * batch + cask
+    assert renumbered_in(data_structure(factors, {"sample": sample})) == renumbered
+    assert renumbered_in(data_structure(factors, {})) is None  # as even as an experiment
 
 
 def test_what_holds_something_of_its_own_did_not_begin_anew() -> None:
@@ -153,8 +154,86 @@ def test_what_holds_something_of_its_own_did_not_begin_anew() -> None:
         grouping("region", region, ("1", "2", "3", "4")),
         grouping("clinic", region * 3 + rng.integers(0, 3, 600)),
     ]
-    assert data_structure(factors[:2], {}).pair("wave", "region").renumbered == "region"
+    assert renumbered_in(data_structure(factors[:2], {})) == "region"
     assert data_structure(factors, {}).pair("wave", "region").renumbered is None
+
+
+def renumbered_in(found: DataStructure) -> str | None:
+    """The factor that may begin anew, of two."""
+    (pair,) = found.pairs
+    return None if pair.renumbered is None else pair.renumbered.name
+
+
+def numbered_anew(counts: list[int], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outer groups, and the numbers 1 .. k of the inner ones in each; so many rows in each of these."""
+    outer = np.repeat(np.arange(1, len(counts) + 1), np.multiply(counts, rows))
+    inner = np.concatenate([np.repeat(np.arange(1, count + 1), rows) for count in counts])
+    return outer, inner
+
+
+def numbers(codes: np.ndarray) -> tuple[str, ...]:
+    return tuple(str(code) for code in np.unique(codes))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("counts", "rows"),
+    [
+        ([56, 55], 4),  # the patients of two centres
+        ([3, 2, 4, 4, 2, 3, 5, 2, 4, 3], 7),  # the classes of schools
+        ([12, 9, 15, 11, 14, 8], 3),
+    ],
+)
+def test_the_inner_numbers_begin_anew(counts: list[int], rows: int, swapped: bool) -> None:
+    outer, own = numbered_anew(counts, rows)
+    factors = [grouping("outer", outer, numbers(outer)), grouping("inner", own, numbers(own))]
+    assert renumbered_in(data_structure(factors[::-1] if swapped else factors, {})) == "inner"
+
+
+def test_visits_tell_patients_from_centres() -> None:
+    """As many patients in each centre, so that numbers alone could begin anew in either."""
+    centre, patient = numbered_anew([20, 20], 3)
+    visit, sex = np.tile([1, 2, 3], 40), np.repeat(np.random.default_rng(1).integers(0, 2, 40), 3)
+    factors = [grouping("centre", centre, numbers(centre)), grouping("patient", patient, numbers(patient))]
+    (pair,) = data_structure(factors, {"visit": visit, "sex": sex}).pairs
+    assert pair.renumbered is not None
+    assert (pair.renumbered.name, pair.renumbered.either) == ("patient", True)
+    assert renumbered_in(data_structure(factors, {"visit": visit})) is None  # nothing is one patient's own
+
+
+def test_classes_as_many_in_each_school() -> None:
+    rng = np.random.default_rng(3)
+    school, own = numbered_anew([4] * 40, 1)
+    pupils = np.repeat(np.arange(160), rng.integers(15, 30, 160))
+    school, own = school[pupils], own[pupils]
+    factors = [grouping("school", school, numbers(school)), grouping("class", own, numbers(own))]
+    assert renumbered_in(data_structure(factors, {})) == "class"
+    sector = rng.integers(0, 2, 41)[school]
+    (pair,) = data_structure(factors, {"sector": sector}).pairs
+    assert pair.renumbered is not None
+    assert not pair.renumbered.either  # a school has a sector, so that its number says which it is
+
+
+def test_experiments_with_lost_rows_are_not_numbered_anew() -> None:
+    worker, machine = np.repeat(np.arange(1, 7), 9), np.tile(np.repeat([1, 2, 3], 3), 6)
+    kept = np.setdiff1d(np.arange(54), [3, 17, 30])
+    factors = [
+        grouping("worker", worker[kept], numbers(worker)),
+        grouping("machine", machine[kept], numbers(machine)),
+    ]
+    assert renumbered_in(data_structure(factors, {})) is None
+
+
+def test_persons_who_lack_conditions_are_not_numbered_anew() -> None:
+    rng = np.random.default_rng(8)
+    person, condition = np.repeat(np.arange(1, 41), 10), np.tile(np.repeat([1, 2], 5), 40)
+    kept = rng.random(400) < 0.9
+    kept[(person % 9 == 0) & (condition == 1 + person % 2)] = False
+    factors = [
+        grouping("person", person[kept], numbers(person)),
+        grouping("condition", condition[kept], ("1", "2")),
+    ]
+    assert renumbered_in(data_structure(factors, {})) is None
 
 
 def test_rows_times_and_few_levels_make_no_bars() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from formulaic import model_matrix
+from formulaic.transforms.contrasts import TreatmentContrasts
 
 from design_data import design, mixed_data
+from multilevel.design.coding import Coding, contrast_table
 from multilevel.errors import DataError, DataTypeError
 
 SIDES = [
@@ -164,3 +166,12 @@ def test_a_factor_with_one_level_is_refused_by_name() -> None:
     data = mixed_data().assign(same="only")
     with pytest.raises(DataError, match=r"'same' has one level \('only'\)"):
         design("y ~ same", data)
+
+
+@pytest.mark.parametrize("n_levels", [2, 3, 12])
+def test_the_short_way_to_treatment_contrasts_is_formulaics(n_levels: int) -> None:
+    levels = tuple(f"l{i}" for i in range(n_levels))
+    long_way = TreatmentContrasts().get_coding_matrix(list(levels), reduced_rank=True)
+    assert np.array_equal(contrast_table(Coding(levels, TreatmentContrasts())), long_way.to_numpy())
+    other = contrast_table(Coding(levels, TreatmentContrasts(base="l1")))
+    assert np.array_equal(other[1], np.zeros(n_levels - 1))

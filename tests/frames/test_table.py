@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
+from multilevel.frames.pandas_columns import _KNOWN
 from multilevel.frames.table import Categorical, Column, Numeric, read_table
 
 
@@ -418,3 +419,25 @@ def test_a_column_that_is_only_in_the_index() -> None:
         ColumnNotFoundError, match=r"'school' in the data\. It is in the index.*reset_index\(\)"
     ):
         read_table(data).column("school")
+
+
+def test_labels_read_before_are_those_of_this_very_index() -> None:
+    frame = pd.DataFrame({"g": pd.Categorical(["b", "a", "b"])})
+    assert read_table(frame).names == ("g",)
+    assert categorical({"a": frame["g"]}).levels == ("a", "b")
+    frame.columns = ["h"]
+    frame["h"] = frame["h"].cat.rename_categories({"a": "A"})
+    assert read_table(frame).names == ("h",)
+    assert categorical({"a": frame["h"]}).levels == ("A", "b")
+
+
+def test_labels_are_forgotten_with_their_index() -> None:
+    before = len(_KNOWN)
+    for k in range(5):
+        read_table(pd.DataFrame({f"x{k}": pd.Categorical(["a", "b"])})).column(f"x{k}")
+    assert len(_KNOWN) <= before + 2
+
+
+def test_a_view_of_a_view_is_itself() -> None:
+    table = read_table({"a": [1.0, 2.0]})
+    assert read_table(table) is table

@@ -191,7 +191,7 @@ def test_one_variance_for_uncorrelated_columns_is_one_row(sleepstudy):
 def test_a_structure_with_a_zero_variance_keeps_its_correlation(sleepstudy):
     fit = ml.lmm("Reaction ~ Days + cs(1 + Days + I(Days**2) | Subject)", sleepstudy)
     term = fit.record.terms[0]
-    blank = np.where(np.arange(3) == 0, np.nan, 1.0)
-    broken = replace(term, correlation=np.full((3, 3), 0.25) * blank * blank[:, None])
-    assert correlation_parameter(broken) == 0.25
-    assert np.isnan(correlation_parameter(replace(term, correlation=np.full((3, 3), np.nan))))
+    root = np.linalg.cholesky(np.full((3, 3), 0.25) + 0.75 * np.eye(3))
+    broken = replace(term, factor=root * np.array([[0.0], [1.0], [2.0]]))
+    assert correlation_parameter(broken) == pytest.approx(0.25)
+    assert np.isnan(correlation_parameter(replace(term, factor=np.zeros((3, 3)))))

@@ -158,6 +158,8 @@ def test_a_glm_is_a_mixed_model_without_its_random_effects(nodes):
     assert found["p_boundary"][1] == pytest.approx(expected["p_boundary"][1], rel=1e-6)
     assert found["p_value"][1] == pytest.approx(2.0 * found["p_boundary"][1], rel=1e-9)
     assert not found.notes
+    with pytest.raises(ModelError, match=r"ranova\(method=\"bootstrap\"\)"):
+        ml.compare(small, large, method="bootstrap")
 
 
 def test_an_ordinal_glm_is_nested_in_the_mixed_one():
@@ -182,3 +184,18 @@ def test_glms_of_one_law_are_nested_and_of_others_not():
     assert bound["p_boundary"][1] == pytest.approx(bound["p_value"][1] / 2.0, rel=1e-9)
     rooted = ml.glm("y ~ trt + lbase", epil, family="poisson", link="sqrt")
     assert "not nested" in ml.compare(poisson, rooted).notes[0]
+
+
+def test_fits_of_one_formula_are_told_apart():
+    epil = ml.datasets.epil()
+    counts = ml.glmm("y ~ trt + (1 | subject)", epil, family="poisson")
+    told = ml.compare(counts, counts.update(zi="~ 1"), counts.update(family="negative_binomial"))["formula"]
+    assert set(told) == {
+        "y ~ trt + (1 | subject), family='poisson'",
+        "y ~ trt + (1 | subject), family='poisson', zi='~ 1'",
+        "y ~ trt + (1 | subject), family='negative_binomial'",
+    }
+    nodes = ml.compare(counts, counts.update(nagq=5))["formula"]
+    assert set(nodes) == {"y ~ trt + (1 | subject), nagq=1", "y ~ trt + (1 | subject), nagq=5"}
+    smaller = ml.glmm("y ~ 1 + (1 | subject)", epil, family="poisson")
+    assert list(ml.compare(smaller, counts)["formula"]) == [smaller.formula, counts.formula]

@@ -211,7 +211,13 @@ MISUSE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"formula": "a ~ x + (1 | g)"}, DataTypeError, "holds 3 labels"),
     ({"formula": "x / size ~ a + (1 | g)"}, DataError, "counts trials, and is no count"),
     ({"formula": "binary ~ x"}, FormulaError, "no random effects.*ml.glm"),
-    ({"nagq": 0}, DataError, "nagq=0"),
+    ({"nagq": -1}, DataError, "nagq=-1"),
+    ({"nagq": False}, DataTypeError, "no whole number"),
+    (
+        {"formula": "empty ~ x", "family": "poisson", "zi": "~ 1 + (1 | g)", "nagq": 0},
+        ModelError,
+        "use nagq=1",
+    ),
     ({"nagq": 1000}, DataError, "25 are enough"),
     ({"formula": "binary ~ x + (1 | g) + (1 | a)", "nagq": 3}, ModelError, "one grouping factor"),
     ({"zi": "~ 1"}, ModelError, "each row is one trial"),
@@ -250,7 +256,7 @@ def test_misuse_of_a_fit() -> None:
     fit = ml.glmm("binary ~ x + (1 | g)", grouped(), family="binomial", link="probit")
     with pytest.raises(ModelError, match="no logarithms"):
         fit.tidy(exponentiate=True)
-    with pytest.raises(ModelError, match=r"ml\.gee"):
+    with pytest.raises(ModelError, match=r"has scores instead; use vcov=\"CR3\""):
         fit.anova(vcov="CR2")
     with pytest.raises(DataError, match="kind="):
         fit.residuals("raw")

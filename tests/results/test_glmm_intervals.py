@@ -43,7 +43,8 @@ def test_limits_are_where_the_likelihood_ratio_says(fit: Any) -> None:
     profile = fit.profile()
     for name, low, high in zip(names, limits["conf_low"], limits["conf_high"], strict=True):
         for value, sign in ((low, -1.0), (high, 1.0)):
-            if np.isfinite(value) and value != 0.0:
+            ends = [0.0] if name.startswith("sd__") else [-1.0, 1.0] if name.startswith("cor__") else []
+            if np.isfinite(value) and value not in ends:
                 assert profile.zeta(name, value) == pytest.approx(sign * 1.6448536, abs=1e-3)
 
 
@@ -112,12 +113,13 @@ def test_a_statistic_of_ones_own() -> None:
 
 def test_what_is_not_made() -> None:
     fit = ml.glmm("count ~ x + (1 | g)", grouped(), family="poisson")
-    with pytest.raises(DataError, match="kind="):
-        fit.bootstrap(10, kind="case")
+    with pytest.raises(DataError, match="kind='cases' does not exist; choose 'parametric' or 'case'"):
+        fit.bootstrap(10, kind="cases")
+    with pytest.raises(ModelError, match="makes no counts, shares or categories"):
+        fit.bootstrap(10, kind="residual")
     boot = fit.bootstrap(50, seed=1)
-    for method in ("bca", "studentized"):
-        with pytest.raises(ModelError, match="linear mixed models"):
-            boot.confint(method)
+    with pytest.raises(ModelError, match="linear mixed models"):
+        boot.confint("studentized")
     with pytest.raises(ModelError, match="mislead"):
         fit.confint(effects="ran_pars")
     with pytest.raises(ModelError, match="belongs to profiles"):

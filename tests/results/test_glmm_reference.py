@@ -18,9 +18,10 @@ from multilevel.results.glmm import GLMMFit
 from reference_cases import Case, case_data, load_case, name_key, to_formulaic_names
 
 QUADRATURE = [name for name in GLMER if load_case(name)["spec"]["nAGQ"] > 1]
+FAST = [name for name in GLMER if load_case(name)["spec"]["nAGQ"] == 0]
 CHECKED = [name for name in GLMER if "glmmTMB_crosscheck" in load_case(name) and name not in QUADRATURE]
 GAMMA = ["glmm_sleep_gamma_log", "glmm_sleep_gamma_inverse"]  # lme4's are no maxima of the likelihood
-LAPLACE = [name for name in CHECKED if name not in ("glmm_cbpp_nagq0", *GAMMA)]
+LAPLACE = [name for name in CHECKED if name not in (*FAST, *GAMMA)]
 
 
 def fixed_of(fit: GLMMFit, case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -90,13 +91,44 @@ def test_loglik_is_never_worse_than_lme4s(name: str) -> None:
 CANONICAL = [n for n in LAPLACE if load_case(n)["spec"]["link"] in ("logit", "log")]
 
 
-@pytest.mark.parametrize("name", CANONICAL)
-class TestLaplaceAgainstLme4:
+@pytest.mark.parametrize("name", FAST)
+class TestFastAgainstLme4:
+    """Coefficients found with the modes: the same equations in lme4, whose optimiser stops first."""
+
+    def test_loglik(self, name: str) -> None:
+        case, fit = load_case(name), fit_case(name)
+        assert fit.loglik == pytest.approx(case["criteria"]["loglik"], abs=1e-6)
+        assert fit.df_model == case["criteria"]["df"]
+        assert fit.aic == pytest.approx(case["criteria"]["AIC"], abs=1e-5)
+        assert fit.bic == pytest.approx(case["criteria"]["BIC"], abs=1e-5)
+
     def test_coefficients(self, name: str) -> None:
         case, fit = load_case(name), fit_case(name)
-        beta, _ = fixed_of(fit, case)
-        assert_close_in_se(beta, case["fixed"]["estimate"], case["fixed"]["se_hessian"], 1e-3)
+        beta, vcov = fixed_of(fit, case)
+        assert_close_in_se(beta, case["fixed"]["estimate"], case["fixed"]["se"], 1e-5)
+        np.testing.assert_allclose(vcov, case["fixed"]["vcov_rx"], rtol=1e-5)
+        np.testing.assert_allclose(np.sqrt(np.diag(vcov)), case["fixed"]["se"], rtol=1e-5)
 
+    def test_covariances(self, name: str) -> None:
+        case, fit = load_case(name), fit_case(name)
+        np.testing.assert_allclose(fit.theta, case["theta"]["values"], rtol=1e-5)
+
+    def test_conditional_variances(self, name: str) -> None:
+        case, fit = load_case(name), fit_case(name)
+        np.testing.assert_allclose(
+            fit.record.modes[0].variance, case["ranef"][0]["condvar"]["values"], rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_coefficients_of_lme4(name: str) -> None:
+    case, fit = load_case(name), fit_case(name)
+    beta, _ = fixed_of(fit, case)
+    assert_close_in_se(beta, case["fixed"]["estimate"], case["fixed"]["se_hessian"], 1e-3)
+
+
+@pytest.mark.parametrize("name", [*CANONICAL, *FAST])
+class TestLaplaceAgainstLme4:
     def test_linear_predictors_and_fitted_values(self, name: str) -> None:
         case, fit = load_case(name), fit_case(name)
         head = len(case["eta"]["head"])
@@ -127,7 +159,7 @@ class TestLaplaceAgainstLme4:
                 )
 
 
-@pytest.mark.parametrize("name", [n for n in CANONICAL if "predict" in load_case(n)])
+@pytest.mark.parametrize("name", [n for n in [*CANONICAL, *FAST] if "predict" in load_case(n)])
 def test_predictions_for_new_rows(name: str) -> None:
     case, fit = load_case(name), fit_case(name)
     new = new_rows(case)
@@ -271,7 +303,7 @@ class TestClmm:
 # ---- what is asked of a fit ----
 
 
-WITH_TESTS = [n for n in CANONICAL if "wald_chisq_typeII" in load_case(n)]
+WITH_TESTS = [n for n in [*CANONICAL, *FAST] if "wald_chisq_typeII" in load_case(n)]
 
 
 @pytest.mark.parametrize("name", WITH_TESTS)
@@ -290,7 +322,7 @@ def test_wald_tests_of_terms(name: str, kind: Any) -> None:
         assert row["df"] == df
 
 
-@pytest.mark.parametrize("name", [n for n in CANONICAL if load_case(n).get("icc")])
+@pytest.mark.parametrize("name", [n for n in [*CANONICAL, *FAST] if load_case(n).get("icc")])
 def test_icc_and_r2(name: str) -> None:
     case, fit = load_case(name), fit_case(name)
     if case["spec"]["family"] != "binomial":

@@ -55,11 +55,68 @@ def test_a_factor_that_numbers_the_combinations_is_pointed_out() -> None:
     assert "sample has a level for each batch:cask already." in text
 
 
+def test_patients_numbered_anew_in_every_centre() -> None:
+    found = ml.structure(ml.datasets.respiratory(), ["center", "id"])
+    text = " ".join(str(found).split())
+    assert "Labels of id come back in levels of center." in text
+    assert "If numbering begins anew in each center, id is nested: write (1 | center:id)" in text
+    repaired = ml.structure(ml.datasets.respiratory(), ["center", "center:id"])
+    assert repaired.relation("center:id", "center") == "nested in"
+    assert repaired["n_levels"].tolist() == [111, 2]
+
+
+def test_pupils_in_classes_in_schools() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        (school, kind, pupil)
+        for school in range(1, 31)
+        for kind in range(1, rng.integers(3, 7))
+        for pupil in range(1, rng.integers(15, 30))
+    ]
+    data = pd.DataFrame(rows, columns=["school", "class", "pupil"])
+    text = " ".join(str(ml.structure(data, ["school", "class", "pupil"])).split())
+    assert "in each class of each school, pupil is nested: write (1 | school/class/pupil)" in text
+    assert "begins anew in each school, class is nested: write (1 | school/class)" in text
+    known = data.assign(pupil=range(len(data)))
+    text = " ".join(str(ml.structure(known, ["pupil", "class", "school"])).split())
+    assert text.count("come back") == 1
+    assert "class is nested: write (1 | school/class)" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        ("machines", ["Worker", "Machine"]),
+        ("penicillin", ["plate", "sample"]),
+        ("verbagg", ["id", "item"]),
+        ("sleepstudy", ["Subject", "Days"]),
+    ],
+)
+def test_truly_crossed_designs_need_no_repair(name: str, groups: list[str]) -> None:
+    assert "begins anew" not in str(ml.structure(getattr(ml.datasets, name)(), groups))
+
+
 def test_whole_numbers_are_guessed_where_nothing_else_groups() -> None:
     data = {"id": np.repeat(np.arange(1, 21), 5), "age": np.tile([41, 43, 50, 61, 70], 20)}
     found = ml.structure(data)
     assert found.bars == "(1 | id)"
-    assert "Taken for grouping factors: id." in " ".join(str(found).split())
+    assert "A guess, as no groups were named: id (its numbers run from 1 to 20" in " ".join(
+        str(found).split()
+    )
+
+
+def test_the_guess_says_why() -> None:
+    text = " ".join(str(ml.structure(ml.datasets.respiratory())).split())
+    assert "A guess, as no groups were named: id (its numbers run from 1 to 56, most with 8 rows)." in text
+    text = " ".join(str(ml.structure(ml.datasets.seizure())).split())
+    assert "id (age varies between its numbers and never within one)." in text
+    assert "A guess" not in str(ml.structure(ml.datasets.seizure(), ["id"]))
+
+
+@pytest.mark.parametrize("name", ["sleepstudy", "verbagg", "hsb82", "egsingle", "insteval", "ohio", "spruce"])
+def test_what_counts_or_measures_is_not_guessed(name: str) -> None:
+    guessed = [guess.name for guess in ml.structure(getattr(ml.datasets, name)()).guessed]
+    assert not {"Days", "Anger", "size", "age", "year", "y", "time", "wave"} & set(guessed)
 
 
 def test_empty_data_are_refused() -> None:
@@ -143,7 +200,7 @@ def test_mistakes_are_named(groups: object, message: str) -> None:
 
 
 def test_nothing_to_guess() -> None:
-    with pytest.raises(ml.errors.DataError, match="No column of labels makes groups"):
+    with pytest.raises(ml.errors.DataError, match="No column seems to name groups"):
         ml.structure({"x": np.arange(5.0), "y": np.arange(5.0)})
 
 
@@ -203,3 +260,8 @@ def test_mistakes_in_cluster_summaries_are_named() -> None:
         ml.cluster_summary(data, "mAch", groups="school", by="sector2")
     with pytest.raises(ml.errors.DataTypeError, match="y= takes the name of a column"):
         ml.cluster_summary(data, 3, groups="school")
+
+
+def test_no_rows():
+    with pytest.raises(ml.errors.DataError, match="The data have no rows"):
+        ml.structure(ml.datasets.sleepstudy().head(0))

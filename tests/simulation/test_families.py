@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, nbinom
 
 from multilevel.inference.distributions import cumulative, cumulative_below
 from multilevel.inference.response_moments import moments
 from multilevel.kernels.density import DensityCode
 from multilevel.simulation.families import draw
+from multilevel.simulation.row_parameters import log_no_events, negative_binomial_size, row_parameters
 
 N = 40_000
 CASES = {
@@ -94,3 +95,18 @@ def test_draws_far_out_are_possible_responses() -> None:
 def test_the_same_seed_gives_the_same_draws() -> None:
     density, predictors, trials, y = drawn("nbinom2-zeros", 50)
     assert np.array_equal(y, draw(density, predictors, trials, np.random.default_rng(7)))
+
+
+@pytest.mark.parametrize("family", ["truncated_nbinom2", "truncated_nbinom1"])
+def test_truncated_counts_are_quantiles_and_end_whatever_the_predictors(family):
+    code = DensityCode(family, "log")
+    rng = np.random.default_rng(4)
+    predictors = np.vstack([rng.normal(0.0, 2.0, 2000), rng.normal(0.0, 1.0, 2000)])
+    drawn = draw(code, predictors, None, np.random.default_rng(1))
+    rows = row_parameters(code, predictors)
+    size = negative_binomial_size(code, rows)
+    above = -np.expm1(log_no_events(code, rows)) * np.random.default_rng(1).random(2000)
+    np.testing.assert_array_equal(drawn, np.maximum(nbinom.isf(above, size, size / (size + rows.mu)), 1.0))
+    for wild in ([-262.0, 3.0], [40.0, 30.0], [-700.0, -700.0], [300.0, -600.0], [0.0, 600.0]):
+        counts = draw(code, np.repeat(np.array(wild)[:, None], 50, axis=1), None, rng)
+        assert (counts >= 1.0).all()

@@ -38,7 +38,7 @@ def bar_terms(structure: DataStructure) -> BarTerms:
     times = tuple(dict.fromkeys(pair.time for pair in structure.pairs if pair.time is not None))
     several = [factor for factor in kept if not factor.is_row and factor.name not in times]
     few = {factor.name for factor in several if is_few(factor, structure)}
-    renumbered = {pair.renumbered for pair in structure.pairs}
+    renumbered = {pair.renumbered.name for pair in structure.pairs if pair.renumbered is not None}
     return BarTerms(
         bars=tuple(f"(1 | {factor.name})" for factor in several if factor.name not in few),
         rows=rows,

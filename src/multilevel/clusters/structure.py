@@ -16,6 +16,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from multilevel.clusters.constancy import constant_within, first_rows_of
+from multilevel.clusters.renumbering import Inside, Renumbering, Values, renumbering_of
 from multilevel.design.design import Grouping
 from multilevel.design.text_numbers import read_as_numbers
 
@@ -66,7 +68,7 @@ class PairOfFactors:
     possible: int  # pairs of levels that could occur: within each level of `within`, if there is one
     smallest: int  # rows of a pair that occurs
     largest: int
-    renumbered: str | None = None  # of crossed factors, the one whose labels may begin anew in the other
+    renumbered: Renumbering | None = None  # of crossed factors, the one that may begin anew in the other
     time: str | None = None  # of crossed factors, the one whose numbers order the rows of the other
 
     @property
@@ -122,6 +124,7 @@ def data_structure(
     """
     ordered = sorted(groupings, key=lambda grouping: -grouping.n_levels)
     first_rows = {grouping.name: first_rows_of(grouping) for grouping in ordered}
+    others = [*columns.values()]
     inside = {
         (a.name, b.name)
         for a in ordered
@@ -131,7 +134,7 @@ def data_structure(
     return DataStructure(
         n=len(ordered[0].codes),
         factors=tuple(map(sizes_of, ordered)),
-        pairs=tuple(pair_of(a, b, inside, ordered) for a, b in combinations(ordered, 2)),
+        pairs=tuple(pair_of(a, b, inside, ordered, others) for a, b in combinations(ordered, 2)),
         columns=tuple(
             level_of(name, values, ordered, first_rows, inside) for name, values in columns.items()
         ),
@@ -151,25 +154,8 @@ def sizes_of(grouping: Grouping) -> FactorSizes:
     )
 
 
-def first_rows_of(grouping: Grouping) -> npt.NDArray[np.intp]:
-    """One row of each level (J,)."""
-    rows = np.empty(grouping.n_levels, dtype=np.intp)
-    rows[grouping.codes[::-1]] = np.arange(len(grouping.codes) - 1, -1, -1)
-    return rows
-
-
-def constant_within(grouping: Grouping, rows: npt.NDArray[np.intp], values: npt.NDArray[np.generic]) -> bool:
-    """Whether values (n,) are the same in all rows of a level; `rows` has one row of each."""
-    head = slice(0, 4096)  # what varies mostly varies soon
-    representative = values[rows]
-    codes = grouping.codes
-    if not np.array_equal(representative[codes[head]], values[head]):
-        return False
-    return bool(np.array_equal(representative[codes], values))
-
-
 def pair_of(
-    a: Grouping, b: Grouping, inside: set[tuple[str, str]], all_of_them: Sequence[Grouping]
+    a: Grouping, b: Grouping, inside: Inside, all_of_them: Sequence[Grouping], columns: Sequence[Values]
 ) -> PairOfFactors:
     """How two factors lie to one another; `a` has at least as many levels."""
     if (a.name, b.name) in inside:
@@ -181,6 +167,7 @@ def pair_of(
     holder = smallest_holder(a, b, inside, all_of_them)
     possible = a.n_levels * b.n_levels if holder is None else pairs_within(a, b, holder)
     full = len(size) == a.n_levels * b.n_levels
+    others = [c.codes for c in all_of_them if c is not a and c is not b]
     return PairOfFactors(
         first=a.name,
         second=b.name,
@@ -190,7 +177,7 @@ def pair_of(
         possible=possible,
         smallest=int(size.min()),
         largest=int(size.max()),
-        renumbered=renumbered_of(a, b, size, inside),
+        renumbered=renumbering_of(a, b, len(size), inside, [*columns, *others]),
         time=b.name if orders_rows(a, b, size, inside) else None,
     )
 
@@ -205,7 +192,7 @@ def pair_sizes(a: Grouping, b: Grouping) -> npt.NDArray[np.intp]:
 
 
 def smallest_holder(
-    a: Grouping, b: Grouping, inside: set[tuple[str, str]], all_of_them: Sequence[Grouping]
+    a: Grouping, b: Grouping, inside: Inside, all_of_them: Sequence[Grouping]
 ) -> Grouping | None:
     """The factor with most levels that both are nested in."""
     holders = [c for c in all_of_them if (a.name, c.name) in inside and (b.name, c.name) in inside]
@@ -221,26 +208,7 @@ def pairs_within(a: Grouping, b: Grouping, holder: Grouping) -> int:
     return int(counts[0] @ counts[1])
 
 
-def renumbered_of(
-    a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: set[tuple[str, str]]
-) -> str | None:
-    """The one of two crossed factors whose labels look as if they began anew in each level of the other.
-
-    They do when they run 1, 2, 3, ... (or 0, 1, ..., or a, b, c, ...) without gaps, most of them come back in
-    most levels of the other, and a combination of the two has several rows: else it would be the row itself.
-    Where a third factor is nested in the one and crosses the other, a label means the same everywhere.
-    """
-    if size.max() == 1:
-        return None
-    for one, other in ((a, b), (b, a)):
-        possible = one.n_levels * other.n_levels
-        often = 2 * len(size) >= possible >= one.n_levels**2
-        if often and not anchored(one.name, other.name, inside) and runs_without_gaps(one.levels):
-            return one.name
-    return None
-
-
-def orders_rows(a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: set[tuple[str, str]]) -> bool:
+def orders_rows(a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: Inside) -> bool:
     """Whether the labels of `b` look like the times at which levels of `a` were measured.
 
     They are numbers, each once in a level of `a` and most in most of its levels; and times lie in nothing.
@@ -251,26 +219,12 @@ def orders_rows(a: Grouping, b: Grouping, size: npt.NDArray[np.intp], inside: se
     return bool(size.max() == 1 and often and not nested and read_as_numbers(b.levels))
 
 
-def anchored(one: str, other: str, inside: set[tuple[str, str]]) -> bool:
-    """Whether something is nested in one factor and not in the other."""
-    return any(outer == one and (inner, other) not in inside for inner, outer in inside)
-
-
-def runs_without_gaps(labels: Sequence[str]) -> bool:
-    """Whether labels are consecutive numbers from 0 or 1, or consecutive letters from a."""
-    if all(label.isdigit() for label in labels):
-        numbers = sorted(map(int, labels))
-        return numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(numbers) - 1
-    letters = sorted(label.lower() for label in labels)
-    return letters == [chr(ord("a") + i) for i in range(len(letters))]
-
-
 def level_of(
     name: str,
     values: npt.NDArray[np.generic],
     ordered: Sequence[Grouping],
     first_rows: Mapping[str, npt.NDArray[np.intp]],
-    inside: set[tuple[str, str]],
+    inside: Inside,
 ) -> ColumnLevel:
     """The factor with fewest levels in whose levels a column is constant; single rows are no levels."""
     if np.array_equal(values, np.full_like(values, values[0])):

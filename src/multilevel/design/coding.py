@@ -98,6 +98,8 @@ def make_columns(coded: Coded, full: bool) -> tuple[Column, ...]:
 
 def contrast_table(coding: Coding) -> Array:
     """What each of L levels puts into the k columns of its contrasts: (L, k)."""
+    if coding.contrasts == TreatmentContrasts():  # formulaic goes by way of a data frame
+        return np.eye(len(coding.levels))[:, 1:]
     matrix = coding.contrasts.get_coding_matrix(list(coding.levels), reduced_rank=True)
     return np.asarray(matrix, dtype=np.float64)
 

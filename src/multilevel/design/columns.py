@@ -13,7 +13,7 @@ from multilevel.design.contrasts import chosen_contrasts
 from multilevel.design.expressions import Value
 from multilevel.design.factor import Factor, as_factor, drop_unused, with_levels
 from multilevel.errors import DataError, DataTypeError
-from multilevel.frames.arrays import surely_finite
+from multilevel.frames.arrays import all_finite
 from multilevel.frames.table import Categorical, Column, Numeric, Table
 
 INTERCEPT = "Intercept"  # what formulaic calls the column of ones
@@ -54,7 +54,7 @@ def usable(column: Column, rows: Mask | None) -> Value:
     if column.levels and all(isinstance(level, bool | np.bool_) for level in column.levels):
         truth: Mask = np.array(column.levels, dtype=np.bool_)[codes]
         return truth
-    return drop_unused(Factor(codes, column.levels, column.ordered))
+    return drop_unused(Factor(codes, column.levels, column.ordered, ranked=column.ranked))
 
 
 def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | None) -> dict[str, Value]:
@@ -89,13 +89,13 @@ def known_levels(value: Value) -> tuple[object, ...] | None:
 
 def refuse_infinite(what: str, values: Array, rows: Mask | None = None) -> None:
     """An error naming the rows, should any value be infinite."""
-    if not surely_finite(values):  # NaN is for others to judge
+    if not all_finite(values):  # NaN is for others to judge
         _refuse(what, "infinite", np.isinf(values), rows)
 
 
 def refuse_not_finite(what: str, values: Array, rows: Mask | None) -> None:
     """An error naming the rows, should any value computed be NaN or infinite."""
-    if not surely_finite(values):
+    if not all_finite(values):
         _refuse(what, "not finite", ~np.isfinite(values), rows)
 
 

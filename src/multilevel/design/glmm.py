@@ -79,15 +79,15 @@ def build_glmm_design(
             if text
         ),
     ]
-    available = read_table(data).names
-    needed = [columns_needed(each, available) for each in formulas]
+    table = read_table(data)
+    needed = [columns_needed(each, table.names) for each in formulas]
     given: dict[str, Any] = {"weights": weights, "freq_weights": freq_weights}
 
     def build(index: int, **more: Any) -> Design:
         others = [name for k, names in enumerate(needed) if k != index for name in names]
         return build_design(
             formulas[index],
-            data,
+            table,
             response=response,
             missing=missing,
             extra_columns=tuple(dict.fromkeys([*others, *extra_columns])),

@@ -21,10 +21,16 @@ def available_memory() -> int | None:
         return _physical_memory()
 
 
+def is_small(n_rows: int, n_columns: int) -> bool:
+    """Whether a matrix is so small that it always fits."""
+    return n_rows * n_columns * _BYTES_PER_NUMBER <= _NEVER_A_PROBLEM
+
+
 def require_memory(n_rows: int, widths: dict[str, int]) -> None:
     """Refuse a matrix of n_rows and sum(widths) columns that would not fit; `widths` is by term."""
-    need = n_rows * sum(widths.values()) * _BYTES_PER_NUMBER
-    available = available_memory() if need > _NEVER_A_PROBLEM else None
+    n_columns = sum(widths.values())
+    need = n_rows * n_columns * _BYTES_PER_NUMBER
+    available = None if is_small(n_rows, n_columns) else available_memory()
     if available is not None and need > USABLE_FRACTION * available:
         raise MemoryNeedError(_refusal(n_rows, widths, _size(need), _size(available)))
 

@@ -82,9 +82,12 @@ def count_of(expression: str, value: Value, n: int, rows: Mask | None) -> Array:
     """Whole numbers (n,), none of them negative."""
     if isinstance(value, Factor):
         raise DataTypeError(f"'{expression}' holds labels, not counts of trials.")
-    counts = np.array(np.broadcast_to(np.asarray(value, dtype=np.float64), (n,)))
+    numbers = np.asarray(value, dtype=np.float64)
+    counts = numbers if numbers.shape == (n,) else np.broadcast_to(numbers, (n,))
     refuse_not_finite(f"'{expression}'", counts, rows)
-    whole = np.round(counts)
+    whole = np.rint(counts)
+    if (whole == counts).all() and whole.min(initial=0.0) >= 0.0:
+        return whole
     wrong = (np.abs(counts - whole) > WHOLE * np.maximum(whole, 1.0)) | (whole < 0.0)
     if wrong.any():
         raise DataError(
@@ -124,11 +127,12 @@ def ordered_categories(response: Response, value: Value) -> Observed:
 def ordered_factor(response: Response, value: Value) -> Factor:
     """An ordered categorical column, or numbers, whose order is theirs."""
     if isinstance(value, Factor):
-        if not value.ordered and len(value.levels) > 2:
+        if not (value.ordered or value.ranked) and len(value.levels) > 2:
             shown = ", ".join(label_text(level) for level in value.levels[:5])
             raise DataTypeError(
                 f"The response '{response.text}' has categories without an order ({shown}), which an ordinal "
-                "model needs; make the column an ordered categorical, lowest category first."
+                "model needs; make the column an ordered categorical (in polars an Enum), or write "
+                f"ordered({response.text}, levels=[...]) in its place, lowest category first."
             )
         return value
     factor = as_factor(value)

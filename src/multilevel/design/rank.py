@@ -91,23 +91,30 @@ def _with_constant(slopes: Array, mean: Array, at: int) -> Array:
 def _clearly_independent(X: Array, rows: Array, about_mean: bool) -> bool:
     """Whether, in some of its rows alone, each column keeps a fair part of its length over all rows."""
     n, p = X.shape
-    if len(rows) <= p:
+    if p == 0 or len(rows) <= p:
         return bool(p == 0)
     with np.errstate(over="ignore", invalid="ignore"):  # squares out of range are sent to the QR, scaled
-        centre = rows.mean(axis=0) if about_mean else np.zeros(p)
+        centre = np.add.reduce(rows, axis=0) / len(rows) if about_mean else np.zeros(p)
         gram = _cross_products(rows, centre)
-    length = np.sqrt(np.diag(gram))
-    if not ((length >= SMALLEST) & (length <= LARGEST)).all():
+    length = np.sqrt(gram.diagonal())
+    if not all(SMALLEST <= each <= LARGEST for each in length.tolist()):
         return False
     if (length <= _ROUNDING * np.sqrt(n) * np.abs(centre)).any():  # constant
         return False
-    try:
-        left = np.diag(np.linalg.cholesky(gram / np.outer(length, length)))  # relative length, in these rows
-    except np.linalg.LinAlgError:
+    left = _left_by_earlier(gram / (length[:, None] * length))
+    if left is None or not left.min() > _CLOSE:
         return False
-    over_all = length if len(rows) == n else _length_at_most(X, centre)
-    enough = (left > _CLOSE) & (left * length > 10 * TOLERANCE * over_all)
-    return bool(enough.all())
+    return len(rows) == n or bool((left * length > 10 * TOLERANCE * _length_at_most(X, centre)).all())
+
+
+def _left_by_earlier(correlation: Array) -> Array | None:
+    """What projection on earlier columns leaves of each length (p,); None if of one nothing is left."""
+    if len(correlation) == 1:
+        return np.ones(1)
+    try:
+        return np.asarray(np.linalg.cholesky(correlation).diagonal(), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _length_at_most(X: Array, centre: Array) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from multilevel._typing import Array, Mask
+from multilevel._typing import Array
 from multilevel.errors import DataError
 
 LARGEST = 1e140  # its square, summed over any number of rows, is a number; so is the inverse
@@ -20,11 +20,13 @@ _ROWS_SAMPLED = 10_000
 def refuse_extreme_columns(names: Sequence[str], matrix: Array) -> None:
     """An error naming the first column (n, k) whose squares could not be computed."""
     sample = matrix[:: max(1, len(matrix) // _ROWS_SAMPLED)]
-    for j in np.flatnonzero(~_moderate(_sizes(sample))).tolist():
-        size = _sizes(matrix[:, [j]])  # of all rows: those of the sample may be the small ones
-        if not _moderate(size).all():
+    for j, sampled in enumerate(_sizes(sample)):
+        if _is_moderate(sampled):
+            continue
+        (size,) = _sizes(matrix[:, [j]])  # of all rows: those of the sample may be the small ones
+        if not _is_moderate(size):
             raise DataError(
-                f"{names[j]!r} has values of the order of {size[0]:.0e}, whose squares are beyond double "
+                f"{names[j]!r} has values of the order of {size:.0e}, whose squares are beyond double "
                 "precision; measure it in other units."
             )
 
@@ -32,15 +34,14 @@ def refuse_extreme_columns(names: Sequence[str], matrix: Array) -> None:
 def moderated(X: Array) -> Array:
     """X (n, p) with each column divided by its largest value; X itself when no column needs it."""
     sizes = _sizes(X)
-    return X if _moderate(sizes).all() else X / np.where(sizes > 0, sizes, 1.0)
+    return X if all(map(_is_moderate, sizes)) else X / [size or 1.0 for size in sizes]
 
 
-def _sizes(X: Array) -> Array:
+def _sizes(X: Array) -> list[float]:
     """Largest absolute value of each column (k,)."""
-    sizes: Array = np.abs(X).max(axis=0, initial=0.0)
+    sizes: list[float] = np.abs(X).max(axis=0, initial=0.0).tolist()
     return sizes
 
 
-def _moderate(sizes: Array) -> Mask:
-    moderate: Mask = (sizes == 0) | (sizes >= SMALLEST) & (sizes <= LARGEST)
-    return moderate
+def _is_moderate(size: float) -> bool:
+    return size == 0.0 or SMALLEST <= size <= LARGEST

@@ -18,7 +18,7 @@ from multilevel.design.coding import Coded, Codings, Column, Labels, code_value,
 from multilevel.design.columns import INTERCEPT
 from multilevel.design.expressions import Columns, Memory, evaluate, plain_name
 from multilevel.design.full_rank import Block, code_terms
-from multilevel.design.memory import require_memory
+from multilevel.design.memory import is_small, require_memory
 from multilevel.design.model_terms import expand_terms
 from multilevel.design.text_numbers import refuse_text_of_numbers
 
@@ -121,8 +121,11 @@ def _width(block: Block, coded: dict[str, Coded]) -> int:
 
 
 def _require_memory(blocks: Sequence[Sequence[Block]], coded: dict[str, Coded], n: int) -> None:
+    sizes = [(block, _width(block, coded)) for block in chain.from_iterable(blocks)]
+    if is_small(n, sum(width for _, width in sizes)):
+        return
     widths: dict[str, int] = {}
-    for block in chain.from_iterable(blocks):
+    for block, width in sizes:
         name = ":".join(plain_name(factor) for factor, _ in block)
-        widths[name] = widths.get(name, 0) + _width(block, coded)
+        widths[name] = widths.get(name, 0) + width
     require_memory(n, widths)

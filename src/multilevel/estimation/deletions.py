@@ -18,7 +18,7 @@ from multilevel.estimation.lmm import LARGE_TAIL, LARGE_TOLERANCE, MAX_EVALUATIO
 from multilevel.estimation.optimum import Optimum
 from multilevel.estimation.refits import warm_start
 from multilevel.estimation.working import effective_weights
-from multilevel.kernels.gaussian import DeletionFits, RowSets
+from multilevel.kernels.gaussian import DeletionFits, RowSets, ScaledColumns
 
 SETS_A_BLOCK = 64  # deletions between two looks at the keyboard
 LONG = 2e7  # random effects times deletions from which a progress bar is shown unless told
@@ -105,7 +105,7 @@ def sets_kept(sets: RowSets, which: Mask) -> RowSets:
 def impossible(design: Design, model: WorkingModel, sets: RowSets) -> dict[int, str]:
     """Deletions after which the model cannot be estimated, with the reason."""
     reasons = {}
-    for k in np.flatnonzero(lost_rank(design, model, sets)):
+    for k in np.flatnonzero(lost_rank(design, model.fixed.columns, sets)):
         reasons[int(k)] = "the other rows do not identify all coefficients"
     for term in design.terms:
         factor = design.groupings[term.grouping]
@@ -136,7 +136,7 @@ def whole_rows(design: Design, sets: RowSets) -> Mask:
     return np.asarray(sets.weights == (1.0 if weights is None else weights[sets.rows]))
 
 
-def lost_rank(design: Design, model: WorkingModel, sets: RowSets) -> Mask:
+def lost_rank(design: Design, columns: ScaledColumns, sets: RowSets) -> Mask:
     """After which deletions (G,) X has no longer full column rank.
 
     In an orthonormal basis of X a set takes U'U from the identity; rank is lost where that has an
@@ -145,7 +145,7 @@ def lost_rank(design: Design, model: WorkingModel, sets: RowSets) -> Mask:
     G, p = len(sets.n_obs), design.X.shape[1]
     if p == 0:
         return np.zeros(G, dtype=bool)
-    basis = orthonormal_basis(design, model)[sets.rows]
+    basis = orthonormal_basis(design, columns)[sets.rows]
     which = np.repeat(np.arange(G), np.diff(sets.start))
     trace = np.bincount(which, sets.weights * (basis * basis).sum(axis=1), G)
     lost = np.zeros(G, dtype=bool)
@@ -156,9 +156,8 @@ def lost_rank(design: Design, model: WorkingModel, sets: RowSets) -> Mask:
     return lost
 
 
-def orthonormal_basis(design: Design, model: WorkingModel) -> Array:
+def orthonormal_basis(design: Design, columns: ScaledColumns) -> Array:
     """Columns (n, p) that span X, with basis'W basis the identity."""
-    columns = model.fixed.columns
     X = (columns.values - columns.shift) * columns.scale
     weights = effective_weights(design)
     triangle = np.asarray(np.linalg.qr(X if weights is None else np.sqrt(weights)[:, None] * X, mode="r"))

@@ -22,6 +22,7 @@ TOLERANCE = 1e-9  # half the promised gain of a last step; a start need not be b
 class FixedFit:
     """The best fit without random effects."""
 
+    start: Array  # (G,) where the search began
     gamma: Array  # (G,) working coefficients
     loglik: float
     eta: Array  # (K, n) linear predictors
@@ -34,12 +35,13 @@ def newton(rows: WorkingRows, start: Array, prior: PriorPenalty | None = None) -
     """Climb from a start where the likelihood is finite; with a prior, to the posterior's mode."""
     found = climb(rows, start, MOST_STEPS, prior)
     return FixedFit(
+        start,
         found.gamma,
         found.loglik,
         linear_predictors(rows, found.gamma),
         found.gradient,
         found.information,
-        found.converged,
+        found.converged or len(start) == 0,  # nothing to look for
     )
 
 
@@ -73,15 +75,14 @@ def log_likelihood(rows: WorkingRows, gamma: Array) -> float:
 
 def linear_predictors(rows: WorkingRows, gamma: Array) -> Array:
     """All predictors of all rows: (K, n)."""
-    return np.array([one_predictor(each, gamma, len(rows.y)) for each in rows.predictors])
+    return np.array([one_predictor(each, gamma) for each in rows.predictors])
 
 
-def one_predictor(predictor: RowPredictor, gamma: Array, n: int) -> Array:
+def one_predictor(predictor: RowPredictor, gamma: Array) -> Array:
     """offset + (X - shift) scale gamma: (n,)."""
     columns = predictor.columns
     slopes = columns.scale * gamma[predictor.coefficients]
     eta = columns.values @ slopes - columns.shift @ slopes
-    eta = np.broadcast_to(eta, (n,))
     return np.asarray(eta if predictor.offset is None else eta + predictor.offset)
 
 

@@ -24,9 +24,9 @@ from multilevel.estimation.thresholds import (
     threshold_names,
 )
 from multilevel.estimation.working import (
-    WELL_CONDITIONED,
     WorkingFixed,
     effective_weights,
+    nearly_collinear,
     orthonormal_fixed,
     sample_mean,
     sample_rows,
@@ -104,15 +104,16 @@ def working_rows(design: GLMMDesign, family: Family, *, rotate: bool = True) -> 
             RowPredictor(None, plain_columns(columns), places) for columns in threshold_columns(main.y, J)
         ]
     for name in family.predictors:
+        known = family.given.get(name)
         if name == "dispersion":
-            fixed = side_columns(design.dispersion, main.n_rows, weights, rotate)
+            fixed = side_columns(design.dispersion, main.n_rows, weights, rotate, known)
             names = CONSTANT if design.dispersion is None else design.dispersion.coef_names
-            parts.append(Part("disp", names, end(parts), fixed))
+            parts.append(Part("disp", names if known is None else (), end(parts), fixed))
             predictors.append(predictor(fixed, dispersion_offset(design, family, units), parts[-1].first))
         elif name == "shape":
-            fixed = side_columns(None, main.n_rows, weights, rotate)
-            parts.append(Part("shape", CONSTANT, end(parts), fixed))
-            predictors.append(predictor(fixed, None, parts[-1].first))
+            fixed = side_columns(None, main.n_rows, weights, rotate, known)
+            parts.append(Part("shape", CONSTANT if known is None else (), end(parts), fixed))
+            predictors.append(predictor(fixed, known_shape(main.n_rows, known), parts[-1].first))
     if design.zi is not None:
         fixed = working_columns(design.zi.X, weights, rotate)
         parts.append(Part("zi", design.zi.coef_names, end(parts), fixed))
@@ -158,17 +159,16 @@ def beside_thresholds(X: Array, weights: Array | None, rotate: bool) -> WorkingF
 def sample_collinear(columns: ScaledColumns) -> bool:
     """Whether columns are nearly collinear in a sample of the rows; if not, they are not in all."""
     sample = (columns.values[sample_rows(len(columns.values))] - columns.shift) * columns.scale
-    if sample.shape[1] < 2:
-        return False
-    gram = sample.T @ sample
-    size = np.sqrt(np.diag(gram))
-    unit = np.where(size > 0.0, size, 1.0)
-    eigenvalues = np.linalg.eigvalsh(gram / np.outer(unit, unit))
-    return bool(eigenvalues[0] < WELL_CONDITIONED * eigenvalues[-1])
+    return nearly_collinear(sample.T @ sample)
 
 
-def side_columns(side: Design | None, n: int, weights: Array | None, rotate: bool) -> WorkingFixed:
-    """Columns of a side of the model, or a constant."""
+def side_columns(
+    side: Design | None, n: int, weights: Array | None, rotate: bool, known: float | None
+) -> WorkingFixed:
+    """Columns of a side of the model, or a constant; none where the value is known."""
+    if known is not None:
+        none = np.empty((n, 0), order="F")
+        return WorkingFixed(plain_columns(none), Centring(np.zeros(0), None), np.ones(0), None)
     if side is not None:
         return working_columns(side.X, weights, rotate)
     one = np.ones((n, 1), order="F")
@@ -201,12 +201,17 @@ def mean_offset(main: Design, units: ResponseUnits) -> Array | None:
 def dispersion_offset(design: GLMMDesign, family: Family, units: ResponseUnits) -> Array | None:
     """The known part of the log dispersion: precision weights, the response's units, an offset."""
     side, weights = design.dispersion, design.main.weights
-    known = np.full(design.main.n_rows, units.log_phi)
+    known = np.full(design.main.n_rows, units.log_phi + np.log(family.given.get("dispersion", 1.0)))
     if side is not None and side.offset is not None:
         known += side.offset
     if weights is not None and family.weights_divide_dispersion:
         known -= np.log(weights)
     return known if known.any() else None
+
+
+def known_shape(n: int, power: float | None) -> Array | None:
+    """The shape predictor of a Tweedie family whose power is given."""
+    return None if power is None else np.full(n, np.log((power - 1.0) / (2.0 - power)))
 
 
 def log_density_power(main: Design, family: Family) -> Array | None:

@@ -6,11 +6,13 @@ leaves, thresholds from the shares of the categories, an excess of zeros from th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import logit
 
 from multilevel._typing import Array
-from multilevel.estimation.fixed_newton import FixedFit, log_likelihood, newton, one_predictor
+from multilevel.estimation.fixed_newton import FixedFit, newton, one_predictor
 from multilevel.estimation.glmm_rows import Part, WorkingRows, plain_columns
 from multilevel.estimation.thresholds import threshold_map
 from multilevel.families.family import Family
@@ -22,31 +24,38 @@ EXCESS_SHARE = 0.5  # of the zeros beyond none, at first
 STUDENT_DF = 6.0
 
 
-def start_coefficients(rows: WorkingRows, family: Family) -> Array:
-    """Working coefficients (G,) to climb from."""
-    G = rows.parts[-1].places.stop
-    gamma = np.zeros(G)
-    if isinstance(family, Ordinal):
-        fill_thresholds(gamma, rows, family)
-        return gamma
-    means = starting_means(rows, family)
-    for target in (means, np.full(len(rows.y), means.mean())):  # row by row, or the same for all
-        candidate = gamma.copy()
-        fill_mean(candidate, rows, family, target)
-        fill_dispersion(candidate, rows, family)
-        fill_zeros(candidate, rows, family)
-        if family.density == "student":
-            candidate[rows.parts[2].places] = np.log(STUDENT_DF)
-        if np.isfinite(log_likelihood(rows, candidate)):
-            break
-    return candidate
-
-
 def fit_without_random_effects(
     rows: WorkingRows, family: Family, prior: PriorPenalty | None = None
 ) -> FixedFit:
-    """The best fit of the fixed effects alone."""
-    return newton(rows, start_coefficients(rows, family), prior)
+    """The best fit of the fixed effects alone, from the first start where the likelihood is finite."""
+    for start in starting_points(rows, family):
+        found = newton(rows, start, prior)
+        if np.isfinite(found.loglik):
+            break
+    return found
+
+
+def starting_points(rows: WorkingRows, family: Family) -> Iterator[Array]:
+    """Working coefficients (G,) to climb from, the likely ones first."""
+    gamma = np.zeros(rows.parts[-1].places.stop)
+    if isinstance(family, Ordinal):
+        fill_thresholds(gamma, rows, family)
+        yield gamma
+        return
+    means = starting_means(rows, family)
+    yield coefficients_for(gamma, rows, family, means)
+    yield coefficients_for(gamma, rows, family, np.full(len(rows.y), means.mean()))
+
+
+def coefficients_for(gamma: Array, rows: WorkingRows, family: Family, means: Array) -> Array:
+    """Coefficients that give each row about this mean (n,), and moments for what else there is."""
+    found = gamma.copy()
+    fill_mean(found, rows, family, means)
+    fill_dispersion(found, rows, family)
+    fill_zeros(found, rows, family)
+    if family.density == "student":
+        found[rows.parts[2].places] = np.log(STUDENT_DF)
+    return found
 
 
 def starting_means(rows: WorkingRows, family: Family) -> Array:
@@ -80,7 +89,7 @@ def fill_dispersion(gamma: Array, rows: WorkingRows, family: Family) -> None:
     part = rows.part("disp")
     if part is None:
         return
-    mu = family.link.inverse(one_predictor(rows.predictors[0], gamma, len(rows.y)))
+    mu = family.link.inverse(one_predictor(rows.predictors[0], gamma))
     size = np.ones_like(mu) if rows.trials is None else rows.trials
     with np.errstate(all="ignore"):
         phi = moment_dispersion(family.density, (rows.y / size - mu) ** 2, mu, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -143,9 +144,9 @@ def spherical_start(layouts: tuple[TermLayout, ...], size: float) -> Array:
 
 def correlation_angles(layouts: tuple[TermLayout, ...]) -> list[int]:
     """Places in theta of the angles that cs and ar1 terms have for their correlation."""
-    ends = np.cumsum([layout.n_parameters for layout in layouts])
+    ends = accumulate(layout.n_parameters for layout in layouts)
     structured = (StructureCode.cs, StructureCode.ar1)
-    return [int(end) - 1 for end, layout in zip(ends, layouts, strict=True) if layout.structure in structured]
+    return [end - 1 for end, layout in zip(ends, layouts, strict=True) if layout.structure in structured]
 
 
 def factor_order(design: Design) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -16,11 +17,9 @@ def term_factors(layouts: Sequence[TermLayout], theta: Array) -> list[Array]:
     Unstructured: the lower triangle column by column. Diagonal: standard deviations. Otherwise standard
     deviations, then an angle whose cosine and sine make the correlation (core/structure.hpp).
     """
-    ends = np.cumsum([layout.n_parameters for layout in layouts])
-    return [
-        term_factor(layout, theta[end - layout.n_parameters : end])
-        for layout, end in zip(layouts, ends.tolist(), strict=True)
-    ]
+    sizes = [layout.n_parameters for layout in layouts]
+    parts = zip(layouts, accumulate(sizes), sizes, strict=True)
+    return [term_factor(layout, theta[end - size : end]) for layout, end, size in parts]
 
 
 def term_factor(layout: TermLayout, theta: Array) -> Array:
@@ -31,7 +30,7 @@ def term_factor(layout: TermLayout, theta: Array) -> Array:
         columns, rows = np.triu_indices(q)
         T[rows, columns] = theta
         return T
-    sd = np.broadcast_to(theta[:1] if layout.hom else theta[:q], (q,))
+    sd = np.full(q, theta[0]) if layout.hom else theta[:q]
     if layout.structure is StructureCode.diag:
         return np.diag(sd)
     root = autoregressive_root if layout.structure is StructureCode.ar1 else exchangeable_root

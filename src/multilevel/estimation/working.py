@@ -10,6 +10,7 @@ Without it, cross-products lose digits (a year, x = 1e8 + noise, y around 1e12),
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,8 @@ def sample_mean(columns: Array, weights: Array | None) -> Array:
     """Mean of each column over the sampled rows: (k,)."""
     rows = sample_rows(len(columns))
     if weights is None:
-        return np.asarray(columns[rows].mean(axis=0))
+        sample = columns[rows]
+        return np.asarray(np.add.reduce(sample, axis=0) / len(sample))
     return np.asarray(np.average(columns[rows], axis=0, weights=weights[rows]))
 
 
@@ -89,6 +91,8 @@ def typical_size(columns: Array, shift: Array) -> Array:
     """Root mean square of each column about its shift: (k,), 1 where a column is all zero."""
     rows = sample_rows(len(columns))
     size = root_mean_square(columns[rows] - shift)
+    if size.all():
+        return size
     for j in np.flatnonzero(size == 0.0):  # a rare indicator may be missing from the sample
         size[j] = root_mean_square(columns[:, [j]] - shift[j])[0]
     return np.where(size > 0.0, size, 1.0)
@@ -97,11 +101,17 @@ def typical_size(columns: Array, shift: Array) -> Array:
 def root_mean_square(columns: Array) -> Array:
     """Per column: (k,), safe from overflow."""
     squares = np.einsum("ij,ij->j", columns, columns)
-    if all(SAFE_SQUARES < square < 1.0 / SAFE_SQUARES for square in squares.tolist()):
+    if within(SAFE_SQUARES, squares, 1.0 / SAFE_SQUARES):
         return np.asarray(np.sqrt(squares / len(columns)))
     largest = np.abs(columns).max(axis=0)
     unit = columns / np.where(largest > 0.0, largest, 1.0)
     return np.asarray(largest * np.sqrt((unit * unit).mean(axis=0)))
+
+
+def within(low: float, values: Array, high: float) -> bool:
+    """Whether all of a few numbers lie between two limits."""
+    numbers = values.tolist()
+    return not numbers or (low < min(numbers) and max(numbers) < high)
 
 
 def scaled_fixed(X: Array, weights: Array | None) -> WorkingFixed:
@@ -128,10 +138,16 @@ def orthonormal_fixed(X: Array, plain: WorkingFixed, weights: Array | None) -> W
 
 def nearly_collinear(crossproduct: Array) -> bool:
     """Whether half the digits of a column would be lost in X'WX (p, p)."""
-    if len(crossproduct) == 0:
+    if len(crossproduct) < 2:
         return False
-    root = np.sqrt(np.diag(crossproduct))
-    eigenvalues = np.linalg.eigvalsh(crossproduct / np.outer(root, root))
+    squares = crossproduct.diagonal().tolist()
+    if 0.0 in squares:
+        return True
+    if len(squares) == 2:
+        r = abs(float(crossproduct[0, 1])) / math.sqrt(squares[0] * squares[1])
+        return 1.0 - r < WELL_CONDITIONED * (1.0 + r)  # the eigenvalues of two columns
+    root = np.sqrt(squares)
+    eigenvalues = np.linalg.eigvalsh(crossproduct / (root[:, None] * root)).tolist()
     return bool(eigenvalues[0] < WELL_CONDITIONED * eigenvalues[-1])
 
 
@@ -159,7 +175,7 @@ def working_term(term: RandomTerm, weights: Array | None) -> WorkingTerm:
 
 def intercept_column(term: RandomTerm) -> int | None:
     """The term's column of ones, if it has one."""
-    return next((j for j in range(term.n_columns) if is_one(term.Z[:, j])), None)
+    return next((j for j, column in enumerate(term.Z.T) if is_one(column)), None)
 
 
 def is_one(column: Array) -> bool:

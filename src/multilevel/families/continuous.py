@@ -101,8 +101,8 @@ class InverseGaussian(Gamma):
 class Tweedie(Family):
     """Sums of a Poisson number of gamma amounts: zeros beside positive measurements, Var(y) = phi mu^p.
 
-    The power p, between 1 and 2, is estimated by `ml.glmm`, as 1 + 1 / (1 + exp(-shape)); GEE and the
-    quasi-likelihood take it as given, `Tweedie(power=1.5)`.
+    The power p, between 1 and 2, is estimated by `ml.glm` and `ml.glmm`, as 1 + 1 / (1 + exp(-shape)), unless
+    it is given, `Tweedie(power=1.5)`; GEE takes it as given.
     """
 
     power: float | None = None
@@ -116,6 +116,11 @@ class Tweedie(Family):
             raise DataError(f"The power of a Tweedie family lies between 1 and 2, got {power}.")
         super().__init__(link)
         object.__setattr__(self, "power", power)
+
+    @property
+    def given(self) -> dict[PredictorName, float]:
+        """The power, if it is known."""
+        return {} if self.power is None else {"shape": self.power}
 
     def variance(self, mu: Array) -> Array:
         """mu^p, p = 1.5 where it is not given."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from multilevel._typing import Array
+from multilevel.errors import DataError
 from multilevel.families.family import DensityName, Family, PredictorName, refuse_rows
 
 COUNT_LINKS = ("log", "identity", "sqrt")
@@ -51,8 +52,8 @@ class Poisson(Family):
 class NegativeBinomial(Poisson):
     """Counts that vary more than Poisson's: Var(y) = mu + mu^2 / phi (NB2).
 
-    phi, the size, is estimated; the larger, the nearer to Poisson. GEE and least squares take it as given:
-    `NegativeBinomial(size=2.0)`.
+    phi, the size, is estimated by `ml.glm` and `ml.glmm` unless it is given, `NegativeBinomial(size=2.0)`;
+    the larger, the nearer to Poisson. GEE takes it as given.
     """
 
     size: float | None = None
@@ -61,8 +62,15 @@ class NegativeBinomial(Poisson):
     predictors: ClassVar[tuple[PredictorName, ...]] = ("dispersion",)
 
     def __init__(self, link: str | None = None, *, size: float | None = None) -> None:
+        if size is not None and not 0.0 < size < np.inf:
+            raise DataError(f"The size of a negative binomial family is a positive number, got {size}.")
         super().__init__(link)
         object.__setattr__(self, "size", size)
+
+    @property
+    def given(self) -> dict[PredictorName, float]:
+        """The size, if it is known."""
+        return {} if self.size is None else {"dispersion": self.size}
 
     def variance(self, mu: Array) -> Array:
         """mu + mu^2 / size for a known size, else as for Poisson."""

@@ -67,6 +67,11 @@ class Family(ABC):
         """Whether phi is estimated."""
         return "dispersion" in self.predictors
 
+    @property
+    def given(self) -> dict[PredictorName, float]:
+        """What the user has fixed of its own parameters: a dispersion, a shape."""
+        return {}
+
     @abstractmethod
     def variance(self, mu: Array) -> Array:
         """V(mu), the variance up to the dispersion."""

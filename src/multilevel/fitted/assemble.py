@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,15 +12,17 @@ from multilevel._typing import Array
 from multilevel.design.design import Design, RandomTerm
 from multilevel.estimation.lmm import WorkingModel
 from multilevel.estimation.optimum import Optimum
-from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance
+from multilevel.fitted.lmm import LMMRecord, Modes, TermCovariance, correlations, row_lengths
 from multilevel.kernels.gaussian import Solution
+
+NOTHING = 1e-12  # of the length of its row: what rounding leaves of a zero in a triangular factor
 
 
 def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml: bool) -> LMMRecord:
     """Estimates, covariances, conditional modes and fitted values at the optimum."""
     solution = model.kernel.solution(optimum.theta)
     df = design.n_obs - (design.X.shape[1] if reml else 0)
-    sigma = float(np.sqrt(solution.pwrss / df)) / model.response.scale
+    sigma = math.sqrt(solution.pwrss / df) / model.response.scale
     factors = model.kernel.term_factors(optimum.theta)
     roots = user_roots(model, factors)
     terms = tuple(
@@ -50,9 +53,9 @@ def assemble_lmm(design: Design, model: WorkingModel, optimum: Optimum, *, reml:
 
 def user_criterion(model: WorkingModel, solution: Solution, df: float, reml: bool) -> float:
     """The criterion with X, y and the weights in the user's units."""
-    pwrss = np.log(solution.pwrss) - 2.0 * np.log(model.response.scale)
+    pwrss = math.log(solution.pwrss) - 2.0 * math.log(model.response.scale)
     log_det_fixed = solution.log_det_fixed - 2.0 * model.fixed.log_det if reml else 0.0
-    residual = df * (1.0 + np.log(2.0 * np.pi / df) + pwrss)
+    residual = df * (1.0 + math.log(2.0 * math.pi / df) + pwrss)
     return float(solution.log_det_random + log_det_fixed + residual - model.log_weights)
 
 
@@ -74,26 +77,30 @@ def lower_triangular(root: Array) -> Array:
     """The lower-triangular T with T T' = root root' and no negative diagonal."""
     if len(root) == 1:
         return np.abs(root)
-    T = two_by_two(root) if len(root) == 2 else np.linalg.qr(root.T)[1].T
+    if len(root) == 2:
+        return two_by_two(root)
+    T = np.linalg.qr(root.T)[1].T
     T = T * np.where(np.diag(T) < 0.0, -1.0, 1.0)
-    size = np.sqrt((T * T).sum(axis=1, keepdims=True))
-    return np.where(np.abs(T) > 1e-12 * size, T, 0.0)
+    return np.where(np.abs(T) > NOTHING * row_lengths(T)[:, None], T, 0.0)
 
 
 def two_by_two(root: Array) -> Array:
-    """The same for two columns, up to signs: one rotation, without the cost of a call to LAPACK."""
+    """The same for two columns: one rotation, without the cost of a call to LAPACK."""
     (a, b), (c, d) = root.tolist()
-    first = math.hypot(a, b)
+    first, second = math.hypot(a, b), math.hypot(c, d)
     if first == 0.0:
-        return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
-    return np.array([[first, 0.0], [(c * a + d * b) / first, (a * d - b * c) / first]])
+        return np.array([[0.0, 0.0], [0.0, second]])
+    below, own = (c * a + d * b) / first, abs(a * d - b * c) / first
+    return np.array([[first, 0.0], [with_size(below, second), with_size(own, second)]])
+
+
+def with_size(entry: float, row: float) -> float:
+    """Zero in place of what rounding leaves of zero in a row of this length."""
+    return entry if abs(entry) > NOTHING * row else 0.0
 
 
 def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float, rank: int) -> TermCovariance:
     """A term's covariance as the user reads it."""
-    factor = lower_triangular(root)
-    relative_sd = np.sqrt((factor * factor).sum(axis=1))
-    correlation = correlation_of(factor, relative_sd)
     return TermCovariance(
         label=term.label,
         group=design.groupings[term.grouping].name,
@@ -101,21 +108,10 @@ def term_covariance(design: Design, term: RandomTerm, root: Array, sigma: float,
         names=term.names,
         structure=term.structure,
         hom=term.hom,
-        factor=factor,
-        root=sigma * factor,
-        covariance=sigma**2 * (factor @ factor.T),
-        sd=sigma * relative_sd,
-        correlation=correlation,
+        factor=lower_triangular(root),
+        unit=sigma,
         singular=rank < term.n_columns,
     )
-
-
-def correlation_of(factor: Array, sd: Array) -> Array:
-    """Correlations (q, q) of Sigma = factor factor'; NaN against a variance of zero."""
-    unit = factor / np.where(sd > 0.0, sd, np.nan)[:, None]
-    correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
-    correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
-    return correlation
 
 
 def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str, ...]]:
@@ -123,26 +119,38 @@ def theta_of_terms(terms: tuple[TermCovariance, ...]) -> tuple[Array, tuple[str,
     values: list[float] = []
     names: list[str] = []
     for term in terms:
-        theta, labels = term_theta(term)
-        values += theta
-        names += [f"{term.group}.{label}" for label in labels]
+        values += theta_of(term.structure, term.hom, term.factor)
+        names += [f"{term.group}.{label}" for label in theta_labels(term)]
     return np.array(values), tuple(names)
 
 
-def term_theta(term: TermCovariance) -> tuple[list[float], list[str]]:
+def theta_of(structure: str, hom: bool, factor: Array) -> list[float]:
     """Lower triangle column by column; for other structures deviations, then the correlation."""
-    q = len(term.names)
-    sd = np.sqrt((term.factor**2).sum(axis=1))
-    if q == 1:
-        return [float(sd[0])], [term.names[0]]
+    if len(factor) == 1:
+        return [float(factor[0, 0])]
+    if structure == "us":
+        rows = factor.tolist()
+        return [rows[r][c] for r, c in lower_triangle(len(rows))]
+    sd = row_lengths(factor).tolist()
+    deviations: list[float] = sd[:1] if hom else sd
+    return deviations if structure == "diag" else [*deviations, float(correlations(factor)[1, 0])]
+
+
+def theta_labels(term: TermCovariance) -> list[str]:
+    """What each of these is called within its term."""
+    names = term.names
+    if len(names) == 1:
+        return [names[0]]
     if term.structure == "us":
-        pairs = [(r, c) for c in range(q) for r in range(c, q)]
-        labels = [term.names[r] if r == c else f"{term.names[r]}.{term.names[c]}" for r, c in pairs]
-        return [float(term.factor[pair]) for pair in pairs], labels
-    deviations = ([float(sd[0])], ["sd"]) if term.hom else (list(map(float, sd)), list(term.names))
-    if term.structure == "diag":
-        return deviations
-    return [*deviations[0], float(term.correlation[1, 0])], [*deviations[1], "correlation"]
+        return [names[r] if r == c else f"{names[r]}.{names[c]}" for r, c in lower_triangle(len(names))]
+    deviations = ["sd"] if term.hom else list(names)
+    return deviations if term.structure == "diag" else [*deviations, "correlation"]
+
+
+@lru_cache(maxsize=64)
+def lower_triangle(q: int) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of the lower triangle of a (q, q) matrix, column by column."""
+    return tuple((r, c) for c in range(q) for r in range(c, q))
 
 
 # ---- conditional modes and fitted values ----

@@ -19,7 +19,7 @@ from multilevel.families.moments import RowParameters, response_mean
 from multilevel.families.ordinal import Ordinal
 from multilevel.fitted.assemble import term_covariance, theta_of_terms
 from multilevel.fitted.glmm import GLMMRecord, PartEstimates
-from multilevel.fitted.joint_covariance import joint_covariance
+from multilevel.fitted.joint_covariance import joint_covariance, theta_slopes
 from multilevel.fitted.lmm import Modes, TermCovariance
 
 
@@ -30,18 +30,15 @@ def assemble_glmm(
     rows, psi = model.rows, optimum.theta
     gamma = rows.coefficients(psi[model.n_theta :])
 
-    def covariances_at(point: Array) -> tuple[TermCovariance, ...]:
-        return term_covariances(design, model, point, optimum.rank)
-
-    covariances = covariances_at(psi)
+    roots = user_roots(model, psi)
+    covariances = term_covariances(design, model, roots, optimum.rank)
     terms, zi_terms = by_side(model.terms, covariances, 0), by_side(model.terms, covariances, 1)
     theta, theta_names = theta_of_terms(covariances)
-    joint = joint_covariance(model, psi, lambda point: theta_of_terms(covariances_at(point))[0])
-    roots = user_roots(model, psi)
+    joint = joint_covariance(model, psi, theta_slopes(model, psi))
     modes = [conditional_modes(design, model, psi, roots, side) for side in range(2)]
     eta, fixed = model.kernel.linear_predictors(psi), linear_predictors(rows, psi[model.n_theta :])
     link_scale, link_scale_fixed = (mean_predictor(rows, gamma, working[0]) for working in (eta, fixed))
-    phi = dispersion(design, rows, gamma)
+    phi = dispersion(design, rows, family, gamma)
     mu = link_scale if family.response == "ordered" else family.link.inverse(link_scale)
     return GLMMRecord(
         family=family,
@@ -113,11 +110,13 @@ def thresholds(rows: WorkingRows, family: Family, gamma: Array) -> Array:
     return np.asarray(threshold_map(rows.density.categories, family.thresholds) @ gamma[part.places])
 
 
-def dispersion(design: GLMMDesign, rows: WorkingRows, gamma: Array) -> Array | None:
+def dispersion(design: GLMMDesign, rows: WorkingRows, family: Family, gamma: Array) -> Array | None:
     """phi of each row (n,) at precision weight 1."""
     part = rows.part("disp")
     if part is None:
         return None
+    if not part.names:
+        return np.full(len(rows.y), family.given["dispersion"])
     if design.dispersion is None:
         return np.full(len(rows.y), np.exp(gamma[part.first]))
     log_phi = design.dispersion.X @ gamma[part.places]
@@ -129,6 +128,8 @@ def shape(rows: WorkingRows, family: Family, gamma: Array) -> float | None:
     part = rows.part("shape")
     if part is None:
         return None
+    if not part.names:
+        return family.given["shape"]
     value = float(gamma[part.first])
     return 1.0 + float(expit(value)) if family.density == "tweedie" else float(np.exp(value))
 
@@ -138,18 +139,15 @@ def shape(rows: WorkingRows, family: Family, gamma: Array) -> float | None:
 
 def user_roots(model: WorkingGLMM, psi: Array) -> list[Array]:
     """M T of each term: a square root of its covariance on the user's columns, not triangular."""
-    scale = model.rows.units.eta_scale
     return [
-        placed.working.back @ T / (1.0 if placed.side else scale)
-        for placed, T in zip(model.terms, model.factors_of(psi), strict=True)
+        model.terms[k].working.back @ T / model.theta_scale(k) for k, T in enumerate(model.factors_of(psi))
     ]
 
 
 def term_covariances(
-    design: GLMMDesign, model: WorkingGLMM, psi: Array, rank: Sequence[int]
+    design: GLMMDesign, model: WorkingGLMM, roots: Sequence[Array], rank: Sequence[int]
 ) -> tuple[TermCovariance, ...]:
     """The covariance of every term, of the mean and then of zeros."""
-    roots = user_roots(model, psi)
     return tuple(
         term_covariance(design.sides[placed.side], placed.term, root, 1.0, its_rank)
         for placed, root, its_rank in zip(model.terms, roots, rank, strict=True)
@@ -178,9 +176,7 @@ def conditional_modes(
     for grouping in sorted({placed.term.grouping for _, placed in mine}):
         here = [(k, placed) for k, placed in mine if placed.term.grouping == grouping]
         factor = here[0][1].layout.factor
-        columns = np.concatenate(
-            [np.arange(p.layout.first, p.layout.first + p.layout.width) for _, p in here]
-        )
+        columns = np.array([p.layout.first + j for _, p in here for j in range(p.layout.width)])
         root = block_diagonal([roots[k] for k, _ in here])
         u, variance = values[factor][:, columns], variances[factor][:, columns[:, None], columns]
         found.append(
@@ -195,7 +191,9 @@ def conditional_modes(
 
 
 def block_diagonal(blocks: Sequence[Array]) -> Array:
-    """Square blocks along a diagonal."""
+    """Square blocks along a diagonal; of one block, itself."""
+    if len(blocks) == 1:
+        return blocks[0]
     size = sum(len(block) for block in blocks)
     whole, at = np.zeros((size, size)), 0
     for block in blocks:

@@ -14,6 +14,7 @@ from multilevel.estimation.glm import (
     WORKING,
     GLMSolution,
     counted_weights,
+    means_within_range,
     null_mean,
     proportions,
     working_regression,
@@ -32,6 +33,7 @@ class GLMRecord:
 
     family: Family
     parts: tuple[PartEstimates, ...]  # of the mean first; covariances from the observed information
+    joint_vcov: Array  # (G, G) of the coefficients of all parts, from the observed information
     vcov: Array  # (p, p) of the mean's coefficients: phi (X'WX)^-1 where the fit is a weighted regression
     scale: float  # Pearson's phi, on df_residual; 1 where the family fixes it
     dispersion: Array | None  # (n,) phi by maximum likelihood, or the size of a negative binomial
@@ -89,10 +91,10 @@ def assemble_glm(
     """Estimates, deviances and the weighted regression behind them, in the user's units."""
     rows, main = solution.rows, design.main
     eta = mean_predictor(rows, solution.coefficients, linear_predictors(rows, solution.gamma)[0])
-    phi = dispersion(design, rows, solution.coefficients)
+    phi = dispersion(design, rows, family, solution.coefficients)
     parts = part_estimates(rows, solution.coefficients, solution.covariance)
     ordered = family.response == "ordered"
-    mu = eta if ordered else family.link.inverse(eta)
+    mu = eta if ordered else means_within_range(family, eta)
     known = with_known_size(family, phi)
     regression = (
         weighted_regression(main, known, eta, mu, parts[0].estimate) if has_regression(family) else None
@@ -103,6 +105,7 @@ def assemble_glm(
     return GLMRecord(
         family=family,
         parts=parts,
+        joint_vcov=solution.covariance,
         vcov=parts[0].vcov if prior or regression is None else scale * regression[1].xtwx_inverse,
         scale=scale,
         dispersion=phi,
@@ -138,6 +141,13 @@ def weighted_regression(
     """Design and record of the regression at the optimum."""
     working = working_regression(main, family, eta, family.variance(mu))
     return working.design, replace(assemble_ols(working.design, working.solution), beta=beta)
+
+
+def solution_deviance(design: GLMMDesign, family: Family, solution: GLMSolution) -> float:
+    """The deviance of a solution without its record."""
+    working = linear_predictors(solution.rows, solution.gamma)[0]
+    eta = mean_predictor(solution.rows, solution.coefficients, working)
+    return deviance(design.main, family, means_within_range(family, eta))
 
 
 def deviance(main: Design, family: Family, mu: Array) -> float:

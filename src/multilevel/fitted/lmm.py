@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from multilevel._typing import Array
 from multilevel.estimation.optimum import Optimum
 
@@ -20,11 +22,42 @@ class TermCovariance:
     structure: str
     hom: bool
     factor: Array  # (q, q) lower triangular T with Sigma = sigma^2 T T'
-    root: Array  # (q, q) Sigma = root root'; sums z' Sigma z keep their digits as squares of z' root
-    covariance: Array  # (q, q) Sigma
-    sd: Array  # (q,)
-    correlation: Array  # (q, q); NaN in rows of a zero variance
+    unit: float  # sigma, or 1 where T is on the scale of the data itself
     singular: bool  # covariance has a zero eigenvalue
+
+    @property
+    def root(self) -> Array:
+        """Sigma = root root' (q, q); sums z' Sigma z keep their digits as squares of z' root."""
+        return self.unit * self.factor
+
+    @property
+    def covariance(self) -> Array:
+        """Sigma (q, q)."""
+        return np.asarray(self.unit**2 * (self.factor @ self.factor.T))
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviations (q,)."""
+        return self.unit * row_lengths(self.factor)
+
+    @property
+    def correlation(self) -> Array:
+        """Correlations (q, q); NaN in rows of a zero variance."""
+        return correlations(self.factor)
+
+
+def row_lengths(factor: Array) -> Array:
+    """Lengths of the rows of a root of a covariance (q, q), its standard deviations: (q,)."""
+    return np.asarray(np.sqrt((factor * factor).sum(axis=1)))
+
+
+def correlations(factor: Array) -> Array:
+    """Correlations (q, q) of Sigma = factor factor'; NaN against a variance of zero."""
+    sd = row_lengths(factor)
+    unit = factor / np.where(sd > 0.0, sd, np.nan)[:, None]
+    correlation = np.minimum(np.maximum(unit @ unit.T, -1.0), 1.0)
+    correlation[np.diag_indices(len(sd))] = np.where(sd > 0.0, 1.0, np.nan)
+    return correlation
 
 
 @dataclass(frozen=True, slots=True)

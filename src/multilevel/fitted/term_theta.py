@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.fitted.assemble import term_theta
+from multilevel.fitted.assemble import theta_labels
 from multilevel.fitted.lmm import TermCovariance
 
 
 def split_theta(terms: Sequence[TermCovariance], theta: Array) -> list[Array]:
     """The parameters of each term."""
-    sizes = [len(term_theta(term)[0]) for term in terms]
+    sizes = [len(theta_labels(term)) for term in terms]
     return np.split(theta, np.cumsum(sizes)[:-1])
 
 

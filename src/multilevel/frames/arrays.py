@@ -34,15 +34,14 @@ def read_array(name: str, values: npt.NDArray[Any]) -> RawColumn:
 def floats(values: npt.NDArray[Any]) -> Numeric:
     """Numbers with NaN where missing; no copy of a contiguous float64 array."""
     numbers: Array = np.ascontiguousarray(values, dtype=np.float64)
-    if surely_finite(numbers):
+    if all_finite(numbers):
         return Numeric(numbers, integer=False, missing=None, finite=True)
     return Numeric(numbers, integer=False, missing=missing_mask(np.isnan(numbers)))
 
 
-def surely_finite(values: Array) -> bool:
-    """One pass that tells in nearly all cases: a sum of finite numbers is finite, or has overflowed."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(np.add.reduce(values)))
+def all_finite(values: Array) -> bool:
+    """Whether no value is missing or infinite."""
+    return bool(np.isfinite(values).all())
 
 
 def numbers_of(column: Integers) -> Numeric:

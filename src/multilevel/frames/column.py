@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,7 @@ class Categorical:
     codes: Codes  # (n,) index into levels, -1 where missing
     levels: tuple[object, ...]  # the dtype's own order, else sorted
     ordered: bool
+    ranked: bool = False  # whether the dtype fixes the order of its levels without calling them ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ def missing_mask(mask: Mask) -> Mask | None:
     return mask if mask.any() else None
 
 
-def categorical_from_indices(indices: npt.NDArray[Any], labels: list[Any], *, ordered: bool) -> Categorical:
+def categorical_from_indices(
+    indices: npt.NDArray[Any], labels: Sequence[Any], *, ordered: bool
+) -> Categorical:
     """Labels from indices into a list that may hold duplicates or missing values; its order is kept.
 
     `indices` is (n,) with -1 where missing.

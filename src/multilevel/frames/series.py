@@ -24,17 +24,28 @@ Series = nw.Series[Any]
 
 
 def read_native(name: str, column: Any) -> RawColumn:
-    """Column of a library's own series or chunked array.
+    """Column of any library's own series or chunked array."""
+    if nw.dependencies.is_pandas_series(column):
+        return read_of_library("pandas", name, column)
+    if nw.dependencies.is_polars_series(column):
+        return read_of_library("polars", name, column)
+    if nw.dependencies.is_pyarrow_chunked_array(column):
+        return read_of_library("pyarrow", name, column)
+    return read_of_library("another", name, column)
+
+
+def read_of_library(library: str, name: str, column: Any) -> RawColumn:
+    """Column that a frame of this library holds.
 
     The kinds of column that data mostly hold are read without narwhals, which takes longer over them than
     a small fit takes.
     """
     plain = None
-    if nw.dependencies.is_pandas_series(column):
+    if library == "pandas":
         plain = pandas_columns.read_plain(name, column)
-    elif nw.dependencies.is_polars_series(column):
+    elif library == "polars":
         plain = polars_columns.read_plain(column)
-    elif nw.dependencies.is_pyarrow_chunked_array(column):
+    elif library == "pyarrow":
         plain = arrow_columns.read_plain(column)
     return read_series(name, nw.from_native(column, series_only=True)) if plain is None else plain
 

@@ -19,7 +19,8 @@ from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError
 from multilevel.frames.arrays import numbers_of, read_array
 from multilevel.frames.column import Categorical, Column, Integers, Numeric, RawColumn
 from multilevel.frames.labels import group_codes
-from multilevel.frames.series import read_native
+from multilevel.frames.pandas_columns import index_labels
+from multilevel.frames.series import read_native, read_of_library
 
 __all__ = ["Categorical", "Column", "FrameKind", "Numeric", "Table", "eager_frame", "read_table"]
 
@@ -59,8 +60,8 @@ class Table:
         return self._seen[name]
 
 
-def read_table(data: Frame) -> Table:
-    """View of a data frame, or of a mapping of equally long columns, by column.
+def read_table(data: Frame | Table) -> Table:
+    """View of a data frame, or of a mapping of equally long columns, by column; of a view, itself.
 
     Reads pandas, polars (eager and lazy), pyarrow and anything else that narwhals reads, mappings of names
     to arrays, lists or series, and NumPy structured arrays. Only rows and columns count: a pandas index
@@ -70,6 +71,8 @@ def read_table(data: Frame) -> Table:
     >>> table.column("g").levels
     ('a', 'b')
     """
+    if isinstance(data, Table):
+        return data
     if isinstance(data, Mapping):
         return _from_mapping(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
@@ -91,7 +94,8 @@ def eager_frame(data: Frame) -> nw.DataFrame[Any]:
 def _from_native(data: Any) -> Table | None:
     """A frame of the libraries that are read without narwhals."""
     if nw.dependencies.is_pandas_dataframe(data):
-        return _by_name("pandas", data.columns.tolist(), len(data), data.__getitem__, tuple(data.index.names))
+        names = index_labels(data.columns)
+        return _by_name("pandas", names, len(data), data.__getitem__, tuple(data.index.names))
     if nw.dependencies.is_polars_dataframe(data):
         return _by_name("polars", data.columns, data.height, data.get_column)
     if nw.dependencies.is_pyarrow_table(data):
@@ -121,7 +125,11 @@ def _by_name(
     named = {str(name): name for name in names}
     if len(named) < len(names):
         raise DataError(_repeated(map(str, names)))
-    return Table(tuple(named), n_rows, kind, lambda name: read_native(name, column(named[name])), index)
+
+    def read(name: str) -> RawColumn:
+        return read_of_library(kind, name, column(named[name]))
+
+    return Table(tuple(named), n_rows, kind, read, index)
 
 
 def _from_mapping(data: Mapping[Any, Any]) -> Table:

@@ -220,17 +220,22 @@ def named_statistic(value: object) -> dict[str, float]:
 def statistic_replicates(
     refits: Callable[[np.random.Generator], Any], statistic: Callable[[Any], object], names: Sequence[str]
 ) -> FitReplicates:
-    """What turns random streams into replicates of a statistic of whole refitted fits, one after another."""
+    """What turns random streams into replicates of a statistic of whole refitted fits, one after another.
+
+    A fit that is None could not be made.
+    """
 
     def fit(streams: Streams) -> Replicates:
         fits = [refits(rng) for rng in streams]
-        rows = [named_statistic(statistic(fit)) for fit in fits]
+        rows = [{} if fit is None else named_statistic(statistic(fit)) for fit in fits]
+        n_theta = max((len(fit.theta) for fit in fits if fit is not None), default=0)
+        nothing = np.full(n_theta, np.nan)
         return Replicates(
             values=np.array([[row.get(name, np.nan) for name in names] for row in rows]),
-            converged=np.array([fit.converged for fit in fits]),
-            singular=np.array([fit.singular for fit in fits]),
-            theta=np.array([fit.theta for fit in fits]),
-            sigma=np.array([fit.sigma for fit in fits]),
+            converged=np.array([fit is not None and fit.converged for fit in fits]),
+            singular=np.array([fit is not None and fit.singular for fit in fits]),
+            theta=np.array([nothing if fit is None else fit.theta for fit in fits]),
+            sigma=np.array([np.nan if fit is None else fit.sigma for fit in fits]),
             std_errors=None,
         )
 

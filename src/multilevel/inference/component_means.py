@@ -81,8 +81,14 @@ def response_means(
     by: Names,
     at: Mapping[str, Any] | None,
     weights: str,
+    *,
+    method: str = "normal",
+    df: float = np.inf,
 ) -> ResponseMeans:
-    """Expected responses at the levels of `specs`, within those of `by`, over all others."""
+    """Expected responses at the levels of `specs`, within those of `by`, over all others.
+
+    Their uncertainty is that of the record's joint covariance, which `method` names, with `df`.
+    """
     sources = {name: population(side, data) for name, side in sides_of(design, record).items()}
     source = joined(sources)
     axes, asked = checked_request(source, specs, by, at, weights)
@@ -99,7 +105,7 @@ def response_means(
     known = np.asarray(rows[:, 1] == 0.0)  # a cell that counts for nothing spoils nothing
     means = replace(averaged, functions=themselves(known))
     told = np.where(known[:, None], rows, 0.0)
-    return ResponseMeans(means, basis_of(told[:, 0], told[:, 2:], record.joint_vcov))
+    return ResponseMeans(means, basis_of(told[:, 0], told[:, 2:], record.joint_vcov, method, df))
 
 
 def sides_of(design: GLMMDesign, record: GLMMRecord) -> dict[Component, Design]:
@@ -188,10 +194,10 @@ def themselves(known: Mask) -> Functions:
     return Functions(L, np.zeros(len(known)))
 
 
-def basis_of(means: Array, slope: Array, covariance: Array) -> Basis:
+def basis_of(means: Array, slope: Array, covariance: Array, method: str, df: float) -> Basis:
     """Means (S,) with the covariance that their derivatives (S, k) give them."""
     S = len(means)
     values, vectors = np.linalg.eigh(covariance)
     root = slope @ (vectors * np.sqrt(np.maximum(values, 0.0)))
     columns = FullColumns(tuple(range(S)), None, np.zeros(S), np.ones(S), np.zeros((S, 0)))
-    return Basis(columns, KnownDf("normal", means, root, np.inf))
+    return Basis(columns, KnownDf(method, means, root, df))

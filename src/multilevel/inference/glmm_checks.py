@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from multilevel.inference.covariance_checks import convergence, correlations, si
 from multilevel.inference.design_checks import collinearity, dropped_columns, dropped_rows, scaling
 from multilevel.inference.finding import Finding, by_p, note, ok, warn
 from multilevel.inference.glmm_dispersion import row_dispersion, simulations_needed
+from multilevel.inference.glmm_influence import glmm_influence
 from multilevel.inference.laplace_error import LaplaceError, is_poor, laplace_errors
+from multilevel.inference.lmm_checks import influential
 from multilevel.inference.scaled_residuals import (
     ModelCheck,
     dispersion,
@@ -25,9 +27,11 @@ from multilevel.inference.scaled_residuals import (
     simulated_uniformity,
     zeros,
 )
+from multilevel.simulation.clusters import linked_rows
 
 FEW_GROUPS = 10
 MATTERS = 1.2  # ratio of spreads from which a departure is told
+MOST_ROWS = 100_000  # rows to look at for all groups of a factor together
 FAR = 0.03  # distance from the uniform distribution that matters
 WITHOUT_DISPERSION = {  # what to do about overdispersion, by density
     "poisson": 'Use family="negative_binomial", or a random effect for each row.',
@@ -68,6 +72,7 @@ def glmm_findings(
         *approximation(laplace_errors(design, record, model)),
         *([] if simulated is None else overdispersion(design, record, model, simulated.draws)),
         *([] if simulated is None else response_findings(record, simulated)),
+        *influential_groups(design, record, model),
     ]
 
 
@@ -109,6 +114,24 @@ def approximation(errors: Sequence[LaplaceError]) -> list[Finding]:
         )
         for error in errors
     ]
+
+
+def influential_groups(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM) -> list[Finding]:
+    """Groups that move a coefficient of the mean, by one step; not with nagq=0, nor where that takes long."""
+    clusters = linked_rows(model.factors)
+    sizes = np.bincount(clusters)
+    p = len(record.coef_names)
+    findings: list[Finding] = []
+    for factor in model.factors if record.nodes else ():
+        home = np.zeros(factor.n_levels, dtype=np.intp)
+        home[factor.codes] = clusters
+        if factor.n_levels > 1 and sizes[home].sum() <= MOST_ROWS:
+            found = glmm_influence(design, record, model, factor, refit=False, progress=False).found
+            means = replace(found, dfbeta=found.dfbeta[:, :p], std_error=found.std_error[:, :p])
+            findings.append(
+                influential("influential groups", means, record.coef_names, factor.levels, factor.name)
+            )
+    return findings
 
 
 def is_binary(design: GLMMDesign, record: GLMMRecord) -> bool:

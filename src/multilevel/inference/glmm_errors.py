@@ -25,10 +25,10 @@ from scipy.sparse.linalg import splu
 from multilevel._typing import Array, Codes
 from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
-from multilevel.estimation.glmm import WorkingGLMM
+from multilevel.estimation.glmm import WorkingGLMM, with_given_coefficients
 from multilevel.fitted.assemble_glmm import conditional_modes, user_roots
 from multilevel.fitted.glmm import GLMMRecord
-from multilevel.fitted.joint_covariance import working_covariance
+from multilevel.fitted.joint_covariance import parameter_covariance
 from multilevel.inference.glmm_prediction import SideEstimates
 from multilevel.inference.matrices import spread
 from multilevel.inference.prediction_rows import Rows
@@ -78,7 +78,8 @@ class ModeSlopes:
 def mode_slopes(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, side: int) -> ModeSlopes:
     """Derivatives at the optimum: of coefficients known, of modes by central differences."""
     psi = record.optimum.theta
-    covariance = working_covariance(model.kernel.hessian(psi), model.n_theta)
+    covariance = parameter_covariance(model, psi)
+    given = with_given_coefficients(model)
     se = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     free = np.flatnonzero((se > 0.0) & (se < BOUNDLESS))
     part = next(each for each in model.rows.parts if each.component == ("zi" if side else "cond"))
@@ -87,7 +88,7 @@ def mode_slopes(design: GLMMDesign, record: GLMMRecord, model: WorkingGLMM, side
     for k in free.tolist():
         step = np.zeros(len(psi))
         step[k] = STEP * min(float(se[k]), 1.0)
-        high, low = (effects_at(design, model, psi + sign * step, side) for sign in (1.0, -1.0))
+        high, low = (effects_at(design, given, psi + sign * step, side) for sign in (1.0, -1.0))
         columns.append((high - low) / (2.0 * step[k]))
     return ModeSlopes(beta[:, free], np.array(columns).T, covariance[np.ix_(free, free)])
 

@@ -10,19 +10,24 @@ Biometrics 50, 1171-1177.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from multilevel._options import Seed, checked_seed
 from multilevel.design.design import Design, RandomTerm
 from multilevel.design.glmm import GLMMDesign
 from multilevel.errors import ModelError
 from multilevel.estimation.glmm import log_likelihood, minimise_glmm, working_glmm
-from multilevel.estimation.glmm_rows import working_rows
-from multilevel.estimation.glmm_start import fit_without_random_effects
+from multilevel.fitted.assemble_glmm import assemble_glmm
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.boundary import Mixture
 from multilevel.inference.compare import LikelihoodRatio, likelihood_ratio
+from multilevel.inference.glmm_bootstrap_lrt import Refitted, gains_on_draws, refitted
+from multilevel.inference.glmm_fixed_model import FixedModel, fixed_model
+from multilevel.inference.glmm_nesting import GLMMCandidate
+from multilevel.inference.simulated_p import SimulatedP, simulated_p
 
 INTERCEPT = "Intercept"
 
@@ -32,6 +37,7 @@ class WithoutEffect:
     """The model without one random effect."""
 
     label: str  # "x in (1 + x | g)", "(1 | g)", behind "zi: " of the zero-inflation model
+    design: GLMMDesign
     loglik: float
     n_parameters: int
     ratio: LikelihoodRatio
@@ -96,17 +102,49 @@ def without(
     one_column = n_columns(design) - n_columns(smaller) == 1
     mixture = Mixture(dropped - 1, np.array([0.5, 0.5])) if one_column else None
     ratio = likelihood_ratio(loglik, record.loglik, dropped, mixture)
-    return WithoutEffect(label, loglik, record.n_parameters - dropped, ratio)
+    return WithoutEffect(label, smaller, loglik, record.n_parameters - dropped, ratio)
 
 
 def maximum(design: GLMMDesign, record: GLMMRecord) -> float:
     """The log-likelihood of a model, with random effects or without any."""
-    if any(side.terms for side in design.sides):
-        model = working_glmm(design, record.family, nodes=record.nodes)
-        return log_likelihood(model, minimise_glmm(model))
-    rows = working_rows(design, record.family)
-    fixed = fit_without_random_effects(rows, record.family)
-    return fixed.loglik + rows.units.log_density(rows.power, len(rows.y))
+    if not has_random_effects(design):
+        return fixed_model(design, record.family).loglik
+    model = working_glmm(design, record.family, nodes=record.nodes)
+    return log_likelihood(model, minimise_glmm(model))
+
+
+def has_random_effects(design: GLMMDesign) -> bool:
+    """Whether any side of the model has some."""
+    return any(side.terms for side in design.sides)
+
+
+# ---- p-values by simulation ----
+
+
+def bootstrap_effects(
+    design: GLMMDesign,
+    record: GLMMRecord,
+    tests: Sequence[WithoutEffect],
+    n: int,
+    seed: Seed,
+    progress: bool | None,
+) -> list[SimulatedP]:
+    """For each test the p-value on data simulated without the effect."""
+    large = refitted(GLMMCandidate(design, record))
+    found = []
+    for test, own in zip(tests, checked_seed(seed).spawn(len(tests)), strict=True):
+        draws = gains_on_draws(smaller_model(test.design, record), large, n, own, progress)
+        found.append(simulated_p(test.ratio.chisq, draws.statistics, draws.failed, abs(record.loglik)))
+    return found
+
+
+def smaller_model(design: GLMMDesign, record: GLMMRecord) -> Refitted | FixedModel:
+    """A model that responses are drawn from and that is fitted to them."""
+    if not has_random_effects(design):
+        return fixed_model(design, record.family)
+    model = working_glmm(design, record.family, nodes=record.nodes)
+    own = assemble_glmm(design, record.family, model, minimise_glmm(model), nodes=record.nodes)
+    return Refitted(GLMMCandidate(design, own), model)
 
 
 def n_columns(design: GLMMDesign) -> int:

@@ -47,7 +47,7 @@ class Influence:
     std_error: Array  # (G, p) without the rows
     cooks_distance: Array  # (G,) over the coefficients
     covratio: Array  # (G,)
-    sigma: Array  # (G,) without the rows
+    sigma: Array  # (G,) without the rows; (0,) in a family that has none
 
     @property
     def dfbetas(self) -> Array:

@@ -192,7 +192,11 @@ def spread_loadings(Z: Array, place: LevelsWithin, stack: Stack) -> Array:
 def outermost_factor(design: Design) -> Grouping:
     """The grouping factor that holds whole levels of all others; refused where there is none."""
     used = sorted({term.grouping for term in design.terms}, key=lambda g: design.groupings[g].n_levels)
-    factors = [design.groupings[g] for g in used]
+    return outermost([design.groupings[g] for g in used])
+
+
+def outermost(factors: Sequence[Grouping]) -> Grouping:
+    """Of factors with the fewest levels first, the one that holds whole levels of all others."""
     if all(holds(factors[0], other) for other in factors[1:]):
         return factors[0]
     crossed = next(other for other in factors[1:] if not holds(factors[0], other))
@@ -205,8 +209,12 @@ def outermost_factor(design: Design) -> Grouping:
 
 def refuse_split_levels(design: Design, clusters: Grouping) -> None:
     """A sandwich needs clusters that are independent by the model's own account."""
-    for grouping in {term.grouping for term in design.terms}:
-        factor = design.groupings[grouping]
+    refuse_split([design.groupings[g] for g in {term.grouping for term in design.terms}], clusters)
+
+
+def refuse_split(factors: Sequence[Grouping], clusters: Grouping) -> None:
+    """Each level of the factors has to lie in one cluster."""
+    for factor in factors:
         if not holds(clusters, factor):
             raise ModelError(
                 f"rows of one '{factor.name}' are in different clusters of '{clusters.name}', but the model "

@@ -24,7 +24,7 @@ from multilevel.errors import ModelError
 from multilevel.estimation.centring import constant_combination
 from multilevel.estimation.thresholds import threshold_map
 from multilevel.families.ordinal import Ordinal
-from multilevel.fitted.assemble import term_theta
+from multilevel.fitted.assemble import theta_labels
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.fitted.term_theta import covariance_at, split_theta
 from multilevel.inference.matrices import effect_variance
@@ -155,7 +155,7 @@ def sd_slopes(design: GLMMDesign, record: GLMMRecord, variance: Array) -> Array:
 def theta_places(record: GLMMRecord) -> range:
     """Places of the mean's covariance parameters in the joint covariance."""
     first = len(record.joint_vcov) - len(record.theta)
-    return range(first, first + sum(len(term_theta(term)[0]) for term in record.terms))
+    return range(first, first + sum(len(theta_labels(term)) for term in record.terms))
 
 
 # ---- their averages ----

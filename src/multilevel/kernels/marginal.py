@@ -15,13 +15,14 @@ import numpy.typing as npt
 from multilevel.kernels import _core
 from multilevel.kernels.density import DensityCode
 from multilevel.kernels.gaussian import ScaledColumns, TermLayout
-from multilevel.kernels.threads import one_blas_thread
+from multilevel.kernels.threads import SMALLEST_LARGE_TAIL, one_blas_thread
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 NO_LIMIT = float("inf")
+MOST_GROUP_COLUMNS = 8  # random effects in a group that the core integrates over group by group
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class MarginalOutcome:
     null_slope: float  # least slope of the criterion in a variance that is missing; 0 if none is
     converged: bool
     rank: tuple[int, ...]  # of each term's covariance
+    settled: float  # criterion where the first descent ended, before a variance that was missing was added
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ class MarginalKernel:
 
     Factors stand in order of decreasing levels. With one node random effects are integrated out by Laplace's
     approximation, with more by adaptive Gauss-Hermite quadrature, for one grouping factor.
+
+    Coefficients that are `joint` are found with the modes of the random effects, where the density of both
+    is highest. The criterion is a function of all other parameters then: what psi has for joint coefficients
+    is where the first search for them begins, and derivatives in them are zero.
     """
 
     def __init__(
@@ -148,13 +154,15 @@ class MarginalKernel:
         n_coefficients: int,
         nodes: int = 1,
         prior: PriorPenalty | None = None,
+        joint: Sequence[int] = (),
         memory_limit: float = NO_LIMIT,
     ) -> None:
         none = np.empty(0)
         self.factors = tuple(factors)
         self.terms = tuple(terms)
         self.nodes = nodes
-        self.remainder = sum(f.n_levels * len(f.predictors) for f in self.factors[1:])
+        remainder = sum(f.n_levels * len(f.predictors) for f in self.factors[1:])
+        self.remainder = remainder + (max(len(joint), SMALLEST_LARGE_TAIL) if joint else 0)
         self._native = _core.MarginalModel(
             density.codes,
             y,
@@ -171,18 +179,16 @@ class MarginalKernel:
             none if prior is None else prior.centre,
             0.0 if prior is None else prior.avoid_zero,
             nodes,
+            list(joint),
             memory_limit,
         )
+        self.n_parameters = self._native.n_parameters  # of theta and gamma
+        self.n_theta = self._native.n_theta  # covariance parameters
 
     @property
-    def n_parameters(self) -> int:
-        """Of theta and gamma."""
-        return self._native.n_parameters
-
-    @property
-    def n_theta(self) -> int:
-        """Covariance parameters."""
-        return self._native.n_theta
+    def has_group_scores(self) -> bool:
+        """Whether there are scores of single groups: one grouping factor of few columns."""
+        return len(self.factors) == 1 and len(self.factors[0].predictors) <= MOST_GROUP_COLUMNS
 
     def set_response(self, y: Array) -> None:
         """Take another response (n,) on the same rows."""
@@ -190,7 +196,8 @@ class MarginalKernel:
 
     def start(self, gamma: Array) -> Array:
         """Psi with the coefficients given, and covariances by moments."""
-        return self._native.start(gamma)
+        with one_blas_thread(self.remainder):
+            return self._native.start(gamma)
 
     def value(self, psi: Array) -> float:
         """The criterion; infinite where it is not defined."""
@@ -205,11 +212,11 @@ class MarginalKernel:
     def search(self, start: Array, *, tolerance: float, max_evaluations: int) -> MarginalOutcome:
         """Minimise the criterion."""
         with one_blas_thread(self.remainder):
-            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, rank = (
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, rank, settled = (
                 self._native.search(start, tolerance, max_evaluations)
             )
         return MarginalOutcome(
-            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, tuple(rank)
+            psi, criterion, evaluations, iterations, stationarity, null_slope, converged, tuple(rank), settled
         )
 
     def hessian(self, psi: Array, free: Mask | None = None) -> Array:
@@ -227,6 +234,11 @@ class MarginalKernel:
             tuple(np.asarray(each).reshape(J, Q) for each, (J, Q) in zip(u, shapes, strict=True)),
             tuple(np.asarray(each).reshape(J, Q, Q) for each, (J, Q) in zip(variance, shapes, strict=True)),
         )
+
+    def joint_mode(self, psi: Array) -> tuple[Array, Array]:
+        """Psi with its joint coefficients found, and their covariance (joint, joint) were psi else known."""
+        with one_blas_thread(self.remainder):
+            return self._native.joint_mode(psi)
 
     def group_scores(self, psi: Array) -> Array:
         """Scores of the groups' log-likelihoods (J, k), without the prior; for one grouping factor."""

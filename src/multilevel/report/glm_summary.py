@@ -8,15 +8,16 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.fitted.glm import GLMRecord
 from multilevel.inference.variance import Variance
-from multilevel.inference.wald import CoefficientTable, critical_value
+from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
 from multilevel.report.cluster_notes import cluster_notes
+from multilevel.report.glmm_summary import DISPERSION_WORDS, SHAPE_WORDS
 from multilevel.report.numbers import format_column, format_number
 from multilevel.report.ols_summary import standard_errors
+from multilevel.report.ratios import ratio_block
 from multilevel.report.summary import Block, Summary
 
 TOO_WIDE = 1.5  # Pearson's phi from which counts and proportions vary more than the family says
-LIMITS = 0.95
 
 
 def glm_summary(
@@ -35,12 +36,13 @@ def glm_summary(
         else cluster_notes(record.regression[1], variance, coefficients)
     )
     return Summary(
-        title="Generalized linear model fit by maximum likelihood",
+        title=title_of(record),
         facts=(
-            ("Family", f"{record.family.name} with {record.family.link.name} link"),
+            ("Family", f"{record.family.name.replace('_', ' ')} ({record.family.link.name} link)"),
             ("Formula", design.formula.text),
             ("Observations", f"{record.n_obs:g}{rows}"),
             ("Standard errors", "model-based" if variance is None else standard_errors(variance)),
+            *dispersion_facts(record),
         ),
         blocks=(
             *(
@@ -57,16 +59,22 @@ def glm_summary(
     )
 
 
-def ratio_block(table: CoefficientTable, word: str) -> Block:
-    """Coefficients as ratios, with limits."""
-    half = critical_value(LIMITS, table.df) * table.std_error
-    cells = {
-        "": list(table.term),
-        word[0].upper() + word[1:]: format_column(np.exp(table.estimate)),
-        "2.5 %": format_column(np.exp(table.estimate - half)),
-        "97.5 %": format_column(np.exp(table.estimate + half)),
-    }
-    return Block(f"Coefficients, as {word}s", tuple(cells), tuple(zip(*cells.values(), strict=True)))
+def title_of(record: GLMRecord) -> str:
+    """How the fit was made."""
+    how = "maximum a posteriori (weak prior)" if record.prior else "maximum likelihood"
+    return f"Generalized linear model fit by {how}"
+
+
+def dispersion_facts(record: GLMRecord) -> tuple[tuple[str, str], ...]:
+    """What the family has beside its mean, as one number each, and what the number is."""
+    facts = []
+    density = record.family.density
+    if not record.free_scale and record.dispersion is not None and np.ptp(record.dispersion) == 0.0:
+        words = DISPERSION_WORDS[density] + (", given" if "dispersion" in record.family.given else "")
+        facts.append(("Dispersion", f"{figure(record.dispersion[0])} ({words})"))
+    if record.shape is not None:
+        facts.append((SHAPE_WORDS[density], figure(record.shape)))
+    return tuple(facts)
 
 
 def other_blocks(record: GLMRecord) -> tuple[Block, ...]:
@@ -86,7 +94,9 @@ def other_blocks(record: GLMRecord) -> tuple[Block, ...]:
 
 def fit_notes(record: GLMRecord, variance: Variance | None) -> list[str]:
     """Scale, deviances, criteria, and whether the responses vary more than the family says."""
-    notes = [scale_note(record)] if scale_note(record) else []
+    notes = []
+    if record.free_scale:
+        notes.append(f"Scale (Pearson's phi): {figure(record.scale)} on {record.df_residual:g} df")
     if record.prior:
         notes.append(
             "A weak prior drew the coefficients to zero: estimates and errors are those of its posterior."
@@ -107,15 +117,6 @@ def fit_notes(record: GLMRecord, variance: Variance | None) -> list[str]:
             'groups, use cluster=, ml.gee or ml.glmm; else vcov="HC3", or a family with a dispersion.'
         )
     return notes
-
-
-def scale_note(record: GLMRecord) -> str:
-    """The dispersion in words."""
-    if record.free_scale:
-        return f"Scale (Pearson's phi): {figure(record.scale)} on {record.df_residual:g} df"
-    if record.dispersion is None or np.ptp(record.dispersion) > 0.0:
-        return ""
-    return f"Dispersion phi (maximum likelihood): {figure(record.dispersion[0])}"
 
 
 def figure(value: float) -> str:

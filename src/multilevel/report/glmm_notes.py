@@ -32,6 +32,7 @@ def glmm_notes(
         *undefined_notes(residuals),
         *overdispersion_notes(design, record, residuals),
         *boundless_notes(record),
+        *fast_notes(record),
         *laplace_notes(laplace),
         *prior_notes(record),
         *convergence_notes(record.optimum),
@@ -101,6 +102,18 @@ def boundless_notes(record: GLMMRecord) -> list[str]:
             " be no excess of zeros: compare with the model without zi=."
         )
     return notes
+
+
+def fast_notes(record: GLMMRecord) -> list[str]:
+    """What fixed effects found with the modes of the random effects are."""
+    if record.nodes:
+        return []
+    return [
+        "With nagq=0 the fixed effects are those that are most likely together with the random effects:"
+        " quick, but biased where groups are small (slopes lean towards zero). The log-likelihood is"
+        " Laplace's at these estimates, below its maximum, and standard errors take the covariances for"
+        " known. For tests and reports fit the final model with nagq=1."
+    ]
 
 
 def laplace_notes(errors: Sequence[LaplaceError]) -> list[str]:

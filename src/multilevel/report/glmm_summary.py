@@ -12,6 +12,7 @@ from multilevel.design.glmm import GLMMDesign
 from multilevel.design.response_labels import response_labels
 from multilevel.fitted.glmm import GLMMRecord, PartEstimates
 from multilevel.fitted.lmm import TermCovariance
+from multilevel.inference.glmm_sandwich import GLMMSandwich, few_clusters_note
 from multilevel.inference.laplace_error import LaplaceError
 from multilevel.report.blocks import coefficient_block, correlation_blocks, dropped_notes, residual_block
 from multilevel.report.glmm_notes import glmm_notes
@@ -52,8 +53,13 @@ def glmm_summary(
     laplace: Sequence[LaplaceError],
     *,
     exponentiate: bool,
+    sandwich: GLMMSandwich | None = None,
 ) -> Summary:
-    """Put the summary of a fit together from its record and its Pearson residuals (n,), if it has them."""
+    """Put the summary of a fit together from its record and its Pearson residuals (n,), if it has them.
+
+    With a sandwich the record has its covariances.
+    """
+    df = np.inf if sandwich is None else sandwich.df
     blocks: list[Block | None] = [
         criteria,
         None
@@ -61,24 +67,34 @@ def glmm_summary(
         else residual_block("Pearson residuals", residuals, design.main.freq_weights),
         random_block(record.terms, "Random effects"),
         random_block(record.zi_terms, "Random effects of the zero-inflation model"),
-        *(part_block(record, part, exponentiate) for part in record.parts if is_shown(design, part)),
+        *(part_block(record, part, exponentiate, df) for part in record.parts if is_shown(design, part)),
         *correlation_blocks(record.coef_names, record.vcov),
     ]
     return Summary(
         title=f"Generalized linear mixed model fit by {criterion_words(record)}",
-        facts=summary_facts(design, record),
+        facts=(*summary_facts(design, record), *variance_facts(sandwich)),
         blocks=tuple(block for block in blocks if block is not None),
-        notes=(*dropped_notes(design.main.dropped), *glmm_notes(design, record, residuals, laplace)),
+        notes=(
+            *dropped_notes(design.main.dropped),
+            *glmm_notes(design, record, residuals, laplace),
+            *([] if sandwich is None else few_clusters_note(sandwich)),
+        ),
     )
+
+
+def variance_facts(sandwich: GLMMSandwich | None) -> list[tuple[str, str]]:
+    """Where the standard errors come from, if not from the model."""
+    if sandwich is None:
+        return []
+    words = f"{sandwich.kind}, robust to clustering within {sandwich.n_clusters} {sandwich.cluster}"
+    return [("Standard errors", words)]
 
 
 def criterion_words(record: GLMMRecord) -> str:
     """Likelihood or posterior, and how the random effects were integrated out."""
     what = "maximum a posteriori" if record.prior else "maximum likelihood"
-    how = (
-        "Laplace approximation"
-        if record.nodes == 1
-        else f"adaptive Gauss-Hermite quadrature, {record.nodes} points"
+    how = {0: "fast Laplace approximation, nagq=0", 1: "Laplace approximation"}.get(
+        record.nodes, f"adaptive Gauss-Hermite quadrature, {record.nodes} points"
     )
     return f"{what} ({how})"
 
@@ -99,10 +115,11 @@ def summary_facts(design: GLMMDesign, record: GLMMRecord) -> tuple[tuple[str, st
     groups = ", ".join(f"{name} {count}" for name, count in names.items())
     facts.append(("Observations", f"{record.n_obs:g}{rows}; groups: {groups}"))
     if record.dispersion is not None and design.dispersion is None:
-        words = DISPERSION_WORDS[family.density]
+        words = DISPERSION_WORDS[family.density] + (", given" if "dispersion" in family.given else "")
         facts.append(("Dispersion", f"{format_number(float(record.dispersion[0]), '.4g')} ({words})"))
     if record.shape is not None:
-        facts.append((SHAPE_WORDS[family.density], format_number(record.shape, ".4g")))
+        known = " (given)" if "shape" in family.given else ""
+        facts.append((SHAPE_WORDS[family.density], format_number(record.shape, ".4g") + known))
     return tuple(facts)
 
 
@@ -148,12 +165,12 @@ def is_shown(design: GLMMDesign, part: PartEstimates) -> bool:
     )
 
 
-def part_block(record: GLMMRecord, part: PartEstimates, exponentiate: bool) -> Block:
-    """Coefficients with standard errors and z tests; as ratios with their limits on request."""
+def part_block(record: GLMMRecord, part: PartEstimates, exponentiate: bool, df: float) -> Block:
+    """Coefficients with standard errors and tests; as ratios with their limits on request."""
     title = HEADINGS[part.component]
     if part.component == "zi" and record.family.density.startswith("truncated"):
         title = HURDLE
-    table = part_table(part)
+    table = part_table(part, df)
     if part.component == "threshold":
         return threshold_block(part)
     if not exponentiate:

@@ -33,18 +33,21 @@ class LevelEffects:
     reliability: Array  # (J, Q) 1 - conditional variance / variance
 
 
-def part_table(part: PartEstimates) -> CoefficientTable:
-    """Wald's z tests of the coefficients of one part."""
-    return wald_table(part.names, part.estimate, part.std_error)
+def part_table(part: PartEstimates, df: float = np.inf) -> CoefficientTable:
+    """Wald's tests of the coefficients of one part, by the normal or by t with `df`."""
+    known = None if np.isinf(df) else np.full(len(part.names), df)
+    return wald_table(part.names, part.estimate, part.std_error, known)
 
 
-def coefficient_columns(record: GLMMRecord, conf_level: float | None, *, exponentiate: bool) -> Columns:
+def coefficient_columns(
+    record: GLMMRecord, conf_level: float | None, *, exponentiate: bool, df: float = np.inf
+) -> Columns:
     """One row a coefficient of any part but the shape, whose natural value the summary has."""
     tables = []
     for part in record.parts:
         if part.component != "shape":
             ratio = exponentiate and part.component != "threshold"
-            tables.append((part, fixed_columns(part_table(part), conf_level, ratio)))
+            tables.append((part, fixed_columns(part_table(part, df), conf_level, ratio)))
     names = list(tables[0][1])
     return {
         "component": [part.component for part, _ in tables for _ in part.names],
@@ -57,9 +60,9 @@ def coefficient_columns(record: GLMMRecord, conf_level: float | None, *, exponen
     }
 
 
-def confint_columns(record: GLMMRecord, level: float) -> Columns:
+def confint_columns(record: GLMMRecord, level: float, df: float = np.inf) -> Columns:
     """Wald's limits of the coefficients of all parts."""
-    columns = coefficient_columns(record, level, exponentiate=False)
+    columns = coefficient_columns(record, level, exponentiate=False, df=df)
     n = len(columns["term"])
     return {
         "component": columns["component"],

@@ -54,7 +54,7 @@ def influence_columns(
         "cooks_distance_fixed" if "cooks_distance" in rows else "cooks_distance": found.cooks_distance,
         "covratio": found.covratio,
         **changes,
-        "sigma": found.sigma,
+        **({"sigma": found.sigma} if len(found.sigma) else {}),
         **deviations,
         **said,
     }
@@ -116,8 +116,16 @@ def page_cells(
         largest = np.where(np.isnan(changes), 0.0, np.abs(changes)).argmax(axis=0)
         cells["largest"] = format_fixed(changes[largest, np.arange(len(order))], 2)
         cells["of"] = [coef_names[j] for j in largest]
-    cells["sigma"] = format_column(picked("sigma"))
+    for name in scales(columns):
+        cells[name] = format_column(picked(name))
     return cells
+
+
+def scales(columns: Columns) -> list[str]:
+    """What the page shows of variances: sigma, or where there is none the first of the others."""
+    if "sigma" in columns:
+        return ["sigma"]
+    return [name for name in columns if name.startswith(("sd__", "zi~sd__"))][:1]
 
 
 def explanations(subject: LeftOut, columns: Columns, p: int) -> list[str]:
@@ -128,12 +136,18 @@ def explanations(subject: LeftOut, columns: Columns, p: int) -> list[str]:
         "Cook's D here is over the fitted values, random effects included; cooks_distance_fixed of the frame "
         "is over the coefficients."
         if "cooks_distance_fixed" in columns
-        else "Cook's D sums this over the coefficients, in units of their covariance."
+        else f"Cook's D sums this over the coefficients{mean_alone(columns)}, in units of their covariance."
     )
+    spread = "".join(f" {name}: the estimate without {what}." for name in scales(columns))
     return [
-        f"{named}: dfbetas, how many standard errors the estimate is higher because of {what}. {distance} "
-        f"sigma: the estimate without {what}."
+        f"{named}: dfbetas, how many standard errors the estimate is higher because of {what}. "
+        f"{distance}{spread}"
     ]
+
+
+def mean_alone(columns: Columns) -> str:
+    """Of the mean, where those of an excess of zeros are followed too."""
+    return " of the mean" if any(name.startswith("dfbeta__zi~") for name in columns) else ""
 
 
 def impossible_notes(subject: LeftOut, notes: Mapping[int, str]) -> list[str]:

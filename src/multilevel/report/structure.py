@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from multilevel.clusters.bar_terms import BarTerms
+from multilevel.clusters.bar_terms import FEWEST_LEVELS, BarTerms
+from multilevel.clusters.guessed_groups import GuessedGroup
 from multilevel.clusters.structure import ColumnLevel, DataStructure, FactorSizes, PairOfFactors, Relation
 from multilevel.report.numbers import format_column
 from multilevel.report.summary import Block, Summary
@@ -75,6 +76,15 @@ def structure_page(structure: DataStructure, bars: BarTerms, notes: tuple[str, .
         blocks=tuple(blocks),
         notes=(*reading(structure), *bar_words(structure, bars), *renumbering_words(structure), *notes),
     )
+
+
+def guess_words(guesses: Sequence[GuessedGroup]) -> str:
+    """Which columns were taken for factors, and why."""
+    reasons: dict[str, list[str]] = {}
+    for guess in guesses:
+        reasons.setdefault(guess.why, []).append(guess.name)
+    taken = "; ".join(f"{listed(names, len(names))} ({why})" for why, names in reasons.items())
+    return f"A guess, as no groups were named: {taken}. Name others, as structure(data, ['g', 'h'])."
 
 
 def factor_block(structure: DataStructure) -> Block:
@@ -209,26 +219,61 @@ def single_words(pair: PairOfFactors) -> str:
 
 def renumbering_words(structure: DataStructure) -> list[str]:
     """What to do where labels may begin anew; from the factor with most levels to the fewest."""
-    others: dict[str, list[str]] = {}
+    others: dict[str, list[PairOfFactors]] = {}
     for pair in structure.pairs:
         if pair.renumbered is not None:
-            other = pair.second if pair.renumbered == pair.first else pair.first
-            others.setdefault(pair.renumbered, []).append(other)
-    return [anew_words(name, around, structure) for name, around in others.items()]
+            others.setdefault(pair.renumbered.name, []).append(pair)
+    around = {name: [other_of(pair, name) for pair in pairs] for name, pairs in others.items()}
+    return [
+        anew_words(name, around, structure) + "".join(map(either_words, pairs))
+        for name, pairs in others.items()
+    ]
 
 
-def anew_words(name: str, around: Sequence[str], structure: DataStructure) -> str:
-    """What to write if labels begin anew in levels of another factor; `around` ends with fewest levels."""
-    *more, other = around
+def other_of(pair: PairOfFactors, name: str) -> str:
+    """The other factor of a pair."""
+    return pair.second if pair.first == name else pair.first
+
+
+def anew_words(name: str, around: Mapping[str, Sequence[str]], structure: DataStructure) -> str:
+    """What to write if labels begin anew in levels of other factors; each list ends with fewest levels."""
+    outer = [other for other in around[name] if not set(around.get(other, ())) & set(around[name])]
+    inner = [other for other in around[name] if other not in outer]  # which begin anew themselves
     words = (
-        f"Labels of {name} come back in levels of {listed(around, len(around))}. If a label means the same "
-        f"{name} everywhere, the factors are crossed, as counted here. If numbering begins anew in each "
-        f"{other}, {name} is nested: write (1 | {other}/{name}), or (1 | {other}:{name}) beside "
-        f"(1 | {other})"
+        f"Labels of {name} come back in levels of {listed(around[name], len(around[name]))}. If a label "
+        f"means the same {name} everywhere, the factors are crossed, as counted here. "
+    )
+    *more, last = outer
+    if inner:
+        path = "/".join([last, *sorted(inner, key=lambda each: len(around[each])), name])
+        each = " of each ".join([*sorted(inner, key=lambda each: -len(around[each])), last])
+        return (
+            f"{words}If numbering begins anew in each {each}, {name} is nested: write (1 | {path}), without "
+            f"{name} if its groups are single rows then."
+        )
+    words += (
+        f"If numbering begins anew in each {last}, {name} is nested: {nested_bars(name, last, structure)}"
     )
     words += f"; likewise for {listed(more, len(more))}." if more else "."
-    already = combinations_of(structure, name, other)
-    return words if already is None else f"{words} {already} has a level for each {other}:{name} already."
+    already = combinations_of(structure, name, last)
+    return words if already is None else f"{words} {already} has a level for each {last}:{name} already."
+
+
+def nested_bars(inner: str, outer: str, structure: DataStructure) -> str:
+    """What to write for a factor whose numbering begins anew in another's levels."""
+    factor = next(each for each in structure.factors if each.name == outer)
+    if factor.n_levels < FEWEST_LEVELS:
+        return f"write (1 | {outer}:{inner}), with {outer} as a predictor"
+    return f"write (1 | {outer}/{inner}), or (1 | {outer}:{inner}) beside (1 | {outer})"
+
+
+def either_words(pair: PairOfFactors) -> str:
+    """The other reading, where nothing in the data says which factor begins anew."""
+    if pair.renumbered is None or not pair.renumbered.either:
+        return ""
+    name = pair.renumbered.name
+    other = other_of(pair, name)
+    return f" (Should {other} begin anew in each {name} instead, write it the other way round.)"
 
 
 def combinations_of(structure: DataStructure, one: str, other: str) -> str | None:

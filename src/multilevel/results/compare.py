@@ -16,12 +16,20 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
 from multilevel.inference.compare import NO_TEST, LikelihoodRatios, gathered, likelihood_ratios
-from multilevel.inference.glmm_nesting import AnyCandidate, GLMCandidate, glmm_ratio, is_special_case
+from multilevel.inference.glmm_bootstrap_lrt import bootstrap_glmm_neighbours
+from multilevel.inference.glmm_nesting import (
+    AnyCandidate,
+    GLMCandidate,
+    GLMMCandidate,
+    glmm_ratio,
+    is_special_case,
+)
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
+from multilevel.results.fit_labels import told_formulas
 from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glm import GLMFit
 from multilevel.results.glmm_base import GLMMBase
@@ -133,13 +141,19 @@ def compare(
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     generalized = any(isinstance(fit, GENERALIZED) for fit in ordered)
-    if generalized and method == "bootstrap":
-        raise ModelError('method="bootstrap" serves linear models; leave it out for generalized ones.')
     models = [] if generalized else [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
-    bootstrap = bootstrap_neighbours(models, nested, n, seed, progress) if method == "bootstrap" else None
+    mixed = glmm_candidates(ordered) if generalized else []
+    bootstrap = None
+    if method == "bootstrap":
+        refuse_without_random_effects(ordered)
+        bootstrap = (
+            bootstrap_glmm_neighbours(mixed, nested, n, seed, progress)
+            if generalized
+            else bootstrap_neighbours(models, nested, n, seed, progress)
+        )
     return Comparison(
         models=tuple(labels[k] for k in order),
-        formulas=tuple(fit.formula for fit in ordered),
+        formulas=told_formulas(ordered),
         npar=np.array([fit.df_model for fit in ordered]),
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
@@ -148,6 +162,7 @@ def compare(
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
+            *fast_notes(ordered, [labels[k] for k in order]),
             *simulation_notes("bootstrap", bootstrap),
         ),
         kind=given[0].design.frame_kind,
@@ -203,6 +218,20 @@ def generalized_candidate(fit: AnyFit) -> AnyCandidate | None:
     return fit.candidate if isinstance(fit, GLMMBase) else None
 
 
+def refuse_without_random_effects(fits: Sequence[AnyFit]) -> None:
+    """Simulated likelihood ratios are those of mixed models, or of linear ones."""
+    if any(isinstance(fit, GLMFit) for fit in fits):
+        raise ModelError(
+            'method="bootstrap" simulates mixed models and linear ones; for random effects against none use '
+            'ranova(method="bootstrap") of the mixed model, and leave method= out for glm.'
+        )
+
+
+def glmm_candidates(fits: Sequence[AnyFit]) -> list[GLMMCandidate | None]:
+    """Generalized mixed models as tests take them; None for others."""
+    return [fit.candidate if isinstance(fit, GLMMBase) else None for fit in fits]
+
+
 def glmm_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
     """Each of K generalized models against the one before it."""
     fits = [generalized_candidate(fit) for fit in ordered]
@@ -236,12 +265,38 @@ def nesting_notes(
 ) -> tuple[str, ...]:
     """Say which neighbours a likelihood ratio cannot test."""
     return tuple(
-        f"No test of {second} against {first}: they are not nested"
-        f"{'' if same_weights(small, large) else ' (their weights differ)'}; compare AIC or BIC."
+        f"No test of {second} against {first}: {why_not(small, large)}."
         for (small, large), (first, second), is_one in zip(
             pairwise(ordered), pairwise(labels), nested, strict=True
         )
         if not is_one
+    )
+
+
+def why_not(small: AnyFit, large: AnyFit) -> str:
+    """Why a likelihood ratio does not test one fit against another, and what to do."""
+    nodes = [fit.record.nodes for fit in (small, large) if isinstance(fit, GLMMBase)]
+    if len(nodes) == 2 and nodes[0] != nodes[1]:
+        return (
+            f"they are not nested, for their likelihoods are approximated differently (nagq={nodes[1]} and "
+            f"nagq={nodes[0]}); fit both with one nagq"
+        )
+    weights = "" if same_weights(small, large) else " (their weights differ)"
+    return f"they are not nested{weights}; compare AIC or BIC"
+
+
+def fast_notes(fits: Sequence[AnyFit], labels: Sequence[str]) -> tuple[str, ...]:
+    """Say that log-likelihoods of nagq=0 are below their maximum."""
+    fast = [
+        label
+        for fit, label in zip(fits, labels, strict=True)
+        if isinstance(fit, GLMMBase) and not fit.record.nodes
+    ]
+    if not fast:
+        return ()
+    return (
+        f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are below their maximum, so tests and "
+        "criteria are approximate; compare fits with nagq=1 to decide.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._options import checked_choice
+from multilevel._options import checked_choice, checked_switch
 from multilevel._typing import Array, Frame, Mask
 from multilevel.covariance.working.by_name import as_correlation
 from multilevel.covariance.working.nested import NestedExchangeable
@@ -32,14 +32,17 @@ from multilevel.inference.gee_jackknife import JackknifeKind, jackknife_covarian
 from multilevel.inference.gee_joint import joint_equations
 from multilevel.inference.gee_kinds import FEW_CLUSTERS, chosen_kind
 from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.response_effects import MeanFunction, MeanOfRows
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
 from multilevel.inference.weighted_scores import dropout_scores_of, projected_scores
 from multilevel.report.gee_equation import gee_sections
 from multilevel.report.gee_summary import gee_summary
 from multilevel.report.notation import write_page
+from multilevel.report.ratios import ratio_of_family
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
+from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.dropout_weights import DropoutWeights
@@ -56,7 +59,6 @@ from multilevel.results.gee_setup import (
     warn_of,
 )
 from multilevel.results.gee_testing import GEETesting
-from multilevel.results.response_means import ResponseMeans
 
 DfMethod = Literal["z", "residual", "satterthwaite", "fay-graubard", "pan-wall"]
 AssociationVariance = Literal["sandwich", "linear", "one-step", "jackknife"]
@@ -92,7 +94,8 @@ def gee(
         formula: `"y ~ x1 + x2"`; there are no random effects. Of the binomial family the left side may be
             0/1, `successes / trials` or `cbind(successes, failures)`.
         data: any data frame, or a mapping of equally long columns (n rows), in any order.
-        groups: column of cluster labels, or an array (n,) of them: the independent units.
+        groups: column of cluster labels, "centre:id" where numbers begin anew in each centre, or an array
+            (n,): the independent units.
         time: column of visits or times, or an array (n,). It puts the rows of a cluster in order and places
             visits that are missing; without it rows are one step apart in the order of the data.
         family: "gaussian", "binomial", "poisson", "gamma" ..., or an object from `ml.families`.
@@ -146,7 +149,7 @@ def gee(
         "contrasts": contrasts,
         "missing": missing,
     }
-    extra = own_columns(groups, time, structure)
+    extra = own_columns(groups, time, structure, data)
     design = build_design(terms, data, response=distribution.response, **data_options, extra_columns=extra)
     distribution.refuse_impossible(proportions(design), design.response_name)
     layout = cluster_layout(design, data, groups, time, structure)
@@ -158,11 +161,11 @@ def gee(
     options = {"groups": groups, "time": time, "family": family, "link": link, "corr": corr, "vcov": vcov}
     call = Call(gee, data, {**options, "scale": scale, "moments": moments, **data_options})
     fit = GEEFit(design, call, wanted, problem, solution)
-    warn_of(wanted, solution.margin, kind)
+    warn_of(wanted, problem, fit.record, kind)
     return fit
 
 
-class GEEFit(ResponseMeans[GEERecord], GEETesting):
+class GEEFit(AverageEffects[GEERecord], GEETesting):
     """Generalized estimating equations, solved, with the variance of the coefficients that was asked for."""
 
     def __init__(
@@ -216,14 +219,18 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self, df: DfMethod | None = None, *, vcov: str | None = None) -> Summary:
+    def summary(
+        self, df: DfMethod | None = None, *, exponentiate: bool = False, vcov: str | None = None
+    ) -> Summary:
         """Coefficients with their tests, scale and working correlation, and what is assumed.
 
         Args:
             df: degrees of freedom: "z" (the normal), "residual" (clusters less coefficients),
                 "satterthwaite", "fay-graubard" or "pan-wall"; what goes with the variance if not given.
+            exponentiate: show odds ratios, rate ratios or hazard ratios, as the link has them, with limits.
             vcov: another kind of variance for once.
         """
+        word = self._ratio_word() if checked_switch("exponentiate", exponentiate) else None
         inference = self._inference(df, vcov)
         return gee_summary(
             self.design,
@@ -234,6 +241,7 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
             self._association_errors("sandwich", exact=False),
             self._kind(vcov),
             inference.method,
+            word=word,
             by_itself=vcov is None and self.equations.vcov is None,
             alone=self._alone(),
             estimated_weights=self.equations.dropout is not None,
@@ -259,6 +267,8 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
             >>> fit.tidy(vcov="sandwich")["std_error"].round(3).tolist()
             [6.632, 1.502]
         """
+        if checked_switch("exponentiate", exponentiate):
+            self._ratio_word()
         table = inferred_table(self.coef_names, self._inference(df, vcov))
         return self._frame(fixed_columns(table, conf_level if conf_int else None, exponentiate))
 
@@ -474,16 +484,15 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
     def _response_scale(self) -> ResponseScale:
         family = self.equations.family
         words = "probabilities" if family.response == "trials" else "on the scale of the response"
-        return ResponseScale(family.link, words, family.link.ratio)
+        ratio = None if family.link.ratio is None else self._ratio_word()
+        return ResponseScale(family.link, words, ratio)
 
-    def ame(self, *args: Any, **kwargs: Any) -> Frame:
-        """Average marginal effects; for the identity link, where they are averages of slopes."""
-        if self.equations.family.link.name != "identity":
-            raise ModelError(
-                "average marginal effects of estimating equations are for the identity link; use "
-                "emtrends() and emmeans() for slopes and means on the scale of the link, or predict()."
-            )
-        return super().ame(*args, **kwargs)
+    def _ratio_word(self) -> str:
+        return ratio_of_family(self.equations.family, self.design.response_name)
+
+    def _mean_function(self) -> MeanFunction:
+        link = self.equations.family.link
+        return lambda eta: MeanOfRows(link.inverse(eta), link.slope(eta)[:, None])
 
     # The same model again ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from multilevel._typing import Frame
 from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation
+from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.design.design import Design, Grouping
 from multilevel.design.times import Times, read_times
 from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
@@ -24,9 +25,11 @@ from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
 from multilevel.fitted.dropout import DropoutModel
+from multilevel.fitted.gee import GEERecord
 from multilevel.formula.terms import Formula
-from multilevel.inference.clustering import read_clusters
+from multilevel.inference.clustering import parts_of, read_clusters
 from multilevel.inference.gee_kinds import FEW_CLUSTERS
+from multilevel.report.correlation_advice import correlation_advice
 from multilevel.results.dropout_weights import DropoutWeights
 
 
@@ -104,7 +107,7 @@ def checked_scale(scale: object) -> float | None:
 
 
 def own_columns(
-    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation
+    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation, data: Frame
 ) -> tuple[str, ...]:
     """Columns beside the formula's that rows must not miss."""
     if isinstance(groups, list | tuple) and all(isinstance(each, str) for each in groups):
@@ -113,7 +116,8 @@ def own_columns(
             "one and say corr=ml.NestedExchangeable(inner=...)."
         )
     inner = corr.inner if isinstance(corr, NestedExchangeable) else None
-    return tuple(name for name in (groups, time, inner) if isinstance(name, str))
+    made_of = parts_of(groups, data) if isinstance(groups, str) else ()
+    return (*made_of, *(name for name in (time, inner) if isinstance(name, str)))
 
 
 def cluster_layout(
@@ -126,7 +130,10 @@ def cluster_layout(
     """Rows by cluster and time."""
     clusters = clusters_of(groups, data, design)
     nested = isinstance(corr, NestedExchangeable)
-    times: Times | None = None if time is None or nested else read_times(time, data, design)
+    ordered = corr.ordered and not isinstance(corr, Unstructured)
+    times: Times | None = (
+        None if time is None or nested else read_times(time, data, design, order_matters=ordered)
+    )
     inner = read_clusters(corr.inner, data, design).codes if isinstance(corr, NestedExchangeable) else None
     return lay_out(clusters.name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
 
@@ -149,9 +156,10 @@ def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None 
     weights = prior_weights(design)
     if wanted.moments == "gee" and weights is not None:
         raise ModelError("moments='gee' knows no weights and no trials; use moments='geepack'.")
+    chosen = list(range(design.X.shape[1]) if columns is None else columns)
     return estimating_problem(
         wanted.layout,
-        design.X if columns is None else np.asfortranarray(design.X[:, list(columns)]),
+        design.X if columns is None else np.asfortranarray(design.X[:, chosen]),
         proportions(design),
         family=wanted.family,
         corr=wanted.corr,
@@ -159,10 +167,12 @@ def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None 
         weights=weights,
         scale=wanted.scale,
         moments=wanted.moments,
+        names=tuple(design.coef_names[j] for j in chosen),
+        response_name=design.response_name,
     )
 
 
-def warn_of(wanted: Equations, margin: float, kind: str | None) -> None:
+def warn_of(wanted: Equations, problem: EstimatingProblem, record: GEERecord, kind: str | None) -> None:
     """Say once, when the fit is made, what its summary repeats."""
     layout = wanted.layout
     if kind == "sandwich" and layout.n_clusters < FEW_CLUSTERS:
@@ -181,11 +191,10 @@ def warn_of(wanted: Equations, margin: float, kind: str | None) -> None:
             MultilevelWarning,
             stacklevel=3,
         )
-    if margin <= 0.0:
+    if record.margin <= 0.0:
         warnings.warn(
             "the estimated working correlation is not positive definite (moments need not fit together). The "
-            "estimates solve the equations, but use a structure with fewer parameters, such as "
-            "'exchangeable' or 'ar1'.",
+            f"estimates solve the equations, but {correlation_advice(problem, record, wanted.corr)}.",
             MultilevelWarning,
             stacklevel=3,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,12 +21,22 @@ from multilevel.estimation.glmm_prior import checked_prior
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
+from multilevel.families.moments import is_truncated
 from multilevel.fitted.glm import GLMRecord, assemble_glm, with_known_size
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.clustering import Clustering, named_columns, read_ways
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.glm_inference import glm_inference, glm_variance
+from multilevel.inference.glm_influence import influence_of_rows
+from multilevel.inference.glm_means import (
+    joint_inference,
+    mean_function,
+    mean_response,
+    moves_with_dispersion,
+)
 from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.response_effects import MeanFunction
+from multilevel.inference.scaled_residuals import normal_scores
 from multilevel.inference.variance import Variance, covariance
 from multilevel.inference.variance_choice import (
     CLUSTER_KINDS,
@@ -36,22 +47,23 @@ from multilevel.inference.variance_choice import (
 )
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
 from multilevel.report.glm_summary import glm_summary
+from multilevel.report.ratios import ratio_of_family
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
+from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
+from multilevel.results.glm_diagnostics import GLMDiagnostics, ResidualKind
+from multilevel.results.glm_explained import GLMExplained
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
-from multilevel.results.response_means import ResponseMeans
-from multilevel.results.testing import Testing
 from multilevel.simulation.families import draw
 from multilevel.simulation.glmm import density_of, stacked
 from multilevel.simulation.lmm import refuse_counted_rows
 from multilevel.simulation.streams import random_streams
 
 DfMethod = Literal["residual", "satterthwaite", "z"]
-ResidualKind = Literal["deviance", "pearson", "response", "working"]
 
 
 def glm(
@@ -131,13 +143,23 @@ def glm(
 
 def estimate(model: GLMMDesign, family: Family, prior: object) -> GLMRecord:
     """From design to record."""
+    refuse_empty(model)
     refuse_sides(family, model)
     refuse_impossible(family, model)
     solution = solve_glm(model, family, checked_prior(prior))
     return assemble_glm(model, family, solution, prior=prior is not None)
 
 
-class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
+def refuse_empty(model: GLMMDesign) -> None:
+    """A model without coefficients has nothing to estimate; thresholds are some."""
+    if not model.main.coef_names and not model.categories:
+        raise ModelError(
+            "the formula has no terms, not even an intercept, so there is nothing to estimate; "
+            "write y ~ 1 for the mean, or add a predictor."
+        )
+
+
+class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
@@ -271,24 +293,60 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
                 "the response of an ordinal model is a category, which has no mean; use kind='link'."
             )
         words = {"trials": "probabilities", "number": "on the scale of the response"}
+        if is_truncated(family.density):
+            words["number"] = "of the counts before their zeros were cut off"
         ratio = None if family.link.ratio is None else self._ratio_word()
         return ResponseScale(family.link, words[family.response], ratio)
 
-    def _ratio_word(self) -> str:
-        link = self.record.family.link
-        if link.ratio is None:
+    def _mean_function(self) -> MeanFunction:
+        if self.record.family.response == "ordered":
             raise ModelError(
-                f"exponentiate=True has no meaning with the {link.name} link, whose coefficients are no "
-                "logarithms of ratios; for differences of means use emmeans(kind='response')."
+                "the response of an ordinal model is a category, which has no mean whose change could be "
+                "averaged; ame(kind='link') has effects on the latent scale."
             )
-        counts = self.record.family.density in ("poisson", "nbinom1", "nbinom2")
-        return "rate ratio" if link.ratio == "ratio" and counts else link.ratio
+        return mean_function(self.record)
+
+    def _effect_inference(
+        self, df: str | None, vcov: str | None, cluster: Clustering | None
+    ) -> CoefficientInference:
+        own = self._inference(df, vcov, cluster)
+        return joint_inference(self.record) if moves_with_dispersion(self.record) else own
+
+    def _ratio_word(self) -> str:
+        return ratio_of_family(self.record.family, self.design.response_name)
 
     # Data --------------------------------------------------------------------------------------------
 
-    def residuals(self, kind: ResidualKind = "deviance") -> Array:
-        """Residuals (n,): "deviance", "pearson", "response" or "working"."""
-        checked_choice("kind", kind, ("deviance", "pearson", "response", "working"))
+    def residuals(self, kind: ResidualKind = "deviance", *, n: int = 250, seed: Seed = 0) -> Array:
+        """Residuals (n,), of the mean or among simulated responses.
+
+        - "deviance": signed root of the row's part of the deviance;
+        - "pearson": over the root of the family's variance;
+        - "response": the response (a share, where there are trials) less its mean;
+        - "working": on the scale of the linear predictor;
+        - "scaled": the share of `n` simulated responses below the one observed, ties broken at random;
+          uniform between 0 and 1 where the model holds, whatever the family;
+        - "quantile": the same as standard normal numbers.
+
+        Args:
+            kind: which of these.
+            n: simulations for the last two.
+            seed: of the simulations.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glm("incidence / size ~ period", ml.datasets.cbpp(), family="binomial")
+            >>> fit.residuals("pearson")[:2].round(3), bool(0.0 < fit.residuals("scaled", seed=1)[0] < 1.0)
+            (array([-0.692,  2.166]), True)
+
+        References:
+            Dunn, P. K. & Smyth, G. K. (1996). Randomized quantile residuals. Journal of Computational and
+            Graphical Statistics 5, 236-244.
+        """
+        checked_choice("kind", kind, ("deviance", "pearson", "response", "working", "scaled", "quantile"))
+        if kind in ("scaled", "quantile"):
+            scaled = self._simulated(n, seed).residuals
+            return scaled if kind == "scaled" else normal_scores(scaled)
         if self.record.regression is None and kind != "response":
             raise ModelError(
                 f"the {self.family} family has residuals of kind 'response' only; simulate() shows what the "
@@ -336,7 +394,7 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
             raise ModelError('categories have no mean; use kind="link".')
         rows = used_rows(self.design) if new is None else new_rows(self.design, new, None)
         eta = rows.X @ self.fixef if rows.offset is None else rows.X @ self.fixef + rows.offset
-        back = self.record.family.link.inverse if kind == "response" else np.asarray
+        back = partial(mean_response, self.record) if kind == "response" else np.asarray
         if interval is None:
             return np.asarray(back(eta))
         inference = self._inference()
@@ -364,6 +422,10 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
         record = estimate(model, self.record.family, self.call.options.get("prior"))
         return type(self)(model, record, self.call, self.choice)
 
+    def _of_design(self, model: GLMMDesign) -> Self:
+        record = estimate(model, self.record.family, self.call.options.get("prior"))
+        return type(self)(model, record, self.call, choose_variance(None, ()))
+
     # What the shared face asks for -------------------------------------------------------------------
 
     def _glance(self) -> dict[str, object]:
@@ -383,7 +445,11 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
         columns = {"fitted": self.fitted, "eta": self.record.eta}
         if self.record.regression is None:
             return columns
-        return {**columns, "residual": self.residuals("response"), "residual_deviance": self.residuals()}
+        columns |= {"residual": self.residuals("response"), "residual_deviance": self.residuals()}
+        if self.record.prior:
+            return columns
+        found, leverage = influence_of_rows(self.record, self.residuals())
+        return {**columns, "leverage": leverage, "cooks_distance": found.cooks_distance}
 
     def _estimate(self, design: Design) -> GLMRecord:
         prior = self.call.options.get("prior")

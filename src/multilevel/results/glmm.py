@@ -24,6 +24,7 @@ from multilevel.families.links import Link
 from multilevel.fitted.assemble_glmm import assemble_glmm
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.formula.parse import parse_formula
+from multilevel.inference.clustering import Clustering
 from multilevel.inference.laplace_error import laplace_errors
 from multilevel.inference.matrices import ModelMatrices, glmm_matrices
 from multilevel.report.glmm_equation import glmm_sections
@@ -45,6 +46,7 @@ from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response, refuse_wald_limits
+from multilevel.results.glmm_base import DfMethod, df_of
 from multilevel.results.glmm_checks import (
     checked_nodes,
     refuse_impossible,
@@ -52,6 +54,7 @@ from multilevel.results.glmm_checks import (
     refuse_sides,
     require_random_effects,
 )
+from multilevel.results.glmm_diagnostics import GLMMDiagnostics
 from multilevel.results.glmm_explained import GLMMExplained
 from multilevel.results.glmm_intervals import GLMMIntervals
 from multilevel.results.glmm_means import GLMMMeans
@@ -81,7 +84,8 @@ def glmm(
     """Generalized linear mixed model: counts, proportions, categories or skewed amounts in groups.
 
     By maximum likelihood, the random effects integrated out by Laplace's approximation (any random effects)
-    or by adaptive Gauss-Hermite quadrature (one grouping factor).
+    or by adaptive Gauss-Hermite quadrature (one grouping factor); or, faster and less exactly, with the fixed
+    effects found together with the random effects.
 
     Args:
         formula: lme4's dialect, `"y ~ x + (1 + x | g)"`. Of a binomial family the left side may be 0/1,
@@ -93,7 +97,9 @@ def glmm(
         link: "logit", "probit", "cloglog", "cauchit", "log", "identity", "inverse", "sqrt"; the family's
             usual one if not given.
         nagq: quadrature points in each dimension; 1 is Laplace's approximation. Take 7 to 25 for binary
-            responses in small groups.
+            responses in small groups. 0 is for crossed factors and many fixed effects: the search is over the
+            covariances alone, and at each step the coefficients of the mean are those that are most likely
+            together with the random effects, which is biased where groups are small.
         zi: right-hand side for an excess of zeros (its logit), `"~ 1"` or `"~ x + (1 | g)"`; of a truncated
             family, for all zeros: the hurdle model.
         dispersion: right-hand side for the log of the dispersion, `"~ x"`; one number if not given.
@@ -172,7 +178,16 @@ def estimate(
     return record, model
 
 
-class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, GLMMMeans, GLMMTesting):
+class GLMMFit(
+    GLMMIntervals,
+    Simulations,
+    GLMMDiagnostics,
+    Predictions,
+    Marginal,
+    GLMMExplained,
+    GLMMMeans,
+    GLMMTesting,
+):
     """A fitted generalized linear mixed model."""
 
     # Stored numbers ----------------------------------------------------------------------------------
@@ -235,12 +250,22 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self, df: Literal["z"] | None = None, *, exponentiate: bool = False) -> Summary:
+    def summary(
+        self,
+        df: DfMethod | None = None,
+        *,
+        exponentiate: bool = False,
+        vcov: str | None = None,
+        cluster: Clustering | None = None,
+    ) -> Summary:
         """The fit on one page: criterion, random effects, coefficients, and what deserves notice.
 
         Args:
-            df: None or "z": tests are by the normal distribution.
+            df: "z" for tests by the normal distribution, which the model-based variance has always; a robust
+                one has t on one df fewer than there are clusters ("residual") unless told.
             exponentiate: show odds ratios, rate ratios or hazard ratios, as the link has them, with limits.
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
 
         Example:
             >>> import multilevel as ml
@@ -253,12 +278,20 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
               period[T.3]      0.3235     0.10566  0.17053  0.6136
               period[T.4]      0.2059     0.08801  0.08909  0.4759
         """
-        checked_choice("df", df, (None, "z"))
         checked_switch("exponentiate", exponentiate)
+        sandwich = self._sandwich(vcov, cluster, df, warn=False)  # the page says so itself
         residuals = None if self.record.family.response == "ordered" else self.residuals("pearson")
         criteria = criteria_block(self.aic, self.bic, self.loglik, self.df_residual)
         laplace = laplace_errors(self.model, self.record, self._working_model())
-        return glmm_summary(self.model, self.record, residuals, criteria, laplace, exponentiate=exponentiate)
+        return glmm_summary(
+            self.model,
+            self._with_variance(sandwich),
+            residuals,
+            criteria,
+            laplace,
+            exponentiate=exponentiate,
+            sandwich=sandwich,
+        )
 
     def tidy(
         self,
@@ -267,16 +300,17 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         conf_int: bool = False,
         conf_level: float = 0.95,
         exponentiate: bool = False,
-        df: Literal["z"] | None = None,
+        df: DfMethod | None = None,
+        vcov: str | None = None,
+        cluster: Clustering | None = None,
     ) -> Frame:
         """Estimates under broom's names: coefficients of all parts, SDs and correlations, or random effects.
 
         The column component says of which part a row is: "cond" (the mean), "zi" (the excess of zeros),
         "disp" (the log dispersion), "threshold". With `exponentiate` estimates and limits are odds ratios,
-        rate ratios or hazard ratios, as the link has them.
+        rate ratios or hazard ratios, as the link has them. `df`, `vcov` and `cluster` are those of `summary`.
         """
         checked_choice("effects", effects, ("fixed", "ran_pars", "ran_vals"))
-        checked_choice("df", df, (None, "z"))
         if effects == "ran_pars":
             refuse_wald_limits(conf_int)
             return self._frame(ran_pars_columns(self.record))
@@ -284,8 +318,9 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
             return self._frame(ran_vals_columns(self._level_effects(), conf_level if conf_int else None))
         if checked_switch("exponentiate", exponentiate):
             ratio_word(self.record)
-        level = conf_level if conf_int else None
-        return self._frame(coefficient_columns(self.record, level, exponentiate=exponentiate))
+        level, sandwich = conf_level if conf_int else None, self._sandwich(vcov, cluster, df)
+        record, known_df = self._with_variance(sandwich), df_of(sandwich)
+        return self._frame(coefficient_columns(record, level, exponentiate=exponentiate, df=known_df))
 
     def _ran_pars(self) -> Columns:
         return ran_pars_columns(self.record)
@@ -349,14 +384,40 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         """Standard errors of the mean's coefficients (p,)."""
         return self.record.parts[0].std_error
 
-    def vcov(self, *, kind: Literal["model"] | None = None, full: bool = False) -> Array:
+    def vcov(
+        self, *, kind: str | None = None, cluster: Clustering | None = None, full: bool = False
+    ) -> Array:
         """Covariance of the mean's coefficients (p, p), or with `full` of all parameters.
 
-        The inverse of the exact Hessian of the criterion in all parameters, covariances included. The full
-        matrix has the coefficients of every part, then `theta`; `vcov_names` names its rows.
+        The model's is the inverse of the exact Hessian of the criterion in all parameters, covariances
+        included. A cluster-robust one puts the scores of independent clusters between two of these inverses
+        (a sandwich), and asks only that clusters be independent: right standard errors of the parameters
+        that come nearest to the truth, also where random effects, dispersion or family are not quite right.
+        With nagq=0 the coefficients' is the one that they have together with the random effects, covariances
+        held at their estimates. The full matrix has the coefficients of every part, then `theta`;
+        `vcov_names` names its rows.
+
+        Args:
+            kind: "model", or "CR0", "CR1" (times G / (G - 1), with G clusters), "CR1S" (that, times
+                (n - 1) / (n - p), as Stata has it), "CR1p" (G / (G - p)) or "CR3" (the jackknife: the changes
+                without each cluster, by one Newton step; for few clusters); if not given, the model's, or
+                "CR1" with `cluster`.
+            cluster: column of the data of the fit, or labels (n,) for its rows, that hold whole levels of
+                all grouping factors; if not given, the grouping factor that holds all others.
+            full: all parameters.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glmm("y ~ lbase + V4 + (1 | subject)", ml.datasets.epil(), family="poisson")
+            >>> fit.se.round(3), (fit.vcov(kind="CR1").diagonal() ** 0.5).round(3)
+            (array([0.079, 0.104, 0.055]), array([0.085, 0.108, 0.066]))
+
+        References:
+            White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica 50, 1-25.
         """
-        checked_choice("kind", kind, (None, "model"))
-        return self.record.joint_vcov if checked_switch("full", full) else self.record.vcov
+        checked_switch("full", full)
+        record = self._with_variance(self._sandwich(kind, cluster, None))
+        return record.joint_vcov if full else record.vcov
 
     @property
     def vcov_names(self) -> tuple[str, ...]:
@@ -372,9 +433,12 @@ class GLMMFit(GLMMIntervals, Simulations, Predictions, Marginal, GLMMExplained, 
         categories and labels may be given as such, or numbered from 0.
         """
         values = checked_response(y, self.design)
-        model = with_response(self.model, values)
+        return self._of_design(with_response(self.model, values), self.optimum.theta)
+
+    def _of_design(self, model: GLMMDesign, begin: Array | None = None) -> Self:
+        """The same model and settings on another design."""
         prior = self.call.options.get("prior")
-        record, _ = estimate(model, self.record.family, self.record.nodes, prior, self.optimum.theta)
+        record, _ = estimate(model, self.record.family, self.record.nodes, prior, begin)
         return type(self)(model, record, self.call)
 
     # What the shared face asks for -------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from typing import Any, Literal
 
 import numpy as np
 
@@ -10,15 +11,24 @@ from multilevel._options import checked_choice
 from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
-from multilevel.errors import ModelError
+from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.glmm import WorkingGLMM, working_glmm
 from multilevel.estimation.glmm_prior import checked_prior
 from multilevel.fitted.glmm import GLMMRecord
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference, KnownDf
 from multilevel.inference.glmm_nesting import GLMMCandidate
+from multilevel.inference.glmm_sandwich import (
+    GLMMSandwich,
+    few_clusters_note,
+    glmm_sandwich,
+    robust_record,
+    sandwich_inference,
+)
 from multilevel.inference.wald import CoefficientTable, inferred_table
 from multilevel.results.base import Call, Fit
+
+DfMethod = Literal["residual", "z"]
 
 
 class GLMMBase(Fit[GLMMRecord]):
@@ -60,16 +70,36 @@ class GLMMBase(Fit[GLMMRecord]):
     def _inference(
         self, df: str | None = None, vcov: str | None = None, cluster: Clustering | None = None
     ) -> CoefficientInference:
-        checked_choice("df", df, (None, "z"))
-        if vcov not in (None, "model") or cluster is not None:
-            raise ModelError(
-                "a generalized mixed model has its model-based variance only; for one that is robust to "
-                "clustering use ml.gee or ml.glm(cluster=)."
-            )
+        sandwich = self._sandwich(vcov, cluster, df)
+        if sandwich is not None:
+            return sandwich_inference(self.record, sandwich)
         return KnownDf("normal", self.record.beta, root_of(self.record.vcov), np.inf)
+
+    def _sandwich(
+        self, vcov: str | None, cluster: Clustering | None, df: str | None, *, warn: bool = True
+    ) -> GLMMSandwich | None:
+        """The cluster-robust variance that was asked for; None for the model's own."""
+        if vcov in (None, "model") and cluster is None:
+            checked_choice("df", df, (None, "z"))
+            return None
+        sandwich = glmm_sandwich(
+            self.model, self.record, self._working_model(), self.call.data, vcov, cluster, df
+        )
+        for note in few_clusters_note(sandwich) if warn else ():
+            warnings.warn(note, MultilevelWarning, stacklevel=3)
+        return sandwich
+
+    def _with_variance(self, sandwich: GLMMSandwich | None) -> GLMMRecord:
+        """The record with the covariance that was asked for."""
+        return self.record if sandwich is None else robust_record(self.record, sandwich)
 
     def _estimate(self, design: Design) -> GLMMRecord:
         raise NotImplementedError  # a fit's design has several sides; refit() and update() know them
+
+
+def df_of(sandwich: GLMMSandwich | None) -> float:
+    """Degrees of freedom that go with a variance; the model's has the normal distribution."""
+    return np.inf if sandwich is None else sandwich.df
 
 
 def root_of(covariance: Array) -> Array:

@@ -22,7 +22,11 @@ def require_random_effects(formula: Formula, zi: object) -> None:
 
 
 def checked_nodes(nagq: object) -> int:
-    """The number of quadrature points in each dimension."""
+    """The number of quadrature points in each dimension; 0 for the fast variant of Laplace's one."""
+    if nagq == 0 and not isinstance(nagq, bool | float):
+        return 0
+    if isinstance(nagq, int) and nagq < 0:
+        raise DataError(f"nagq={nagq} is negative; 1 is Laplace's approximation, 0 its fast relative.")
     nodes = checked_count("nagq", nagq)
     if nodes > MOST_NODES:
         raise DataError(f"nagq={nodes} is more than {MOST_NODES} points; 25 are enough for nearly all data.")
@@ -35,6 +39,17 @@ def refuse_sides(family: Family, design: GLMMDesign) -> None:
     if design.dispersion is not None:
         if not family.free_scale:
             raise ModelError(f"the {name} family has no dispersion, so dispersion= has nothing to model.")
+        if "dispersion" in family.given:
+            raise ModelError(
+                f"the dispersion is given in {type(family).__name__}(...), so dispersion= has nothing to "
+                "model; leave one of them out."
+            )
+        if design.dispersion.X.shape[1] == 0:
+            raise ModelError(
+                "dispersion='~ 0' would fix the dispersion at 1, in whatever units the response has; write "
+                '"~ x", or leave it out. For a Gaussian model without a residual use '
+                'ml.lmm(..., residual="none").'
+            )
         if design.dispersion.terms:
             raise FormulaError("dispersion= takes fixed effects only; leave its bars out.")
     if design.zi is not None and family.response == "ordered":

@@ -13,12 +13,13 @@ from multilevel.errors import ModelError
 from multilevel.estimation.glmm_prior import checked_prior
 from multilevel.estimation.glmm_refits import GLMMFits, fit_many
 from multilevel.inference.bootstrap_intervals import LimitMethod
+from multilevel.inference.clustering import Clustering
 from multilevel.inference.glmm_parameters import glmm_parameters, parameters_at
 from multilevel.inference.glmm_profile import ProfiledGLMM, parameter_errors
 from multilevel.inference.wald import checked_level
 from multilevel.report.glmm_tables import confint_columns
 from multilevel.results.checks import checked_responses
-from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.glmm_base import DfMethod, GLMMBase, df_of
 from multilevel.results.glmm_bootstrap import GLMMBootstrap, make_glmm_bootstrap
 from multilevel.results.glmm_profile import GLMMProfile, make_glmm_profile
 from multilevel.results.intervals import Effects, refuse_wald_ran_pars
@@ -46,6 +47,11 @@ class GLMMIntervals(GLMMBase):
             Venzon, D. J. & Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based
             confidence intervals. Applied Statistics 37, 87-94.
         """
+        if not self.record.nodes:
+            raise ModelError(
+                "a profile is of a likelihood at its maximum, and with nagq=0 the fixed effects are not "
+                "there; profile fit.update(nagq=1), or use Wald or bootstrap limits."
+            )
         model = self._working_model()
         parameters = glmm_parameters(self.model, model)
         psi = self.record.optimum.theta
@@ -64,21 +70,22 @@ class GLMMIntervals(GLMMBase):
     def bootstrap(
         self,
         n: int = 1000,
-        kind: Literal["parametric"] = "parametric",
+        kind: Literal["parametric", "case"] = "parametric",
         *,
         seed: Seed = None,
         progress: bool | None = None,
         statistic: Callable[[Any], object] | None = None,
     ) -> GLMMBootstrap:
-        """Refit the model to `n` simulated responses: standard errors and intervals of all parameters.
+        """Refit the model to `n` replicated samples: standard errors and intervals of all parameters.
 
-        New random effects and new responses are drawn from the fit. Each replicate has a random stream of
-        its own: the same seed gives the same numbers on any number of processors. Ctrl-C keeps the
-        replicates that are done.
+        Each replicate has a random stream of its own: the same seed gives the same numbers on any number of
+        processors. Ctrl-C keeps the replicates that are done.
 
         Args:
             n: number of replicates.
-            kind: "parametric".
+            kind: "parametric" draws new random effects and new responses from the model; "case" draws whole
+                clusters with replacement (of the top grouping factor where factors are nested), a cluster
+                drawn twice counting as two, and does not ask that the model be right inside them.
             seed: of the random streams.
             progress: show a progress bar; on by default when it turns out long.
             statistic: a function of a refitted fit that returns a number, an array or a mapping of names to
@@ -95,8 +102,7 @@ class GLMMIntervals(GLMMBase):
             Davison, A. C. & Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge
             University Press.
         """
-        checked_choice("kind", kind, ("parametric",))
-        return make_glmm_bootstrap(self, n, seed, progress, statistic)
+        return make_glmm_bootstrap(self, n, kind, seed, progress, statistic)
 
     def refit_many(self, Y: npt.ArrayLike, *, progress: bool | None = None) -> GLMMFits:
         """Fit the same model to the columns of Y (n, B), on all processors: bootstraps, simulations, power.
@@ -133,9 +139,11 @@ class GLMMIntervals(GLMMBase):
         method: Literal["wald", "profile", "bootstrap"] = "wald",
         *,
         level: float = 0.95,
-        df: Literal["z"] | None = None,
+        df: DfMethod | None = None,
         effects: Effects = "all",
         limits: LimitMethod = "percentile",
+        vcov: str | None = None,
+        cluster: Clustering | None = None,
         **options: Any,
     ) -> Frame:
         """Confidence limits of all parameters; by profile or bootstrap those of variances too.
@@ -148,10 +156,13 @@ class GLMMIntervals(GLMMBase):
             method: "wald" for the coefficients of all parts, quick and symmetric; "profile" and "bootstrap"
                 for standard deviations and correlations too.
             level: of the intervals.
-            df: None or "z".
+            df: of Wald limits with a robust variance: "residual" (t on one df fewer than there are clusters)
+                or "z".
             effects: "all" that the method can give, the "fixed" ones, or "ran_pars".
-            limits: of a bootstrap: "percentile", "basic" or "normal".
-            options: those of `profile()` or `bootstrap()`, for example n=2000, seed=1.
+            limits: of a bootstrap: "percentile", "basic", "normal" or "bca".
+            vcov: of Wald limits, kind of variance as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
+            options: those of `profile()` or `bootstrap()`, for example n=2000, kind="case", seed=1.
 
         Example:
             >>> import multilevel as ml
@@ -162,7 +173,8 @@ class GLMMIntervals(GLMMBase):
         """
         checked_choice("method", method, ("wald", "profile", "bootstrap"))
         checked_choice("effects", effects, ("all", "fixed", "ran_pars"))
-        checked_choice("df", df, (None, "z"))
+        if method != "wald":
+            refuse_wald_options(method, df, vcov, cluster)
         if method == "profile":
             return self.profile(options.pop("which", effects), **options).confint(level)
         if method == "bootstrap":
@@ -172,4 +184,14 @@ class GLMMIntervals(GLMMBase):
                 f"{next(iter(options))}= belongs to profiles and bootstraps, not to Wald limits."
             )
         refuse_wald_ran_pars(effects)
-        return self._frame(confint_columns(self.record, checked_level(level)))
+        sandwich = self._sandwich(vcov, cluster, df)
+        return self._frame(
+            confint_columns(self._with_variance(sandwich), checked_level(level), df_of(sandwich))
+        )
+
+
+def refuse_wald_options(method: str, df: str | None, vcov: str | None, cluster: Clustering | None) -> None:
+    """Profiles and bootstraps have no standard errors to choose."""
+    given = {"df": df, "vcov": vcov, "cluster": cluster}
+    for name in (name for name, value in given.items() if value is not None):
+        raise ModelError(f'{name}= belongs to confint("wald"); confint("{method}") has no use for it.')

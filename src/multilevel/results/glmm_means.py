@@ -27,7 +27,7 @@ from multilevel.inference.wald import checked_level, critical_value, two_sided_p
 from multilevel.report.glmm_tables import ratio_word
 from multilevel.report.means import joint_columns
 from multilevel.report.response_scale import ResponseScale
-from multilevel.results.glmm_base import GLMMBase, root_of
+from multilevel.results.glmm_base import GLMMBase, df_of, root_of
 from multilevel.results.marginal_means import ContrastTable, Holder, MarginalMeans
 from multilevel.results.means import At
 from multilevel.results.response_means import ResponseMeans, Scale
@@ -70,9 +70,9 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
                 zeros are cut off), "zi" (the zeros), "dispersion"; if not given "response" with
                 kind="response", else "conditional".
             at: values on the grid instead of the usual.
-            df: None or "z".
-            vcov: None or "model".
-            cluster: must be None.
+            df: with a robust variance "residual" (t on one df fewer than there are clusters) or "z".
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
             weights: "equal", "proportional", "outer", "cells" or "flat".
             level: of the confidence limits.
 
@@ -186,8 +186,18 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
         level: float,
     ) -> MarginalMeans:
         """Marginal means of the response, all parts together."""
-        self._inference(df, vcov, cluster)  # refuses what there is not
-        found = response_means(self.model, self.record, self.call.data, specs, by, at, weights)
+        sandwich = self._sandwich(vcov, cluster, df)
+        found = response_means(
+            self.model,
+            self._with_variance(sandwich),
+            self.call.data,
+            specs,
+            by,
+            at,
+            weights,
+            method="normal" if sandwich is None else sandwich.kind,
+            df=df_of(sandwich),
+        )
         holder = Holder(
             found.basis,
             self.design.frame_kind,
@@ -230,12 +240,13 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
         self, part: PartName, df: str | None, vcov: str | None, cluster: Clustering | None
     ) -> tuple[Population, Basis]:
         """The variables of the zeros or of the dispersion, and what is believed of its coefficients."""
-        self._inference(df, vcov, cluster)  # refuses what there is not
+        sandwich = self._sandwich(vcov, cluster, df)
         component: Component = "zi" if part == "zi" else "disp"
-        side, estimates = design_of(self.model, component), self.record.part(component)
+        side, estimates = design_of(self.model, component), self._with_variance(sandwich).part(component)
         assert estimates is not None
         source = population(side, self.call.data)
-        inference = KnownDf("normal", estimates.estimate, root_of(estimates.vcov), np.inf)
+        method = "normal" if sandwich is None else sandwich.kind
+        inference = KnownDf(method, estimates.estimate, root_of(estimates.vcov), df_of(sandwich))
         return source, Basis(source.columns, inference)
 
     def _part_scale(self, part: PartName) -> ResponseScale:
@@ -267,9 +278,9 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
             variables: "x", ["x", "g"]; all variables of the fixed parts if not given.
             by: columns of the data within whose levels effects are averaged.
             re: "integrate" over the random effects, or "none": in a group whose random effects are zero.
-            df: None or "z".
-            vcov: None or "model".
-            cluster: must be None.
+            df: with a robust variance "residual" (t on one df fewer than there are clusters) or "z".
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
             level: of the confidence limits.
 
         Example:
@@ -285,14 +296,16 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
             Bartus, T. (2005). Estimation of marginal effects using margeff. The Stata Journal 5, 309-329.
         """
         checked_choice("re", re, ("integrate", "none"))
-        self._inference(df, vcov, cluster)  # refuses what there is not
+        sandwich = self._sandwich(vcov, cluster, df)
+        record = self._with_variance(sandwich)
         found = response_effects(
-            self.model, self.record, self.call.data, variables, by, integrate=re == "integrate"
+            self.model, record, self.call.data, variables, by, integrate=re == "integrate"
         )
         std_error = np.sqrt(np.maximum(np.diag(found.vcov), 0.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = found.estimate / std_error
-        half = critical_value(checked_level(level), None) * std_error
+        known_df = None if np.isinf(df_of(sandwich)) else np.full(len(statistic), df_of(sandwich))
+        half = critical_value(checked_level(level), known_df) * std_error
         return self._frame(
             {
                 "term": found.term,
@@ -301,7 +314,7 @@ class GLMMMeans(ResponseMeans[GLMMRecord], GLMMBase):
                 "estimate": found.estimate,
                 "std_error": std_error,
                 "statistic": statistic,
-                "p_value": two_sided_p(statistic, None),
+                "p_value": two_sided_p(statistic, known_df),
                 "conf_low": found.estimate - half,
                 "conf_high": found.estimate + half,
             }

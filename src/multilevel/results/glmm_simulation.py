@@ -80,9 +80,10 @@ class Simulations(GLMMBase):
         responses stand among `n` that are simulated from the fit with new random effects: whether they vary
         about their groups' means as the family says (Pearson's squares about the fitted values, against those
         of simulated responses that are fitted again), whether the scaled residuals are uniform, whether
-        responses spread as they should, how many are zero, and how many lie beyond all simulated ones. A
-        look that is a test raises a note below p = 0.01 and a warning below 0.001. Rows with freq_weights
-        are not simulated, and these looks are left out.
+        responses spread as they should, how many are zero, and how many lie beyond all simulated ones; and
+        groups that move a coefficient by much more than its standard error. A look that is a test raises a
+        note below p = 0.01 and a warning below 0.001. Rows with freq_weights are not simulated, and these
+        looks are left out.
 
         Args:
             n: simulated data sets.

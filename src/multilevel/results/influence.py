@@ -24,10 +24,10 @@ class InfluenceTable:
     """
 
     subject: LeftOut  # what was left out
-    coef_names: tuple[str, ...]  # (p,)
+    coef_names: tuple[str, ...]  # (p,) of a generalized mixed model with zi= those of zeros too
     found: Influence
     rows: Mapping[str, Array]  # what only single rows have: leverage, Cook's distance over the fitted values
-    deviations: Mapping[str, Array]  # standard deviations (G,) of the random effects without the rows
+    deviations: Mapping[str, Array]  # standard deviations (G,) of the random effects, dispersion, without
     notes: Mapping[int, str]  # deletion -> why there is no answer
     how: str  # "refitted", "variances held"
     kind: FrameKind

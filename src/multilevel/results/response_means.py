@@ -44,9 +44,9 @@ class ResponseMeans(Means[RecordT]):
             by: variables within whose levels the means are compared later.
             kind: "link", or "response".
             at: values on the grid instead of the usual.
-            df: None or "z".
-            vcov: None or "model".
-            cluster: must be None.
+            df: with a robust variance "residual" (t on one df fewer than there are clusters) or "z".
+            vcov: kind of variance, as for `vcov(kind=)`.
+            cluster: clusters of that variance, a column or labels (n,).
             weights: "equal", "proportional", "outer", "cells" or "flat".
             level: of the confidence limits.
 

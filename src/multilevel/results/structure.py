@@ -12,7 +12,8 @@ import numpy.typing as npt
 from multilevel._options import checked_choice
 from multilevel._typing import Frame, Mask
 from multilevel.clusters.bar_terms import BarTerms, bar_terms
-from multilevel.clusters.structure import DataStructure, data_structure, runs_without_gaps
+from multilevel.clusters.guessed_groups import GuessedGroup, guess_groups
+from multilevel.clusters.structure import DataStructure, data_structure
 from multilevel.design.clustered import labels_in_rows
 from multilevel.design.design import Dropped, Grouping
 from multilevel.design.grouping import code_groups
@@ -22,7 +23,13 @@ from multilevel.frames.column import Categorical
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind, Table, read_table
 from multilevel.report.blocks import dropped_notes
-from multilevel.report.structure import factor_columns, level_columns, pair_columns, structure_page
+from multilevel.report.structure import (
+    factor_columns,
+    guess_words,
+    level_columns,
+    pair_columns,
+    structure_page,
+)
 from multilevel.report.structure_plot import draw_structure
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
@@ -31,7 +38,6 @@ from multilevel.results.page import Page
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FEWEST_GUESSED = 5  # levels of a column of labels that is taken for a grouping factor
 TABLES = {"factors": factor_columns, "pairs": pair_columns, "columns": level_columns}
 
 
@@ -41,7 +47,7 @@ class Structure(Page):
 
     found: DataStructure
     bar_terms: BarTerms
-    guessed: bool
+    guessed: tuple[GuessedGroup, ...]  # why columns are taken for factors; none where they were named
     rows: UsedRows
     kind: FrameKind
 
@@ -91,10 +97,7 @@ class Structure(Page):
             Dropped(self.rows.n_total, self.rows.n_missing, self.rows.missing_by_column, ())
         )
         if self.guessed:
-            names = ", ".join(factor.name for factor in self.found.factors)
-            notes.insert(
-                0, f"Taken for grouping factors: {names}. Name others, as structure(data, ['g', 'h'])."
-            )
+            notes.insert(0, guess_words(self.guessed))
         return structure_page(self.found, self.bar_terms, tuple(notes))
 
 
@@ -111,9 +114,13 @@ def structure(
 
     Args:
         data: any data frame, or a mapping of equally long columns (n rows).
-        groups: columns that name groups, from any level, in any order. Without it, columns of labels with
-            five or more levels, on average of two or more rows, are taken; if there are none, whole numbers
-            without gaps from 0 or 1 are.
+        groups: columns that name groups, from any level, in any order. Without it they are guessed, and the
+            page says why: columns of labels with five or more levels, on average of two or more rows; and
+            whole numbers with as many levels if something belongs to them, so that it varies between the
+            numbers and never within one, or if they run from 0 or 1 without gaps and most have the same
+            number of rows, or if they are ten at least and lie scattered without a common step (101, 105,
+            230, ...).
+            Ages, scores, answers on a scale, years, and times of repeated measures are not taken.
         missing: "drop" rows in which a label is missing and say how many, or "raise".
 
     Example:
@@ -130,7 +137,8 @@ def structure(
     """
     table = read_table(data)
     names = checked_names(groups, table)
-    used = guessed_factors(table) if names is None else names
+    guesses = guessed(table) if names is None else ()
+    used = [guess.name for guess in guesses] if names is None else names
     parts = {name: [name] if name in table.names else name.split(":") for name in used}
     labels = {part: table.labels(part) for of_one in parts.values() for part in of_one}
     absent = {part: missing_labels(each) for part, each in labels.items()}
@@ -140,7 +148,7 @@ def structure(
     refuse_single(groupings)
     others = {name: comparable(table, name, rows.mask) for name in table.names if name not in labels}
     found = data_structure(groupings, others)
-    return Structure(found, bar_terms(found), names is None, rows, table.kind)
+    return Structure(found, bar_terms(found), guesses, rows, table.kind)
 
 
 def checked_names(groups: object, table: Table) -> list[str] | None:
@@ -158,37 +166,20 @@ def checked_names(groups: object, table: Table) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def guessed_factors(table: Table) -> list[str]:
-    """Columns of labels that make groups of several rows; without any, whole numbers like labels."""
-    found = [name for name in table.names if makes_groups(table, name)]
-    found = found or [name for name in table.names if is_numbering(table, name)]
+def guessed(table: Table) -> tuple[GuessedGroup, ...]:
+    """Columns that seem to name groups."""
+    if not table.n_rows:
+        raise DataError("The data have no rows.")
+    columns = {name: table.column(name) for name in table.names}
+    labels = [name for name, column in columns.items() if isinstance(column, Categorical)]
+    values = {name: comparable(table, name, None) for name in table.names}
+    found = guess_groups(labels, values)
     if not found:
         raise DataError(
-            "No column of labels makes groups of several rows each; name the columns that do, "
+            "No column seems to name groups of several rows each; name the columns that do, "
             "as structure(data, ['patient', 'clinic'])."
         )
-    return found
-
-
-def makes_groups(table: Table, name: str) -> bool:
-    """Whether a column holds labels, at least five and on average twice."""
-    column = table.column(name)
-    return isinstance(column, Categorical) and repeats(column)
-
-
-def is_numbering(table: Table, name: str) -> bool:
-    """Whether a column holds whole numbers from 0 or 1 without gaps, at least five and on average twice."""
-    column = table.column(name)
-    if isinstance(column, Categorical) or not column.integer:
-        return False
-    labels = table.labels(name)
-    return repeats(labels) and runs_without_gaps([str(level) for level in labels.levels])
-
-
-def repeats(labels: Categorical) -> bool:
-    """Whether there are at least five labels, on average twice."""
-    levels = len(np.unique(labels.codes[labels.codes >= 0]))
-    return FEWEST_GUESSED <= levels <= len(labels.codes) // 2
+    return tuple(found)
 
 
 def refuse_single(groupings: Sequence[Grouping]) -> None:

@@ -31,15 +31,19 @@ def independent_clusters(design: Design) -> IndependentClusters:
     """The levels of the top grouping factor where factors are nested; else levels linked by rows."""
     used = sorted({term.grouping for term in design.terms})
     groupings = [design.groupings[g] for g in used]
+    return linked_clusters(groupings, design.freq_weights, 'resample by kind="parametric" or "residual"')
+
+
+def linked_clusters(groupings: Sequence[Grouping], counts: Array | None, instead: str) -> IndependentClusters:
+    """Rows that levels of these factors link; `instead` says what to do where all are linked."""
     codes = linked_rows(groupings)
     count = int(codes.max()) + 1
     if count < 2:
         names = " and ".join(f"'{grouping.name}'" for grouping in groupings)
+        how = "cross" if len(groupings) > 1 else "are one"
         raise ModelError(
-            f"the levels of {names} cross, so that no cluster of rows is independent of the rest; "
-            'resample by kind="parametric" or kind="residual".'
+            f"the levels of {names} {how}, so that no cluster of rows is independent of the rest; {instead}."
         )
-    counts = None if design.freq_weights is None else design.freq_weights
     same = [grouping.name for grouping in groupings if grouping.n_levels == count]
     return IndependentClusters(
         codes, count, np.bincount(codes, weights=counts).astype(float), same[-1] if same else "linked levels"
@@ -87,6 +91,7 @@ def design_of_sample(design: Design, clusters: IndependentClusters, times: Codes
         weights=None if design.weights is None else design.weights[rows],
         freq_weights=None if design.freq_weights is None else design.freq_weights[rows],
         offset=None if design.offset is None else design.offset[rows],
+        trials=None if design.trials is None else design.trials[rows],
         rows=np.ones(len(rows), dtype=np.bool_),
         dropped=replace(design.dropped, n_total=len(rows), n_missing=0, missing_by_column={}),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import nbinom
+from collections.abc import Callable
 
-from multilevel._typing import Array
+import numpy as np
+from scipy.special import betainc
+
+from multilevel._typing import Array, Mask
 from multilevel.kernels.density import DensityCode
 from multilevel.simulation.row_parameters import (
     RowParameters,
@@ -80,7 +82,7 @@ def _count(density: DensityCode, rows: RowParameters, generator: np.random.Gener
         case "poisson":
             return _poisson(rows.mu, generator)
         case "nbinom2" | "nbinom1":
-            size = np.maximum(negative_binomial_size(density, rows), TINY)
+            size = negative_binomial_size(density, rows)
             return _poisson(rows.mu / size * generator.standard_gamma(size), generator)
         case "truncated_poisson":
             return _truncated_poisson(rows.mu, generator)
@@ -122,4 +124,19 @@ def _truncated_negative_binomial(
     """The quantile of a uniform share of what lies above zero."""
     size = negative_binomial_size(density, rows)
     above = -np.expm1(log_no_events(density, rows)) * generator.random(len(rows.mu))
-    return np.asarray(np.maximum(nbinom.isf(above, size, size / (size + rows.mu)), 1.0))
+    event = rows.mu / (size + rows.mu)
+    return _least_count(lambda count: betainc(count + 1.0, size, event) <= above, len(above))
+
+
+def _least_count(reached: Callable[[Array], Mask], n: int) -> Array:
+    """The smallest count (n,) from 1 on at which something is reached that stays reached, by bisection."""
+    high = np.ones(n)
+    while (short := ~reached(high) & (high < MANY)).any():
+        high = np.where(short, 2.0 * high, high)
+    low = np.floor(0.5 * high)  # not yet reached, or 0
+    while (apart := high - low > 1.0).any():
+        middle = np.floor(0.5 * (low + high))
+        there = reached(middle)
+        high = np.where(apart & there, middle, high)
+        low = np.where(apart & ~there, middle, low)
+    return high

@@ -11,6 +11,9 @@ from multilevel._typing import Array
 from multilevel.families.links import LINKS
 from multilevel.kernels.density import DensityCode
 
+TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
+VAST = 1e10  # beside which one is nothing
+
 
 @dataclass(frozen=True, slots=True)
 class RowParameters:
@@ -60,8 +63,10 @@ def _below(density: DensityCode, predictors: Array) -> Array:
 
 
 def negative_binomial_size(density: DensityCode, rows: RowParameters) -> Array:
-    """Size of a negative binomial: phi for NB2, mu / phi for NB1."""
-    return rows.phi if density.family.endswith("2") else rows.mu / rows.phi
+    """Size of a negative binomial: phi for NB2, mu / phi for NB1; neither zero nor infinite."""
+    with np.errstate(over="ignore"):
+        size = rows.phi if density.family.endswith("2") else rows.mu / rows.phi
+    return np.clip(size, TINY, LARGEST)
 
 
 def log_no_events(density: DensityCode, rows: RowParameters) -> Array:
@@ -69,4 +74,6 @@ def log_no_events(density: DensityCode, rows: RowParameters) -> Array:
     if density.family.endswith("poisson"):
         return -rows.mu
     size = negative_binomial_size(density, rows)
-    return -size * np.log1p(rows.mu / size)
+    with np.errstate(over="ignore"):
+        ratio = rows.mu / size
+    return -size * np.where(ratio < VAST, np.log1p(ratio), np.log(np.maximum(rows.mu, TINY)) - np.log(size))
