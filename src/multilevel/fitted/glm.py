@@ -32,6 +32,7 @@ class GLMRecord:
 
     family: Family
     parts: tuple[PartEstimates, ...]  # of the mean first; covariances from the observed information
+    joint_vcov: Array  # (G, G) of the coefficients of all parts, from the observed information
     vcov: Array  # (p, p) of the mean's coefficients: phi (X'WX)^-1 where the fit is a weighted regression
     scale: float  # Pearson's phi, on df_residual; 1 where the family fixes it
     dispersion: Array | None  # (n,) phi by maximum likelihood, or the size of a negative binomial
@@ -103,6 +104,7 @@ def assemble_glm(
     return GLMRecord(
         family=family,
         parts=parts,
+        joint_vcov=solution.covariance,
         vcov=parts[0].vcov if prior or regression is None else scale * regression[1].xtwx_inverse,
         scale=scale,
         dispersion=phi,

@@ -32,6 +32,7 @@ from multilevel.inference.gee_jackknife import JackknifeKind, jackknife_covarian
 from multilevel.inference.gee_joint import joint_equations
 from multilevel.inference.gee_kinds import FEW_CLUSTERS, chosen_kind
 from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.response_effects import MeanFunction, MeanOfRows
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
 from multilevel.inference.weighted_scores import dropout_scores_of, projected_scores
 from multilevel.report.gee_equation import gee_sections
@@ -40,6 +41,7 @@ from multilevel.report.notation import write_page
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
+from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.dropout_weights import DropoutWeights
@@ -56,7 +58,6 @@ from multilevel.results.gee_setup import (
     warn_of,
 )
 from multilevel.results.gee_testing import GEETesting
-from multilevel.results.response_means import ResponseMeans
 
 DfMethod = Literal["z", "residual", "satterthwaite", "fay-graubard", "pan-wall"]
 AssociationVariance = Literal["sandwich", "linear", "one-step", "jackknife"]
@@ -162,7 +163,7 @@ def gee(
     return fit
 
 
-class GEEFit(ResponseMeans[GEERecord], GEETesting):
+class GEEFit(AverageEffects[GEERecord], GEETesting):
     """Generalized estimating equations, solved, with the variance of the coefficients that was asked for."""
 
     def __init__(
@@ -476,14 +477,9 @@ class GEEFit(ResponseMeans[GEERecord], GEETesting):
         words = "probabilities" if family.response == "trials" else "on the scale of the response"
         return ResponseScale(family.link, words, family.link.ratio)
 
-    def ame(self, *args: Any, **kwargs: Any) -> Frame:
-        """Average marginal effects; for the identity link, where they are averages of slopes."""
-        if self.equations.family.link.name != "identity":
-            raise ModelError(
-                "average marginal effects of estimating equations are for the identity link; use "
-                "emtrends() and emmeans() for slopes and means on the scale of the link, or predict()."
-            )
-        return super().ame(*args, **kwargs)
+    def _mean_function(self) -> MeanFunction:
+        link = self.equations.family.link
+        return lambda eta: MeanOfRows(link.inverse(eta), link.slope(eta)[:, None])
 
     # The same model again ----------------------------------------------------------------------------
 

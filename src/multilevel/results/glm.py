@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -20,12 +21,20 @@ from multilevel.estimation.glmm_prior import checked_prior
 from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
+from multilevel.families.moments import is_truncated
 from multilevel.fitted.glm import GLMRecord, assemble_glm, with_known_size
 from multilevel.formula.parse import parse_formula
 from multilevel.inference.clustering import Clustering, named_columns, read_ways
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.glm_inference import glm_inference, glm_variance
+from multilevel.inference.glm_means import (
+    joint_inference,
+    mean_function,
+    mean_response,
+    moves_with_dispersion,
+)
 from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.response_effects import MeanFunction
 from multilevel.inference.variance import Variance, covariance
 from multilevel.inference.variance_choice import (
     CLUSTER_KINDS,
@@ -39,11 +48,11 @@ from multilevel.report.glm_summary import glm_summary
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
+from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
-from multilevel.results.response_means import ResponseMeans
 from multilevel.results.testing import Testing
 from multilevel.simulation.families import draw
 from multilevel.simulation.glmm import density_of, stacked
@@ -137,7 +146,7 @@ def estimate(model: GLMMDesign, family: Family, prior: object) -> GLMRecord:
     return assemble_glm(model, family, solution, prior=prior is not None)
 
 
-class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
+class GLMFit(AverageEffects[GLMRecord], Testing[GLMRecord]):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
@@ -271,8 +280,24 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
                 "the response of an ordinal model is a category, which has no mean; use kind='link'."
             )
         words = {"trials": "probabilities", "number": "on the scale of the response"}
+        if is_truncated(family.density):
+            words["number"] = "of the counts before their zeros were cut off"
         ratio = None if family.link.ratio is None else self._ratio_word()
         return ResponseScale(family.link, words[family.response], ratio)
+
+    def _mean_function(self) -> MeanFunction:
+        if self.record.family.response == "ordered":
+            raise ModelError(
+                "the response of an ordinal model is a category, which has no mean whose change could be "
+                "averaged; ame(kind='link') has effects on the latent scale."
+            )
+        return mean_function(self.record)
+
+    def _effect_inference(
+        self, df: str | None, vcov: str | None, cluster: Clustering | None
+    ) -> CoefficientInference:
+        own = self._inference(df, vcov, cluster)
+        return joint_inference(self.record) if moves_with_dispersion(self.record) else own
 
     def _ratio_word(self) -> str:
         link = self.record.family.link
@@ -336,7 +361,7 @@ class GLMFit(ResponseMeans[GLMRecord], Testing[GLMRecord]):
             raise ModelError('categories have no mean; use kind="link".')
         rows = used_rows(self.design) if new is None else new_rows(self.design, new, None)
         eta = rows.X @ self.fixef if rows.offset is None else rows.X @ self.fixef + rows.offset
-        back = self.record.family.link.inverse if kind == "response" else np.asarray
+        back = partial(mean_response, self.record) if kind == "response" else np.asarray
         if interval is None:
             return np.asarray(back(eta))
         inference = self._inference()
