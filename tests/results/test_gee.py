@@ -524,7 +524,7 @@ def test_what_rests_on_one_cluster_is_said():
 
 def test_complete_separation_is_an_error(visits):
     apart = visits.assign(y=(visits["x"] > 0.0).astype(float))
-    with pytest.raises(ModelError, match="complete separation"):
+    with pytest.raises(ModelError, match="separates the successes and failures"):
         logistic(apart, "independence")
 
 

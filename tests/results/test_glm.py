@@ -271,3 +271,15 @@ def test_the_posterior_is_the_likelihood_times_the_prior():
         assert log_posterior(fit.fixef + step) < here
     vague = ml.glm("y ~ x", data, family="binomial", prior={"coef": 1e4})
     np.testing.assert_allclose(vague.fixef, ml.glm("y ~ x", data, family="binomial").fixef, rtol=1e-6)
+
+
+def test_probabilities_that_round_to_one_have_residuals():
+    rng = np.random.default_rng(1)
+    x = 5.0 * rng.normal(size=200)
+    data = pd.DataFrame({"x": x, "y": (rng.random(200) < 1.0 / (1.0 + np.exp(-3.0 * x))).astype(int)})
+    fit = ml.glm("y ~ x", data, family="binomial")
+    assert 1.0 / (1.0 + np.exp(-fit.record.eta.max())) == 1.0
+    assert np.isfinite(fit.residuals()).all()
+    assert np.isfinite(fit.residuals("pearson")).all()
+    assert (fit.residuals() ** 2).sum() == pytest.approx(fit.deviance, rel=1e-9)
+    assert -2.0 * fit.loglik == pytest.approx(fit.deviance, rel=1e-9)  # one trial: nothing else is in it

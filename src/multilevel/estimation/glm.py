@@ -36,6 +36,7 @@ WORKING = (  # densities whose coefficients have such weights
     "nbinom2",
 )
 MOST_NULL_STEPS = 50
+NEAREST = float(np.finfo(np.float64).eps)  # that a probability comes to 0 and 1
 NULL_TOLERANCE = 1e-10  # of the intercept, relative
 
 
@@ -93,7 +94,7 @@ def advice(family: Family) -> str:
 
 def working_regression(design: Design, family: Family, eta: Array, variance: Array) -> WorkingRegression:
     """The regression at linear predictors eta (n,), offset included; `variance` (n,) is V(mu)."""
-    mu, slope = family.link.inverse(eta), family.link.slope(eta)
+    mu, slope = means_within_range(family, eta), family.link.slope(eta)
     y, weights = proportions(design), prior_weights(design)
     free = eta if design.offset is None else eta - design.offset
     precision = 1.0 / variance if weights is None else weights / variance
@@ -107,6 +108,12 @@ def working_regression(design: Design, family: Family, eta: Array, variance: Arr
     )
     counted = precision if design.freq_weights is None else precision * design.freq_weights
     return WorkingRegression(working, least_squares(working.X, working.y, counted))
+
+
+def means_within_range(family: Family, eta: Array) -> Array:
+    """Means (n,) at linear predictors; probabilities that would round to 0 or 1 stay apart from them."""
+    mu = family.link.inverse(eta)
+    return np.clip(mu, NEAREST, 1.0 - NEAREST) if family.response == "trials" else mu
 
 
 def proportions(design: Design) -> Array:

@@ -11,6 +11,7 @@ models. DPhil thesis, University of Oxford.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +54,23 @@ def refuse_separation(design: GLMMDesign, family: Family, rows: WorkingRows, fix
     names = [
         name for name, size in zip(part.names, moved, strict=True) if size > 1e-6 * max(moved.max(), 1e-300)
     ]
-    told = [name for name in names if name != "Intercept"] or names
-    shown = ", ".join(told[:MOST_NAMED]) + (", ..." if len(told) > MOST_NAMED else "")
+    told = tuple(name for name in names if name != "Intercept") or tuple(names)
     raise SeparationError(
-        f"{shown} separate{'s' if len(told) == 1 else ''} {separated_what(family)} of "
-        f"'{design.main.response_name}' perfectly, so the likelihood has no maximum: "
-        f"{'its coefficient' if len(told) == 1 else 'their coefficients'} would be infinite. Merge levels or "
-        'leave the predictor out, or keep the estimates finite by a weak prior, prior="weak".'
+        f"{told_apart(told, separated_what(family), design.main.response_name)}, so the likelihood has no "
+        f"maximum: {infinite(told)}. Merge levels or leave the predictor out, or keep the estimates finite "
+        'by a weak prior, prior="weak".'
     )
+
+
+def told_apart(names: Sequence[str], what: str, response: str) -> str:
+    """Which columns separate what."""
+    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return f"{shown} separate{'s' if len(names) == 1 else ''} {what} of '{response}' perfectly"
+
+
+def infinite(names: Sequence[str]) -> str:
+    """What that means for their coefficients."""
+    return f"{'its coefficient' if len(names) == 1 else 'their coefficients'} would be infinite"
 
 
 def separated_what(family: Family) -> str:

@@ -14,6 +14,7 @@ from multilevel.estimation.glm import (
     WORKING,
     GLMSolution,
     counted_weights,
+    means_within_range,
     null_mean,
     proportions,
     working_regression,
@@ -93,7 +94,7 @@ def assemble_glm(
     phi = dispersion(design, rows, family, solution.coefficients)
     parts = part_estimates(rows, solution.coefficients, solution.covariance)
     ordered = family.response == "ordered"
-    mu = eta if ordered else family.link.inverse(eta)
+    mu = eta if ordered else means_within_range(family, eta)
     known = with_known_size(family, phi)
     regression = (
         weighted_regression(main, known, eta, mu, parts[0].estimate) if has_regression(family) else None

@@ -149,9 +149,10 @@ def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None 
     weights = prior_weights(design)
     if wanted.moments == "gee" and weights is not None:
         raise ModelError("moments='gee' knows no weights and no trials; use moments='geepack'.")
+    chosen = list(range(design.X.shape[1]) if columns is None else columns)
     return estimating_problem(
         wanted.layout,
-        design.X if columns is None else np.asfortranarray(design.X[:, list(columns)]),
+        design.X if columns is None else np.asfortranarray(design.X[:, chosen]),
         proportions(design),
         family=wanted.family,
         corr=wanted.corr,
@@ -159,6 +160,8 @@ def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None 
         weights=weights,
         scale=wanted.scale,
         moments=wanted.moments,
+        names=tuple(design.coef_names[j] for j in chosen),
+        response_name=design.response_name,
     )
 
 

@@ -53,6 +53,8 @@ class EstimatingProblem:
     structure: Structure
     scale: float | None  # given beforehand; None if estimated
     moments: Moments
+    names: tuple[str, ...]  # (p,) of the coefficients, for messages
+    response_name: str
 
     @property
     def n_coefficients(self) -> int:
@@ -96,6 +98,8 @@ def estimating_problem(
     weights: Array | None = None,
     scale: float | None = None,
     moments: Moments = "geepack",
+    names: tuple[str, ...],
+    response_name: str,
 ) -> EstimatingProblem:
     """Put arrays over the rows used into the order of the layout, and bind the structure to them."""
     refuse_too_few(layout, X.shape[1])
@@ -113,6 +117,8 @@ def estimating_problem(
         structure=bind_structure(corr, layout, row_weights),
         scale=scale,
         moments=moments,
+        names=names,
+        response_name=response_name,
     )
 
 

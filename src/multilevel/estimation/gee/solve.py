@@ -17,13 +17,13 @@ from scipy.linalg import cho_factor, cho_solve
 from multilevel._typing import Array
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.gee.problem import EstimatingProblem, working_rows_at
+from multilevel.estimation.gee.separation import close_to_an_end, refuse_separation
 from multilevel.kernels.gee import ByCluster, ClusterSums, IndependentInverse, WorkingRows, estimating_sums
 
 MOST_ITERATIONS = 200
 SETTLED = 1e-8  # of a standard error, and of scale and correlations
 NEARLY = 0.3  # of a standard error: where the start under independence may end
 MOST_HALVINGS = 40
-EXTREME = 1e-10  # variance of a fitted probability that is zero or one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
     beta = independent_start(problem) if start is None else start.beta
     rows = working_rows_at(problem, beta)
     phi = scale_of(problem, rows)
-    converged, iterations, moved = False, 0, np.inf
+    converged, iterations, moved, looked = False, 0, np.inf, False
     while iterations < MOST_ITERATIONS:
         iterations += 1
+        looked = looked or looked_for_separation(problem, rows)
         previous, phi = phi, scale_of(problem, rows)
         before, alpha = alpha, correlation_of(problem, rows, phi, alpha)
         change = max(float(np.abs(alpha - before).max(initial=0.0)), abs(phi / previous - 1.0))
@@ -56,10 +57,10 @@ def solve(problem: EstimatingProblem, start: EstimatingSolution | None = None) -
         sums = sums_at(problem, rows, alpha)
         step = solved(sums.information, sums.score)
         moved = length(step, sums.information, phi)
-        beta, rows = moved_by(problem, beta, step, rows)
+        beta, rows = moved_by(problem, beta, step)
     margin = problem.structure.margin(alpha)
     if not converged:
-        refuse_separation(problem, rows)
+        refuse_separation(problem)
         warnings.warn(
             f"the estimating equations were not solved in {MOST_ITERATIONS} iterations; the last step was "
             f"{moved:.2g} standard errors. Try corr='independence' or fewer parameters.",
@@ -101,16 +102,14 @@ def solved(information: Array, score: Array) -> Array:
             ) from None
 
 
-def moved_by(
-    problem: EstimatingProblem, beta: Array, step: Array, rows: WorkingRows
-) -> tuple[Array, WorkingRows]:
+def moved_by(problem: EstimatingProblem, beta: Array, step: Array) -> tuple[Array, WorkingRows]:
     """Beta after a step, halved until all means are in their range."""
     for _ in range(MOST_HALVINGS):
         new = working_rows_at(problem, beta + step)
         if new.possible:
             return beta + step, new
         step = 0.5 * step
-    refuse_separation(problem, rows)
+    refuse_separation(problem)
     raise ModelError(
         f"no step keeps the fitted means of the {problem.family.name} family with link "
         f"'{problem.family.link.name}' in their range; use another link."
@@ -148,17 +147,19 @@ def independent_start(problem: EstimatingProblem) -> Array:
     """Coefficients (p,) not far from those under independence: iterated weighted least squares."""
     beta, rows = first_step(problem)
     inverse = IndependentInverse(problem.layout.start)
+    looked = False
     for _ in range(MOST_ITERATIONS):
+        looked = looked or looked_for_separation(problem, rows)
         residual = rows.pearson if problem.weights is None else np.sqrt(problem.weights) * rows.pearson
         sums = estimating_sums(inverse, problem.X, rows.slope, residual)
         step = solved(sums.information, sums.score)
         phi = mean_square(rows.pearson, problem.weights, 0.0)
         moved = length(step, sums.information, phi)
-        beta, rows = moved_by(problem, beta, step, rows)
+        beta, rows = moved_by(problem, beta, step)
         if moved < NEARLY:
             break
     else:
-        refuse_separation(problem, rows)
+        refuse_separation(problem)
     return beta
 
 
@@ -196,14 +197,9 @@ def constant_start(problem: EstimatingProblem) -> tuple[Array, WorkingRows]:
     return beta, rows
 
 
-def refuse_separation(problem: EstimatingProblem, rows: WorkingRows) -> None:
-    """Probabilities that reach zero or one have no finite coefficients."""
-    if problem.family.response != "trials":
-        return
-    certain = np.abs(rows.slope) ** 2 < EXTREME * problem.row_weights
-    if certain.any():
-        raise ModelError(
-            f"the predictors tell the response apart perfectly in {int(certain.sum())} rows (complete "
-            "separation), so that coefficients grow without end; leave the predictor that does it out, or "
-            "join levels in which all responses are alike."
-        )
+def looked_for_separation(problem: EstimatingProblem, rows: WorkingRows) -> bool:
+    """Whether means came so close to an end of their range that it was asked; refused if they have to."""
+    if not close_to_an_end(problem, rows.pearson):
+        return False
+    refuse_separation(problem)
+    return True
