@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from multilevel.design.build import build_design
@@ -130,3 +131,19 @@ class TestSides:
         assert design.main.weights is None
         np.testing.assert_array_equal(design.main.y, DATA["s"])
         np.testing.assert_array_equal(design.trials, DATA["n"])
+
+
+def test_a_polars_enum_has_an_order() -> None:
+    enum = pl.Series("grade", ["b", "a", "d", "b"], dtype=pl.Enum(["d", "c", "b", "a"]))
+    data = pl.DataFrame({"grade": enum, "x": [1, 2, 4, 3]})
+    design = build_glmm_design(parse_formula("grade ~ x"), data, "ordered")
+    assert design.main.categories == ("d", "b", "a")
+    np.testing.assert_array_equal(design.main.y, [1.0, 2.0, 0.0, 1.0])
+
+
+def test_labels_without_an_order_are_told_how_to_get_one() -> None:
+    data = pl.DataFrame({"g": ["low", "high", "mid", "mid"], "x": [1, 2, 4, 3]})
+    with pytest.raises(DataTypeError, match=r"\(in polars an Enum\), or write ordered\(g, levels=\[...\]\)"):
+        build_glmm_design(parse_formula("g ~ x"), data, "ordered")
+    formula = parse_formula("ordered(g, levels=['low', 'mid', 'high']) ~ x")
+    assert build_glmm_design(formula, data, "ordered").main.categories == ("low", "mid", "high")

@@ -54,7 +54,7 @@ def usable(column: Column, rows: Mask | None) -> Value:
     if column.levels and all(isinstance(level, bool | np.bool_) for level in column.levels):
         truth: Mask = np.array(column.levels, dtype=np.bool_)[codes]
         return truth
-    return drop_unused(Factor(codes, column.levels, column.ordered))
+    return drop_unused(Factor(codes, column.levels, column.ordered, ranked=column.ranked))
 
 
 def with_contrasts(columns: dict[str, Value], contrasts: Mapping[str, Any] | None) -> dict[str, Value]:

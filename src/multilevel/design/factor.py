@@ -24,6 +24,7 @@ class Factor:
     levels: tuple[object, ...]  # (L,)
     ordered: bool = False
     contrasts: Contrasts | None = None  # None: treatment, or polynomial when ordered
+    ranked: bool = False  # whether the levels have an order of their own without being called ordered
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -127,11 +127,12 @@ def ordered_categories(response: Response, value: Value) -> Observed:
 def ordered_factor(response: Response, value: Value) -> Factor:
     """An ordered categorical column, or numbers, whose order is theirs."""
     if isinstance(value, Factor):
-        if not value.ordered and len(value.levels) > 2:
+        if not (value.ordered or value.ranked) and len(value.levels) > 2:
             shown = ", ".join(label_text(level) for level in value.levels[:5])
             raise DataTypeError(
                 f"The response '{response.text}' has categories without an order ({shown}), which an ordinal "
-                "model needs; make the column an ordered categorical, lowest category first."
+                "model needs; make the column an ordered categorical (in polars an Enum), or write "
+                f"ordered({response.text}, levels=[...]) in its place, lowest category first."
             )
         return value
     factor = as_factor(value)

@@ -11,6 +11,7 @@ from multilevel.design.factor import Factor
 from multilevel.errors import DataError, MultilevelWarning
 
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?\s*")
+_DIGITS = re.compile(r"(\d+(?:\.\d+)?)")
 _LABELLED = re.compile(r".*\[(?:T\.)?(?P<label>[^\[\]]*)\]")  # Days[T.10]
 _FEWEST = 10  # this many levels or fewer are taken for a factor
 _MANY = 1 / 4  # of the rows, for labels that read as numbers
@@ -22,6 +23,21 @@ def read_as_numbers(labels: Sequence[object]) -> bool:
     texts = [label for label in labels if isinstance(label, str)]
     readable = sum(_NUMBER.fullmatch(text) is not None for text in texts)
     return bool(texts) and readable >= _NEARLY_ALL * len(labels)
+
+
+def natural_order(labels: Sequence[str]) -> list[int] | None:
+    """Places of labels in the order of the numbers in them; None where they differ in more than numbers.
+
+    >>> natural_order(["week 11", "week 2", "week 4"])
+    [1, 2, 0]
+    >>> natural_order(["before", "week 2"]) is None
+    True
+    """
+    parts = [_DIGITS.split(label.casefold()) for label in labels]
+    if len({tuple(part[::2]) for part in parts}) > 1 or len(parts[0]) == 1:
+        return None
+    numbers = [[float(number) for number in part[1::2]] for part in parts]
+    return sorted(range(len(labels)), key=numbers.__getitem__)
 
 
 def refuse_text_of_numbers(name: str, value: Value) -> None:

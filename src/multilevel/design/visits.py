@@ -14,6 +14,7 @@ from multilevel.design.clustered import group_parts
 from multilevel.design.columns import missing_rows, row_list
 from multilevel.design.design import Grouping
 from multilevel.design.grouping import code_groups
+from multilevel.design.times import order_of_labels, places
 from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.table import Categorical, FrameKind, Numeric, Table, read_table
 
@@ -84,8 +85,9 @@ def read_times(table: Table, time: object) -> tuple[tuple[Any, ...], npt.NDArray
 
 def used_levels(column: Categorical) -> tuple[tuple[Any, ...], npt.NDArray[np.intp]]:
     """Levels that occur, in the order of the column."""
-    present, visit = np.unique(column.codes, return_inverse=True)
-    return tuple(column.levels[k] for k in present), visit.ravel()
+    order = order_of_labels("", column, order_matters=False)
+    present, visit = np.unique(places(column.codes, order).astype(np.intp), return_inverse=True)
+    return tuple(column.levels[order[k]] for k in present), visit.ravel()
 
 
 def column_names(argument: str, given: str | Sequence[str] | None) -> list[str]:

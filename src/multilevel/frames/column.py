@@ -19,6 +19,7 @@ class Categorical:
     codes: Codes  # (n,) index into levels, -1 where missing
     levels: tuple[object, ...]  # the dtype's own order, else sorted
     ordered: bool
+    ranked: bool = False  # whether the dtype fixes the order of its levels without calling them ordered
 
 
 @dataclass(frozen=True, slots=True)

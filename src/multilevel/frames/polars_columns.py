@@ -34,8 +34,8 @@ def strings(series: Any, enum: Any) -> Categorical:
 
 
 def enumeration(series: Any, dtype: Any) -> Categorical:
-    """Labels of a polars `Enum`, in its own order."""
-    return Categorical(_codes(series), tuple(dtype.categories.to_list()), ordered=False)
+    """Labels of a polars `Enum`, in its own order: a rank where one is asked for, no polynomial of levels."""
+    return Categorical(_codes(series), tuple(dtype.categories.to_list()), ordered=False, ranked=True)
 
 
 def categorical(series: Any) -> Categorical:

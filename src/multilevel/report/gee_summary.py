@@ -7,13 +7,16 @@ import numpy as np
 from multilevel._typing import Array, Mask
 from multilevel.covariance.working.specification import Correlation
 from multilevel.design.design import Design
+from multilevel.estimation.gee.layout import ClusterLayout
 from multilevel.estimation.gee.problem import EstimatingProblem
 from multilevel.fitted.gee import GEERecord
 from multilevel.inference.gee_kinds import CORRECTED, FEW_CLUSTERS, FOR_FEW, NAMES
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes
 from multilevel.report.cluster_notes import lone_notes
+from multilevel.report.correlation_advice import correlation_advice
 from multilevel.report.numbers import format_column
+from multilevel.report.ratios import ratio_block
 from multilevel.report.summary import Block, Summary
 from multilevel.report.wording import plural
 
@@ -32,6 +35,7 @@ def gee_summary(
     kind: str,
     method: str,
     *,
+    word: str | None,
     by_itself: bool,
     alone: Mask,
     estimated_weights: bool = False,
@@ -39,8 +43,9 @@ def gee_summary(
     """Put the summary together.
 
     `std_error` (1 + q,) are those of scale and correlations, None where there are none; `method` says how
-    standard errors were found, `by_itself` that nobody asked for them, and `alone` (p,) which coefficients
-    rest on one cluster. `estimated_weights` says that a dropout model gave the weights.
+    standard errors were found, `word` names the ratios that coefficients are shown as, if they are, `by_itself`
+    says that nobody asked for the variance, and `alone` (p,) which coefficients rest on one cluster.
+    `estimated_weights` says that a dropout model gave the weights.
     """
     family = problem.family
     return Summary(
@@ -52,16 +57,22 @@ def gee_summary(
             ("Standard errors", f"{method}; {tests_in_words(coefficients)}"),
         ),
         blocks=(
-            coefficient_block(coefficients, "Coefficients (population-averaged)"),
+            coefficient_block(coefficients, "Coefficients (population-averaged)")
+            if word is None
+            else ratio_block(coefficients, word, "population-averaged "),
             association_block(record, std_error, given=problem.scale is not None),
         ),
         notes=(
             *few_notes(record, kind, coefficients, problem.layout.name, by_itself=by_itself),
             *lone_notes(coefficients, alone, problem.layout.name),
-            *trouble_notes(record),
+            *trouble_notes(problem, record, corr),
             *dropped_notes(design.dropped),
             *moment_notes(problem),
-            missing_note(weighted=design.weights is not None, estimated=estimated_weights),
+            *missing_notes(
+                weighted=design.weights is not None,
+                estimated=estimated_weights,
+                complete=is_complete(design, problem.layout),
+            ),
         ),
     )
 
@@ -120,16 +131,16 @@ def few_notes(
     return notes
 
 
-def trouble_notes(record: GEERecord) -> list[str]:
+def trouble_notes(problem: EstimatingProblem, record: GEERecord, corr: Correlation) -> list[str]:
     """What went wrong."""
     notes = []
     if not record.converged:
         notes.append(f"Not converged in {record.iterations} iterations: do not use these numbers.")
     if record.margin <= 0.0:
         notes.append(
-            "The estimated working correlation is not positive definite, since moments "
-            "need not fit together. The estimates solve the equations all the same; a "
-            "structure with fewer parameters is safer."
+            "The estimated working correlation is not positive definite, since moments need not fit "
+            "together. The estimates solve the equations all the same, but "
+            f"{correlation_advice(problem, record, corr)}."
         )
     return notes
 
@@ -141,17 +152,27 @@ def moment_notes(problem: EstimatingProblem) -> list[str]:
     return []
 
 
-def missing_note(*, weighted: bool, estimated: bool = False) -> str:
+def is_complete(design: Design, layout: ClusterLayout) -> bool:
+    """Whether no row is known to be missing: each cluster has all visits, or as many rows as the others."""
+    if design.dropped.n_missing:
+        return False
+    each = len(layout.visits) if layout.time_name is not None else int(layout.sizes.max())
+    return bool((layout.sizes == each).all())
+
+
+def missing_notes(*, weighted: bool, estimated: bool, complete: bool) -> list[str]:
     """What is assumed of values that are not there."""
     if estimated:
-        return (
+        return [
             "Weights for dropout: rows that are missing are taken as missing at random given what the "
             "dropout model knows (MAR), and that model as right. Sandwich standard errors allow for its "
             "estimation."
-        )
+        ]
     if weighted:
-        return (
+        return [
             "Rows that are missing are taken as missing completely at random (MCAR), or, if the weights "
             "are inverse probabilities of being seen, at random given what these depend on (MAR)."
-        )
-    return "Rows that are missing are taken as missing completely at random (MCAR)."
+        ]
+    if complete:
+        return []
+    return ["Rows that are missing are taken as missing completely at random (MCAR)."]

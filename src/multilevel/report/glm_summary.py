@@ -8,15 +8,15 @@ from multilevel._typing import Array
 from multilevel.design.design import Design
 from multilevel.fitted.glm import GLMRecord
 from multilevel.inference.variance import Variance
-from multilevel.inference.wald import CoefficientTable, critical_value
+from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
 from multilevel.report.cluster_notes import cluster_notes
 from multilevel.report.numbers import format_column, format_number
 from multilevel.report.ols_summary import standard_errors
+from multilevel.report.ratios import ratio_block
 from multilevel.report.summary import Block, Summary
 
 TOO_WIDE = 1.5  # Pearson's phi from which counts and proportions vary more than the family says
-LIMITS = 0.95
 
 
 def glm_summary(
@@ -55,18 +55,6 @@ def glm_summary(
         ),
         notes=(*fit_notes(record, variance), *dropped_notes(design.dropped), *robust),
     )
-
-
-def ratio_block(table: CoefficientTable, word: str) -> Block:
-    """Coefficients as ratios, with limits."""
-    half = critical_value(LIMITS, table.df) * table.std_error
-    cells = {
-        "": list(table.term),
-        word[0].upper() + word[1:]: format_column(np.exp(table.estimate)),
-        "2.5 %": format_column(np.exp(table.estimate - half)),
-        "97.5 %": format_column(np.exp(table.estimate + half)),
-    }
-    return Block(f"Coefficients, as {word}s", tuple(cells), tuple(zip(*cells.values(), strict=True)))
 
 
 def other_blocks(record: GLMRecord) -> tuple[Block, ...]:

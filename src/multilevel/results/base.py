@@ -28,7 +28,7 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._options import checked_choice
+from multilevel._options import checked_choice, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.clusters.coefficient_inflation import WhitenedRows
 from multilevel.design.design import Design, Dropped, Grouping
@@ -37,6 +37,7 @@ from multilevel.frames.output import beside, to_frame, with_columns
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.wald import CoefficientTable
+from multilevel.report.ratios import ratio_of_identity
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, confint_columns, fixed_columns
 from multilevel.results.checks import checked_columns, checked_response, checked_rows
@@ -220,6 +221,8 @@ class Fit(ABC, Generic[RecordT]):
         df: Any = None,  # the methods that a class has for degrees of freedom are its own
     ) -> Frame:
         """One row a coefficient: term, estimate, std_error, statistic, df, p_value, and limits on request."""
+        if checked_switch("exponentiate", exponentiate):
+            self._ratio_word()
         columns = fixed_columns(self._coefficients(df), conf_level if conf_int else None, exponentiate)
         return self._frame(columns)
 
@@ -270,6 +273,10 @@ class Fit(ABC, Generic[RecordT]):
     def _ran_pars(self) -> Columns | None:
         """Standard deviations and correlations of random effects: group, term, estimate; None without any."""
         return None
+
+    def _ratio_word(self) -> str:
+        """What exponentials of the coefficients are; refused where they are nothing."""
+        return ratio_of_identity(self.design.response_name)
 
     def _by_ml(self) -> Self:
         """This model fitted by maximum likelihood, as comparisons of likelihoods need it."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._options import checked_choice
+from multilevel._options import checked_choice, checked_switch
 from multilevel._typing import Array, Frame, Mask
 from multilevel.covariance.working.by_name import as_correlation
 from multilevel.covariance.working.nested import NestedExchangeable
@@ -38,6 +38,7 @@ from multilevel.inference.weighted_scores import dropout_scores_of, projected_sc
 from multilevel.report.gee_equation import gee_sections
 from multilevel.report.gee_summary import gee_summary
 from multilevel.report.notation import write_page
+from multilevel.report.ratios import ratio_of_family
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
@@ -159,7 +160,7 @@ def gee(
     options = {"groups": groups, "time": time, "family": family, "link": link, "corr": corr, "vcov": vcov}
     call = Call(gee, data, {**options, "scale": scale, "moments": moments, **data_options})
     fit = GEEFit(design, call, wanted, problem, solution)
-    warn_of(wanted, solution.margin, kind)
+    warn_of(wanted, problem, fit.record, kind)
     return fit
 
 
@@ -217,14 +218,18 @@ class GEEFit(AverageEffects[GEERecord], GEETesting):
 
     # Tables ------------------------------------------------------------------------------------------
 
-    def summary(self, df: DfMethod | None = None, *, vcov: str | None = None) -> Summary:
+    def summary(
+        self, df: DfMethod | None = None, *, exponentiate: bool = False, vcov: str | None = None
+    ) -> Summary:
         """Coefficients with their tests, scale and working correlation, and what is assumed.
 
         Args:
             df: degrees of freedom: "z" (the normal), "residual" (clusters less coefficients),
                 "satterthwaite", "fay-graubard" or "pan-wall"; what goes with the variance if not given.
+            exponentiate: show odds ratios, rate ratios or hazard ratios, as the link has them, with limits.
             vcov: another kind of variance for once.
         """
+        word = self._ratio_word() if checked_switch("exponentiate", exponentiate) else None
         inference = self._inference(df, vcov)
         return gee_summary(
             self.design,
@@ -235,6 +240,7 @@ class GEEFit(AverageEffects[GEERecord], GEETesting):
             self._association_errors("sandwich", exact=False),
             self._kind(vcov),
             inference.method,
+            word=word,
             by_itself=vcov is None and self.equations.vcov is None,
             alone=self._alone(),
             estimated_weights=self.equations.dropout is not None,
@@ -260,6 +266,8 @@ class GEEFit(AverageEffects[GEERecord], GEETesting):
             >>> fit.tidy(vcov="sandwich")["std_error"].round(3).tolist()
             [6.632, 1.502]
         """
+        if checked_switch("exponentiate", exponentiate):
+            self._ratio_word()
         table = inferred_table(self.coef_names, self._inference(df, vcov))
         return self._frame(fixed_columns(table, conf_level if conf_int else None, exponentiate))
 
@@ -475,7 +483,11 @@ class GEEFit(AverageEffects[GEERecord], GEETesting):
     def _response_scale(self) -> ResponseScale:
         family = self.equations.family
         words = "probabilities" if family.response == "trials" else "on the scale of the response"
-        return ResponseScale(family.link, words, family.link.ratio)
+        ratio = None if family.link.ratio is None else self._ratio_word()
+        return ResponseScale(family.link, words, ratio)
+
+    def _ratio_word(self) -> str:
+        return ratio_of_family(self.equations.family, self.design.response_name)
 
     def _mean_function(self) -> MeanFunction:
         link = self.equations.family.link

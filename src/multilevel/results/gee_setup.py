@@ -14,6 +14,7 @@ from multilevel._typing import Frame
 from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation
+from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.design.design import Design, Grouping
 from multilevel.design.times import Times, read_times
 from multilevel.errors import DataError, FormulaError, ModelError, MultilevelWarning
@@ -24,9 +25,11 @@ from multilevel.families.by_name import as_family
 from multilevel.families.family import Family
 from multilevel.families.links import Link
 from multilevel.fitted.dropout import DropoutModel
+from multilevel.fitted.gee import GEERecord
 from multilevel.formula.terms import Formula
 from multilevel.inference.clustering import read_clusters
 from multilevel.inference.gee_kinds import FEW_CLUSTERS
+from multilevel.report.correlation_advice import correlation_advice
 from multilevel.results.dropout_weights import DropoutWeights
 
 
@@ -126,7 +129,10 @@ def cluster_layout(
     """Rows by cluster and time."""
     clusters = clusters_of(groups, data, design)
     nested = isinstance(corr, NestedExchangeable)
-    times: Times | None = None if time is None or nested else read_times(time, data, design)
+    ordered = corr.ordered and not isinstance(corr, Unstructured)
+    times: Times | None = (
+        None if time is None or nested else read_times(time, data, design, order_matters=ordered)
+    )
     inner = read_clusters(corr.inner, data, design).codes if isinstance(corr, NestedExchangeable) else None
     return lay_out(clusters.name, clusters.codes, clusters.levels, times, inner, design.freq_weights)
 
@@ -165,7 +171,7 @@ def problem_of(design: Design, wanted: Equations, columns: Sequence[int] | None 
     )
 
 
-def warn_of(wanted: Equations, margin: float, kind: str | None) -> None:
+def warn_of(wanted: Equations, problem: EstimatingProblem, record: GEERecord, kind: str | None) -> None:
     """Say once, when the fit is made, what its summary repeats."""
     layout = wanted.layout
     if kind == "sandwich" and layout.n_clusters < FEW_CLUSTERS:
@@ -184,11 +190,10 @@ def warn_of(wanted: Equations, margin: float, kind: str | None) -> None:
             MultilevelWarning,
             stacklevel=3,
         )
-    if margin <= 0.0:
+    if record.margin <= 0.0:
         warnings.warn(
             "the estimated working correlation is not positive definite (moments need not fit together). The "
-            "estimates solve the equations, but use a structure with fewer parameters, such as "
-            "'exchangeable' or 'ar1'.",
+            f"estimates solve the equations, but {correlation_advice(problem, record, wanted.corr)}.",
             MultilevelWarning,
             stacklevel=3,
         )

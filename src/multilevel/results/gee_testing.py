@@ -9,7 +9,7 @@ import numpy as np
 
 from multilevel._typing import Array, Frame
 from multilevel.design.fixed_terms import fixed_terms
-from multilevel.errors import ModelError
+from multilevel.errors import DataTypeError, ModelError
 from multilevel.estimation.gee.problem import EstimatingProblem
 from multilevel.estimation.gee.solve import EstimatingSolution, solve
 from multilevel.estimation.glm import proportions
@@ -160,6 +160,11 @@ def refuse_different_rows(fits: Sequence[GEETesting]) -> None:
     """Models are compared on the same responses."""
     first = fits[0]
     for fit in fits[1:]:
+        if not isinstance(fit, GEETesting):
+            raise DataTypeError(
+                f"estimating equations are compared with fits of ml.gee, and this is of type "
+                f"{type(fit).__name__}: fit its formula by ml.gee to the same rows."
+            )
         same = np.array_equal(proportions(fit.design), proportions(first.design))
         if not same or fit.family != first.family or not np.array_equal(fit.design.rows, first.design.rows):
             raise ModelError(

@@ -45,6 +45,7 @@ from multilevel.inference.variance_choice import (
 )
 from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
 from multilevel.report.glm_summary import glm_summary
+from multilevel.report.ratios import ratio_of_family
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
 from multilevel.report.tables import fixed_columns
@@ -300,14 +301,7 @@ class GLMFit(AverageEffects[GLMRecord], Testing[GLMRecord]):
         return joint_inference(self.record) if moves_with_dispersion(self.record) else own
 
     def _ratio_word(self) -> str:
-        link = self.record.family.link
-        if link.ratio is None:
-            raise ModelError(
-                f"exponentiate=True has no meaning with the {link.name} link, whose coefficients are no "
-                "logarithms of ratios; for differences of means use emmeans(kind='response')."
-            )
-        counts = self.record.family.density in ("poisson", "nbinom1", "nbinom2")
-        return "rate ratio" if link.ratio == "ratio" and counts else link.ratio
+        return ratio_of_family(self.record.family, self.design.response_name)
 
     # Data --------------------------------------------------------------------------------------------
 

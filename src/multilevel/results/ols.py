@@ -54,7 +54,7 @@ from multilevel.report.notation import write_page
 from multilevel.report.ols_equation import linear_sections
 from multilevel.report.ols_summary import ols_summary
 from multilevel.report.summary import Summary
-from multilevel.report.tables import confint_columns, fixed_columns
+from multilevel.report.tables import confint_columns
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.diagnostics import LinearDiagnostics
@@ -206,8 +206,7 @@ class OLSFit(LinearDiagnostics, Means[OLSRecord], Testing[OLSRecord]):
             >>> list(fit.tidy()["df"].round(1)), list(fit.tidy(df="residual")["df"])
             ([4.0, 8.0], [9.0, 9.0])
         """
-        limits = conf_level if conf_int else None
-        return self._frame(fixed_columns(self._coefficients(df), limits, exponentiate))
+        return super().tidy(conf_int=conf_int, conf_level=conf_level, exponentiate=exponentiate, df=df)
 
     def confint(
         self, method: Literal["wald"] = "wald", *, level: float = 0.95, df: DfMethod | None = None
