@@ -82,9 +82,9 @@ def fixed_terms(design: Design) -> tuple[FixedTerm, ...]:
 
 def term_cells(design: Design) -> Cells:
     """The cells of all terms, as combinations of the columns of X."""
-    axes, n_coded = find_axes(design), len(design.encoder.kept) + len(design.dropped.columns)
-    terms, blocks = terms_and_blocks(design)
+    axes, (terms, blocks) = find_axes(design), terms_and_blocks(design)
     parts = coded_parts([block for each in blocks for block in each], axes)
+    n_coded = 1 + max(int(columns.max(initial=-1)) for columns, _ in parts.values())
     each = [cells_of([axes[name] for name in term], parts, n_coded) for term in terms]
     return Cells(
         combinations=in_kept_columns(np.hstack(each), design),
@@ -103,8 +103,9 @@ def in_kept_columns(combinations: Array, design: Design) -> Array:
     """Combinations of all columns coded (all, C) as those of the p that were kept: (p, C)."""
     kept, dropped = design.encoder.kept, design.dropped.combinations
     if dropped is None:
-        return combinations
-    others = [j for j in range(len(combinations)) if j not in kept]
+        return np.asarray(combinations[list(kept)])
+    replaced = design.encoder.sides.intercept_of(0) if design.categories else None  # by thresholds
+    others = [j for j in range(len(combinations)) if j not in kept and j != replaced]
     return np.asarray(combinations[list(kept)] + dropped @ combinations[others])
 
 

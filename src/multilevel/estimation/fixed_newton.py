@@ -41,7 +41,7 @@ def newton(rows: WorkingRows, start: Array, prior: PriorPenalty | None = None) -
         linear_predictors(rows, found.gamma),
         found.gradient,
         found.information,
-        found.converged,
+        found.converged or len(start) == 0,  # nothing to look for
     )
 
 

@@ -143,6 +143,13 @@ def weighted_regression(
     return working.design, replace(assemble_ols(working.design, working.solution), beta=beta)
 
 
+def solution_deviance(design: GLMMDesign, family: Family, solution: GLMSolution) -> float:
+    """The deviance of a solution without its record."""
+    working = linear_predictors(solution.rows, solution.gamma)[0]
+    eta = mean_predictor(solution.rows, solution.coefficients, working)
+    return deviance(design.main, family, means_within_range(family, eta))
+
+
 def deviance(main: Design, family: Family, mu: Array) -> float:
     """Sum of the unit deviances, each as often as its row counts."""
     units, weights = family.unit_deviance(proportions(main), mu), counted_weights(main)

@@ -43,8 +43,8 @@ def gee_summary(
     """Put the summary together.
 
     `std_error` (1 + q,) are those of scale and correlations, None where there are none; `method` says how
-    standard errors were found, `word` names the ratios that coefficients are shown as, if they are, `by_itself`
-    says that nobody asked for the variance, and `alone` (p,) which coefficients rest on one cluster.
+    standard errors were found, `by_itself` that nobody asked for them, and `alone` (p,) which coefficients
+    rest on one cluster. `word` names the ratios that coefficients are shown as, if they are, and
     `estimated_weights` says that a dropout model gave the weights.
     """
     family = problem.family

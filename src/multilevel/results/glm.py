@@ -52,9 +52,9 @@ from multilevel.report.tables import fixed_columns
 from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
+from multilevel.results.glm_testing import GLMTesting
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
-from multilevel.results.testing import Testing
 from multilevel.simulation.families import draw
 from multilevel.simulation.glmm import density_of, stacked
 from multilevel.simulation.lmm import refuse_counted_rows
@@ -141,13 +141,23 @@ def glm(
 
 def estimate(model: GLMMDesign, family: Family, prior: object) -> GLMRecord:
     """From design to record."""
+    refuse_empty(model)
     refuse_sides(family, model)
     refuse_impossible(family, model)
     solution = solve_glm(model, family, checked_prior(prior))
     return assemble_glm(model, family, solution, prior=prior is not None)
 
 
-class GLMFit(AverageEffects[GLMRecord], Testing[GLMRecord]):
+def refuse_empty(model: GLMMDesign) -> None:
+    """A model without coefficients has nothing to estimate; thresholds are some."""
+    if not model.main.coef_names and not model.categories:
+        raise ModelError(
+            "the formula has no terms, not even an intercept, so there is nothing to estimate; "
+            "write y ~ 1 for the mean, or add a predictor."
+        )
+
+
+class GLMFit(AverageEffects[GLMRecord], GLMTesting):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
