@@ -144,3 +144,18 @@ def test_the_note_on_refits_knows_whether_the_fixed_parts_agree(sleepstudy, inte
     assert "the fixed parts agree" in ml.compare(intercepts, slopes).notes[0]
     empty = ml.lmm("Reaction ~ 1 + (1 | Subject)", sleepstudy)
     assert "only between models with the same fixed part" in ml.compare(empty, slopes).notes[0]
+
+
+def test_fits_of_one_formula_are_told_apart():
+    epil = ml.datasets.epil()
+    counts = ml.glmm("y ~ trt + (1 | subject)", epil, family="poisson")
+    told = ml.compare(counts, counts.update(zi="~ 1"), counts.update(family="negative_binomial"))["formula"]
+    assert set(told) == {
+        "y ~ trt + (1 | subject), family='poisson'",
+        "y ~ trt + (1 | subject), family='poisson', zi='~ 1'",
+        "y ~ trt + (1 | subject), family='negative_binomial'",
+    }
+    nodes = ml.compare(counts, counts.update(nagq=5))["formula"]
+    assert set(nodes) == {"y ~ trt + (1 | subject), nagq=1", "y ~ trt + (1 | subject), nagq=5"}
+    smaller = ml.glmm("y ~ 1 + (1 | subject)", epil, family="poisson")
+    assert list(ml.compare(smaller, counts)["formula"]) == [smaller.formula, counts.formula]

@@ -147,3 +147,21 @@ def test_nothing_is_said_of_missing_rows_where_none_are():
     said = "Rows that are missing are taken as missing completely at random (MCAR)"
     assert said in flat(ml.gee("y ~ x", data.drop(5), **call))
     assert said in flat(ml.gee("y ~ x", data.assign(x=data["x"].where(data.index != 5)), **call))
+
+
+# ---- clusters whose numbers begin anew ----
+
+
+def test_clusters_are_combinations_of_columns():
+    data = visits().assign(
+        centre=lambda d: np.where(d["id"] < 30, "north", "south"), within=lambda d: d["id"] % 30
+    )
+    call = {"time": "week", "corr": "ar1"}
+    one, other = (ml.gee("y ~ x", data, groups=groups, **call) for groups in ("centre:within", "id"))
+    assert one.ngroups == {"centre:within": 60}
+    np.testing.assert_allclose(one.alpha, other.alpha, rtol=1e-12)
+    np.testing.assert_allclose(one.se, other.se, rtol=1e-12)
+    missing = data.assign(within=data["within"].where(data.index > 3))
+    assert ml.gee("y ~ x", missing, groups="centre:within", **call).nobs == len(data) - 4
+    with pytest.raises(ml.errors.ColumnNotFoundError, match="no column 'center'"):
+        ml.gee("y ~ x", data, groups="center:within", **call)

@@ -283,3 +283,26 @@ def test_probabilities_that_round_to_one_have_residuals():
     assert np.isfinite(fit.residuals("pearson")).all()
     assert (fit.residuals() ** 2).sum() == pytest.approx(fit.deviance, rel=1e-9)
     assert -2.0 * fit.loglik == pytest.approx(fit.deviance, rel=1e-9)  # one trial: nothing else is in it
+
+
+def test_the_page_names_what_was_maximised_and_what_the_dispersion_is():
+    epil = ml.datasets.epil()
+    page = str(ml.glm("y ~ trt", epil, family="poisson", prior="weak"))
+    assert page.startswith("Generalized linear model fit by maximum a posteriori (weak prior)\n")
+    assert "maximum likelihood" not in page
+    fit = ml.glm("y ~ trt", epil, family="negative_binomial")
+    assert "Family: negative binomial (log link)" in str(fit)
+    assert f"Dispersion: {fit.dispersion:.5g} (size: variance = mean + mean^2 / size)" in str(fit)
+    assert "Power of the mean: 1.58" in str(ml.glm("y ~ trt", epil, family="tweedie"))
+
+
+def test_clusters_whose_numbers_begin_anew():
+    data = simulated("binomial").assign(
+        centre=lambda d: np.where(np.arange(len(d)) % 2, "a", "b"),
+        both=lambda d: d["centre"] + ":" + d["g"].astype(str),
+    )
+    one, other = (
+        ml.glm("y ~ x", data, family="binomial", cluster=cluster, vcov="CR2")
+        for cluster in ("centre:g", "both")
+    )
+    np.testing.assert_allclose(one.se, other.se, rtol=1e-12)

@@ -93,3 +93,19 @@ def test_misuse(gaps):
         ml.missing_patterns(gaps, "id", "week", y=[3])
     with pytest.raises(DataError, match="no rows"):
         ml.missing_patterns({"a": []})
+
+
+def test_columns_of_a_table_are_no_times():
+    data = pd.DataFrame({"a": [1.0, None, 3.0, 4.0], "b": [1.0, 2.0, None, 4.0], "arm": list("xxyy")})
+    page = str(ml.missing_patterns(data, by="arm"))
+    assert "Observed in each column" in page
+    assert "at each time" not in page
+    assert "at the last time" not in page
+
+
+def test_three_arms_stand_one_below_another():
+    data = pd.DataFrame({"id": np.repeat(np.arange(6), 2), "week": np.tile([0, 1], 6)})
+    data["arm"] = data["id"].map(dict(enumerate("abcabc")))
+    page = str(ml.missing_patterns(data.drop([1, 5]), "id", "week", by="arm"))
+    assert all(f"Observed at each time, arm {arm}" in page for arm in "abc")
+    assert max(map(len, page.splitlines())) < 100

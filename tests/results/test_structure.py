@@ -260,3 +260,8 @@ def test_mistakes_in_cluster_summaries_are_named() -> None:
         ml.cluster_summary(data, "mAch", groups="school", by="sector2")
     with pytest.raises(ml.errors.DataTypeError, match="y= takes the name of a column"):
         ml.cluster_summary(data, 3, groups="school")
+
+
+def test_no_rows():
+    with pytest.raises(ml.errors.DataError, match="The data have no rows"):
+        ml.structure(ml.datasets.sleepstudy().head(0))

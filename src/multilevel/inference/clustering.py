@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Array, Frame
+from multilevel.design.clustered import group_parts, labels_in_rows
 from multilevel.design.design import Design, Grouping
+from multilevel.design.grouping import code_groups
 from multilevel.errors import DataError
 from multilevel.frames.column import Categorical
 from multilevel.frames.labels import group_codes
@@ -34,15 +38,23 @@ def ways_of(cluster: Clustering, n_rows: int) -> list[Clustering]:
 def named_columns(cluster: Clustering | None, data: Frame) -> tuple[str, ...]:
     """Columns of the data that rows must not miss because of their cluster."""
     if cluster is None or isinstance(cluster, str):
-        return () if cluster is None else (cluster,)
+        return () if cluster is None else parts_of(cluster, data)
     several = isinstance(cluster, list | tuple)
     ways = ways_of(cluster, read_table(data).n_rows) if several else []
-    return tuple(way for way in ways if isinstance(way, str))
+    return tuple(part for way in ways if isinstance(way, str) for part in parts_of(way, data))
+
+
+def parts_of(name: str, data: Frame) -> tuple[str, ...]:
+    """The columns that make clusters: one, or several for "centre:id", whose numbers begin anew."""
+    return tuple(group_parts(name, read_table(data)))
 
 
 def read_clusters(cluster: Clustering, data: Frame, design: Design) -> Grouping:
     """Clusters of the rows used, by label and so wherever their rows stand."""
     name = cluster if isinstance(cluster, str) else "cluster"
+    parts = parts_of(cluster, data) if isinstance(cluster, str) else ()
+    if len(parts) > 1:
+        return combined_clusters(parts, data, design)
     labels = column_labels(cluster, data) if isinstance(cluster, str) else array_labels(cluster, design)
     codes = labels.codes[design.rows]
     refuse_missing(name, int((codes < 0).sum()))
@@ -50,6 +62,14 @@ def read_clusters(cluster: Clustering, data: Frame, design: Design) -> Grouping:
     renumbered = np.zeros(len(labels.levels), dtype=np.int32)
     renumbered[present] = np.arange(len(present), dtype=np.int32)
     return Grouping(name, renumbered[codes], tuple(str(labels.levels[k]) for k in present))
+
+
+def combined_clusters(parts: Sequence[str], data: Frame, design: Design) -> Grouping:
+    """Clusters of the rows used, one for each combination of labels that occurs."""
+    labels = [labels_in_rows(column_labels(part, data), design.rows) for part in parts]
+    for part, each in zip(parts, labels, strict=True):
+        refuse_missing(part, int((each.codes < 0).sum()))
+    return code_groups(parts, labels)[0]
 
 
 def ordering(time: Clustering, data: Frame, design: Design) -> Array:

@@ -11,6 +11,7 @@ from multilevel.inference.variance import Variance
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
 from multilevel.report.cluster_notes import cluster_notes
+from multilevel.report.glmm_summary import DISPERSION_WORDS, SHAPE_WORDS
 from multilevel.report.numbers import format_column, format_number
 from multilevel.report.ols_summary import standard_errors
 from multilevel.report.ratios import ratio_block
@@ -35,12 +36,13 @@ def glm_summary(
         else cluster_notes(record.regression[1], variance, coefficients)
     )
     return Summary(
-        title="Generalized linear model fit by maximum likelihood",
+        title=title_of(record),
         facts=(
-            ("Family", f"{record.family.name} with {record.family.link.name} link"),
+            ("Family", f"{record.family.name.replace('_', ' ')} ({record.family.link.name} link)"),
             ("Formula", design.formula.text),
             ("Observations", f"{record.n_obs:g}{rows}"),
             ("Standard errors", "model-based" if variance is None else standard_errors(variance)),
+            *dispersion_facts(record),
         ),
         blocks=(
             *(
@@ -55,6 +57,24 @@ def glm_summary(
         ),
         notes=(*fit_notes(record, variance), *dropped_notes(design.dropped), *robust),
     )
+
+
+def title_of(record: GLMRecord) -> str:
+    """How the fit was made."""
+    how = "maximum a posteriori (weak prior)" if record.prior else "maximum likelihood"
+    return f"Generalized linear model fit by {how}"
+
+
+def dispersion_facts(record: GLMRecord) -> tuple[tuple[str, str], ...]:
+    """What the family has beside its mean, as one number each, and what the number is."""
+    facts = []
+    density = record.family.density
+    if not record.free_scale and record.dispersion is not None and np.ptp(record.dispersion) == 0.0:
+        given = ", as given" if "dispersion" in record.family.given else ""
+        facts.append(("Dispersion", f"{figure(record.dispersion[0])} ({DISPERSION_WORDS[density]}{given})"))
+    if record.shape is not None:
+        facts.append((SHAPE_WORDS[density], figure(record.shape)))
+    return tuple(facts)
 
 
 def other_blocks(record: GLMRecord) -> tuple[Block, ...]:
@@ -74,7 +94,9 @@ def other_blocks(record: GLMRecord) -> tuple[Block, ...]:
 
 def fit_notes(record: GLMRecord, variance: Variance | None) -> list[str]:
     """Scale, deviances, criteria, and whether the responses vary more than the family says."""
-    notes = [scale_note(record)] if scale_note(record) else []
+    notes = []
+    if record.free_scale:
+        notes.append(f"Scale (Pearson's phi): {figure(record.scale)} on {record.df_residual:g} df")
     if record.prior:
         notes.append(
             "A weak prior drew the coefficients to zero: estimates and errors are those of its posterior."
@@ -95,16 +117,6 @@ def fit_notes(record: GLMRecord, variance: Variance | None) -> list[str]:
             'groups, use cluster=, ml.gee or ml.glmm; else vcov="HC3", or a family with a dispersion.'
         )
     return notes
-
-
-def scale_note(record: GLMRecord) -> str:
-    """The dispersion in words."""
-    if record.free_scale:
-        return f"Scale (Pearson's phi): {figure(record.scale)} on {record.df_residual:g} df"
-    if record.dispersion is None or np.ptp(record.dispersion) > 0.0:
-        return ""
-    how = "given" if "dispersion" in record.family.given else "maximum likelihood"
-    return f"Dispersion phi ({how}): {figure(record.dispersion[0])}"
 
 
 def figure(value: float) -> str:

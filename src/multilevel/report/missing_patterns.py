@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_SHOWN = 12  # patterns that are printed or drawn; others are counted
+MOST_BESIDE = 2  # arms in one table
 CLEAR = 2.0  # standard errors from which a difference is worth a sentence
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 CAUTION = (
@@ -80,8 +81,19 @@ def pattern_block(patterns: Patterns, title: str) -> Block:
     return Block(title, tuple(cells), tuple(zip(*cells.values(), strict=True)))
 
 
-def curve_block(curves: Mapping[str, DropoutCurve], name: str, labels: Sequence[Any]) -> Block:
-    """Observed and still followed at each time, in percent, by arm."""
+def curve_blocks(
+    curves: Mapping[str, DropoutCurve], by: str | None, name: str, labels: Sequence[Any], title: str
+) -> tuple[Block, ...]:
+    """Observed and still followed at each time, in percent: two arms side by side, more one below another."""
+    if len(curves) <= MOST_BESIDE:
+        return (curve_block(curves, name, labels, title),)
+    return tuple(
+        curve_block({"": curve}, name, labels, f"{title}, {by} {arm}") for arm, curve in curves.items()
+    )
+
+
+def curve_block(curves: Mapping[str, DropoutCurve], name: str, labels: Sequence[Any], title: str) -> Block:
+    """One table of some arms."""
     cells = {name: [str(label) for label in labels]}
     for arm, curve in curves.items():
         prefix = f"{arm}: " if len(curves) > 1 else ""
@@ -89,7 +101,7 @@ def curve_block(curves: Mapping[str, DropoutCurve], name: str, labels: Sequence[
         cells[f"{prefix}%"] = format_fixed(100.0 * curve.observed / curve.n, 1)
         if (curve.observed != curve.still).any():
             cells[f"{prefix}followed %"] = format_fixed(100.0 * curve.still / curve.n, 1)
-    return Block("Observed at each time", tuple(cells), tuple(zip(*cells.values(), strict=True)))
+    return Block(title, tuple(cells), tuple(zip(*cells.values(), strict=True)))
 
 
 def shape_sentence(patterns: Patterns, units: str) -> str:

@@ -23,6 +23,7 @@ from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
 from multilevel.report.simulated_p import simulated_columns, simulation_notes
+from multilevel.results.fit_labels import told_formulas
 from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glmm_base import GLMMBase
 
@@ -142,7 +143,7 @@ def compare(
         )
     return Comparison(
         models=tuple(labels[k] for k in order),
-        formulas=tuple(fit.formula for fit in ordered),
+        formulas=told_formulas(ordered),
         npar=np.array([fit.df_model for fit in ordered]),
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),

@@ -94,7 +94,8 @@ def gee(
         formula: `"y ~ x1 + x2"`; there are no random effects. Of the binomial family the left side may be
             0/1, `successes / trials` or `cbind(successes, failures)`.
         data: any data frame, or a mapping of equally long columns (n rows), in any order.
-        groups: column of cluster labels, or an array (n,) of them: the independent units.
+        groups: column of cluster labels, "centre:id" where numbers begin anew in each centre, or an array
+            (n,): the independent units.
         time: column of visits or times, or an array (n,). It puts the rows of a cluster in order and places
             visits that are missing; without it rows are one step apart in the order of the data.
         family: "gaussian", "binomial", "poisson", "gamma" ..., or an object from `ml.families`.
@@ -148,7 +149,7 @@ def gee(
         "contrasts": contrasts,
         "missing": missing,
     }
-    extra = own_columns(groups, time, structure)
+    extra = own_columns(groups, time, structure, data)
     design = build_design(terms, data, response=distribution.response, **data_options, extra_columns=extra)
     distribution.refuse_impossible(proportions(design), design.response_name)
     layout = cluster_layout(design, data, groups, time, structure)

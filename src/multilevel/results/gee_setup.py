@@ -27,7 +27,7 @@ from multilevel.families.links import Link
 from multilevel.fitted.dropout import DropoutModel
 from multilevel.fitted.gee import GEERecord
 from multilevel.formula.terms import Formula
-from multilevel.inference.clustering import read_clusters
+from multilevel.inference.clustering import parts_of, read_clusters
 from multilevel.inference.gee_kinds import FEW_CLUSTERS
 from multilevel.report.correlation_advice import correlation_advice
 from multilevel.results.dropout_weights import DropoutWeights
@@ -107,7 +107,7 @@ def checked_scale(scale: object) -> float | None:
 
 
 def own_columns(
-    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation
+    groups: str | npt.ArrayLike, time: str | npt.ArrayLike | None, corr: Correlation, data: Frame
 ) -> tuple[str, ...]:
     """Columns beside the formula's that rows must not miss."""
     if isinstance(groups, list | tuple) and all(isinstance(each, str) for each in groups):
@@ -116,7 +116,8 @@ def own_columns(
             "one and say corr=ml.NestedExchangeable(inner=...)."
         )
     inner = corr.inner if isinstance(corr, NestedExchangeable) else None
-    return tuple(name for name in (groups, time, inner) if isinstance(name, str))
+    made_of = parts_of(groups, data) if isinstance(groups, str) else ()
+    return (*made_of, *(name for name in (time, inner) if isinstance(name, str)))
 
 
 def cluster_layout(

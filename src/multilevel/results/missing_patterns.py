@@ -28,7 +28,7 @@ from multilevel.report.missing_patterns import (
     CAUTION,
     arms_sentence,
     columns_sentence,
-    curve_block,
+    curve_blocks,
     curve_columns,
     leavers_sentence,
     pattern_block,
@@ -97,15 +97,16 @@ class MissingPatterns(PrintedTable):
             if long
             else columns_sentence(self.patterns, self._order())
         )
-        arms = [] if self.by is None else arms_sentence(self.curves, self.by)
+        arms = arms_sentence(self.curves, self.by) if long and self.by is not None else []
         before = [] if self.before is None else leavers_sentence(self.before, str(self.y), self.name)
+        where = "at each time" if long else "in each column"
         title = f"Missing values of {self.y}" if self.y else "Missing values"
         return Summary(
             title=title,
             facts=(("Units", what), (f"{self.name}s" if not long else self.name, names)),
             blocks=(
                 pattern_block(self.patterns, "Patterns (X observed, . missing)"),
-                curve_block(self.curves, self.name, self.labels),
+                *curve_blocks(self.curves, self.by, self.name, self.labels, f"Observed {where}"),
             ),
             notes=(shape, *arms, *before, *([] if self.observed.all() else [CAUTION])),
         )

@@ -168,10 +168,12 @@ def checked_names(groups: object, table: Table) -> list[str] | None:
 
 def guessed(table: Table) -> tuple[GuessedGroup, ...]:
     """Columns that seem to name groups."""
+    if not table.n_rows:
+        raise DataError("The data have no rows.")
     columns = {name: table.column(name) for name in table.names}
     labels = [name for name, column in columns.items() if isinstance(column, Categorical)]
     values = {name: comparable(table, name, None) for name in table.names}
-    found = guess_groups(labels, values) if table.n_rows else []
+    found = guess_groups(labels, values)
     if not found:
         raise DataError(
             "No column seems to name groups of several rows each; name the columns that do, "
