@@ -76,8 +76,8 @@ ELSEWHERE = {  # beginnings of names that other packages have, and the way here
     ),
     ("hurdle",): "A hurdle is ml.glmm(..., family='truncated_poisson', zi='~ 1')",
     ("multinom", "categorical", "nominal"): (
-        "There is none for categories without an order; compare two at a time with 'binomial', or put them in "
-        "order for 'ordinal'"
+        "There is none for categories without an order; compare two at a time with 'binomial', or put them "
+        "in order for 'ordinal'"
     ),
     ("lognormal",): "Model log(y) with 'gaussian', or use 'gamma' with link='log'",
     ("cox", "weibull", "exponential", "survival"): (

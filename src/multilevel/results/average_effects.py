@@ -53,9 +53,9 @@ class AverageEffects(ResponseMeans[RecordT]):
             >>> fit = ml.glm("incidence / size ~ period", ml.datasets.cbpp(), family="binomial")
             >>> fit.ame()[["contrast", "estimate", "std_error"]].round(3)
               contrast  estimate  std_error
-            0    2 - 1    -0.139      0.032
-            1    3 - 1    -0.149      0.032
-            2    4 - 1    -0.174      0.032
+            0    2 - 1    -0.139      0.031
+            1    3 - 1    -0.148      0.031
+            2    4 - 1    -0.174      0.030
 
         References:
             Bartus, T. (2005). Estimation of marginal effects using margeff. The Stata Journal 5, 309-329.

@@ -52,7 +52,7 @@ from multilevel.report.tables import fixed_columns
 from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
-from multilevel.results.glm_testing import GLMTesting
+from multilevel.results.glm_intervals import GLMIntervals
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
 from multilevel.simulation.families import draw
@@ -157,7 +157,7 @@ def refuse_empty(model: GLMMDesign) -> None:
         )
 
 
-class GLMFit(AverageEffects[GLMRecord], GLMTesting):
+class GLMFit(AverageEffects[GLMRecord], GLMIntervals):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:

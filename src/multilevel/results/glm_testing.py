@@ -58,8 +58,8 @@ class GLMTesting(Testing[GLMRecord]):
             >>> fit = ml.glm("incidence / size ~ period + size", ml.datasets.cbpp(), family="binomial")
             >>> fit.anova().round(4)
                  term  statistic  df  p_value
-            0  period    40.6811   3   0.0000
-            1    size     0.1306   1   0.7178
+            0  period    39.7637   3   0.0000
+            1    size     0.1619   1   0.6874
 
         References:
             McCullagh, P. & Nelder, J. A. (1989). Generalized Linear Models, 2nd ed. Chapman & Hall.
