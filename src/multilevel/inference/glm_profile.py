@@ -7,8 +7,8 @@ With a coefficient held at v and all else fitted again, the signed root of the l
 or of the difference of the deviances over the scale where that is estimated, grows with v; limits are where
 it reaches a quantile: normal, or Student's t on the residual degrees of freedom.
 
-Venzon, D. J. & Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based confidence intervals.
-Applied Statistics 37, 87-94.
+Venzon, D. J. & Moolgavkar, S. H. (1988). A method for computing profile-likelihood-based confidence
+intervals. Applied Statistics 37, 87-94.
 """
 
 from __future__ import annotations

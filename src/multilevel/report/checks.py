@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from multilevel.inference.finding import Finding
-from multilevel.report import fit_words, glmm_words, residual_words
+from multilevel.report import fit_words, glm_words, glmm_words, residual_words
 from multilevel.report.numbers import format_p
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
@@ -77,6 +77,8 @@ WORDS: dict[str, Callable[[Finding], str]] = {
     "omitted random slopes": fit_words.omitted_slopes,
     "within and between": fit_words.within_and_between,
     "alike within clusters": fit_words.alike_within_clusters,
+    "events per coefficient": glm_words.events_per_coefficient,
+    "excess variation": glm_words.excess_variation,
     "number of groups": glmm_words.number_of_groups,
     "overdispersion": glmm_words.overdispersion,
     "uniform residuals": glmm_words.uniform_residuals,

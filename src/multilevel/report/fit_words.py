@@ -206,5 +206,5 @@ def alike_within_clusters(finding: Finding) -> str:
     return (
         f"Residuals of one {facts['group']} are alike (ICC {icc}), so the rows are not independent and the"
         f" standard errors are wrong, most of all for what differs between levels of {facts['group']}. Use"
-        f' cluster="{facts["group"]}", or ml.lmm with (1 | {facts["group"]}).'
+        f' cluster="{facts["group"]}", or {facts.get("mixed", "ml.lmm")} with (1 | {facts["group"]}).'
     )

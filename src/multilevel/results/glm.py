@@ -27,6 +27,7 @@ from multilevel.formula.parse import parse_formula
 from multilevel.inference.clustering import Clustering, named_columns, read_ways
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.glm_inference import glm_inference, glm_variance
+from multilevel.inference.glm_influence import influence_of_rows
 from multilevel.inference.glm_means import (
     joint_inference,
     mean_function,
@@ -35,6 +36,7 @@ from multilevel.inference.glm_means import (
 )
 from multilevel.inference.linear_prediction import new_rows, used_rows
 from multilevel.inference.response_effects import MeanFunction
+from multilevel.inference.scaled_residuals import normal_scores
 from multilevel.inference.variance import Variance, covariance
 from multilevel.inference.variance_choice import (
     CLUSTER_KINDS,
@@ -52,7 +54,7 @@ from multilevel.report.tables import fixed_columns
 from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
-from multilevel.results.glm_intervals import GLMIntervals
+from multilevel.results.glm_diagnostics import GLMDiagnostics, ResidualKind
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
 from multilevel.simulation.families import draw
@@ -61,7 +63,6 @@ from multilevel.simulation.lmm import refuse_counted_rows
 from multilevel.simulation.streams import random_streams
 
 DfMethod = Literal["residual", "satterthwaite", "z"]
-ResidualKind = Literal["deviance", "pearson", "response", "working"]
 
 
 def glm(
@@ -157,7 +158,7 @@ def refuse_empty(model: GLMMDesign) -> None:
         )
 
 
-class GLMFit(AverageEffects[GLMRecord], GLMIntervals):
+class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
@@ -315,9 +316,36 @@ class GLMFit(AverageEffects[GLMRecord], GLMIntervals):
 
     # Data --------------------------------------------------------------------------------------------
 
-    def residuals(self, kind: ResidualKind = "deviance") -> Array:
-        """Residuals (n,): "deviance", "pearson", "response" or "working"."""
-        checked_choice("kind", kind, ("deviance", "pearson", "response", "working"))
+    def residuals(self, kind: ResidualKind = "deviance", *, n: int = 250, seed: Seed = 0) -> Array:
+        """Residuals (n,), of the mean or among simulated responses.
+
+        - "deviance": signed root of the row's part of the deviance;
+        - "pearson": over the root of the family's variance;
+        - "response": the response (a share, where there are trials) less its mean;
+        - "working": on the scale of the linear predictor;
+        - "scaled": the share of `n` simulated responses below the one observed, ties broken at random;
+          uniform between 0 and 1 where the model holds, whatever the family;
+        - "quantile": the same as standard normal numbers.
+
+        Args:
+            kind: which of these.
+            n: simulations for the last two.
+            seed: of the simulations.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glm("incidence / size ~ period", ml.datasets.cbpp(), family="binomial")
+            >>> fit.residuals("pearson")[:2].round(3), bool(0.0 < fit.residuals("scaled", seed=1)[0] < 1.0)
+            (array([-0.692,  2.166]), True)
+
+        References:
+            Dunn, P. K. & Smyth, G. K. (1996). Randomized quantile residuals. Journal of Computational and
+            Graphical Statistics 5, 236-244.
+        """
+        checked_choice("kind", kind, ("deviance", "pearson", "response", "working", "scaled", "quantile"))
+        if kind in ("scaled", "quantile"):
+            scaled = self._simulated(n, seed).residuals
+            return scaled if kind == "scaled" else normal_scores(scaled)
         if self.record.regression is None and kind != "response":
             raise ModelError(
                 f"the {self.family} family has residuals of kind 'response' only; simulate() shows what the "
@@ -412,7 +440,11 @@ class GLMFit(AverageEffects[GLMRecord], GLMIntervals):
         columns = {"fitted": self.fitted, "eta": self.record.eta}
         if self.record.regression is None:
             return columns
-        return {**columns, "residual": self.residuals("response"), "residual_deviance": self.residuals()}
+        columns |= {"residual": self.residuals("response"), "residual_deviance": self.residuals()}
+        if self.record.prior:
+            return columns
+        found, leverage = influence_of_rows(self.record, self.residuals())
+        return {**columns, "leverage": leverage, "cooks_distance": found.cooks_distance}
 
     def _estimate(self, design: Design) -> GLMRecord:
         prior = self.call.options.get("prior")
