@@ -35,5 +35,6 @@ def excess_variation(finding: Finding) -> str:
         )
     return (
         f"{said}: responses vary more than the {facts['family']} family says, so that standard errors are "
-        f"too small. Use {facts['cure']} or vcov='HC3'; where rows come in groups cluster=, ml.gee or ml.glmm."
+        f"too small. Use {facts['cure']} or vcov='HC3'; where rows come in groups cluster=, ml.gee or "
+        "ml.glmm."
     )

@@ -55,6 +55,7 @@ from multilevel.results.average_effects import AverageEffects
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.glm_diagnostics import GLMDiagnostics, ResidualKind
+from multilevel.results.glm_explained import GLMExplained
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
 from multilevel.simulation.families import draw
@@ -158,7 +159,7 @@ def refuse_empty(model: GLMMDesign) -> None:
         )
 
 
-class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics):
+class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
