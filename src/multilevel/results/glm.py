@@ -422,6 +422,10 @@ class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
         record = estimate(model, self.record.family, self.call.options.get("prior"))
         return type(self)(model, record, self.call, self.choice)
 
+    def _of_design(self, model: GLMMDesign) -> Self:
+        record = estimate(model, self.record.family, self.call.options.get("prior"))
+        return type(self)(model, record, self.call, choose_variance(None, ()))
+
     # What the shared face asks for -------------------------------------------------------------------
 
     def _glance(self) -> dict[str, object]:
