@@ -263,7 +263,6 @@ def test_the_summary_says_what_it_is(ohio):
         "537 clusters of 'id' (4 each)",
         "exchangeable",
         "z tests",
-        "MCAR",
         "population-averaged",
         "alpha",
     ):
