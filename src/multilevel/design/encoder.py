@@ -14,7 +14,7 @@ from multilevel.design.columns import missing_rows, read_columns, recode, refuse
 from multilevel.design.expressions import Value, evaluate
 from multilevel.design.grouping import FoundLevels, GroupCoder, find_groups
 from multilevel.design.model_terms import columns_of_all, columns_of_sides
-from multilevel.design.observed import ResponseKind, category_of, observe
+from multilevel.design.observed import ResponseKind, category_of, count_of, observe
 from multilevel.design.offsets import total_offset
 from multilevel.design.random_terms import row_labels
 from multilevel.design.rank import take_columns
@@ -113,6 +113,23 @@ class Encoder:
         else:
             y[rows] = observe(self.response, response, columns, memory, n, rows).y
         return y
+
+    def encode_trials(self, data: Frame) -> Array | None:
+        """Trials in new data (n,), NaN where missing; None where there are none, or no columns of them."""
+        response, table = self.formula.response, read_table(data)
+        if response.kind == "single":
+            return None
+        told = response.expressions[1:] if response.kind == "ratio" else response.expressions
+        needed = columns_of_all(told, table.names)
+        if not needed or not set(needed) <= set(table.names):  # predictors alone
+            return None
+        source = read_columns(table, needed)
+        rows = _complete(table.n_rows, source.values())
+        columns, n = _recode(self, source, rows), int(np.count_nonzero(rows))
+        trials = np.full(table.n_rows, np.nan)
+        values = [count_of(each, evaluate(each, columns, self.sides.memory), n, rows) for each in told]
+        trials[rows] = np.sum(values, axis=0)
+        return trials
 
 
 @dataclass(frozen=True, slots=True)
