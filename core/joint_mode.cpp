@@ -14,8 +14,6 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr int chunk_rows = 256;
-
 // The nearest positive semidefinite weights of a row's predictors.
 void project_any(double* W, int count) {
     if (count <= 2) return project_weights(W, count);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <functional>
 #include <vector>
 
 #include "factorisation.hpp"
@@ -51,6 +52,9 @@ class Laplace : public Marginal {
     Eigen::MatrixXd joint_covariance() const;
 
   private:
+    static constexpr int chunk_rows = 256;  // that are looked at together
+    static constexpr int most_inner = 2;    // predictors that random effects enter
+
     // What a range of rows adds up to. Of the first factor, whose levels no two ranges share, all ranges write to one
     // place.
     struct Stripe {
@@ -92,8 +96,7 @@ class Laplace : public Marginal {
     void begin_modes_at(const Eigen::VectorXd& u);
     Eigen::VectorXd mode_motion(const Eigen::VectorXd& step) const;
     bool find_modes();
-    template <class Weight>
-    std::vector<std::vector<double>> level_sums(Weight weight) const;
+    std::vector<std::vector<double>> level_sums(const std::function<const double*(int)>& weight) const;
     Eigen::VectorXd spherical(const std::vector<std::vector<double>>& by_factor) const;
     void solve(Eigen::VectorXd& b) const;
     void read_inverse();

@@ -14,3 +14,12 @@ print(
 
 # Cases among animals: trials on the left, and a warning below.
 print(ml.glm("incidence / size ~ period", ml.datasets.cbpp(), family="binomial"))
+print()
+
+# How much do probabilities change, does the term matter, and what would an expert say of the fit?
+cases = ml.glm("incidence / size ~ period", ml.datasets.cbpp(), family="binomial")
+print(cases.ame()[["contrast", "estimate", "std_error", "conf_low", "conf_high"]].round(3), end="\n\n")
+print(cases.anova().round(4), end="\n\n")
+print(cases.confint("profile").round(3), end="\n\n")
+print(cases.r2().round(3), end="\n\n")
+print(cases.check("herd", seed=1))

@@ -56,7 +56,7 @@ def test_a_parametric_replicate_is_a_refit():
 
 def test_other_parameters_and_limits():
     rng = np.random.default_rng(7)
-    data = counts().assign(y=rng.negative_binomial(2, 0.4, 400))
+    data = counts(120).assign(y=rng.negative_binomial(2, 0.4, 120))
     fit = ml.glm("y ~ x", data, family="negative_binomial")
     boot = fit.bootstrap(300, seed=2)
     assert boot.parameters == ("Intercept", "x", "disp~Intercept")

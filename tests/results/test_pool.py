@@ -78,6 +78,9 @@ def test_ratios(imputed):
     fits = [ml.ols("log(Reaction) ~ Days", data) for data in imputed]
     ratio = ml.pool(fits).tidy(exponentiate=True)
     np.testing.assert_allclose(ratio["estimate"], np.exp(ml.pool(fits).fixef), rtol=1e-12)
+    plain = [ml.ols("Reaction ~ Days", data) for data in imputed]
+    with pytest.raises(ModelError, match="exponentiate=True has no meaning with the identity link"):
+        ml.pool(plain).tidy(exponentiate=True)
 
 
 def test_what_must_not_be_pooled(fits, imputed):

@@ -82,7 +82,7 @@ def influence_of_refits(
         std_error=table[:, p : 2 * p],
         cooks_distance=table[:, -3],
         covratio=table[:, -2],
-        sigma=table[:, -1],
+        sigma=table[:, -1] if record.free_scale else np.empty(0),
     )
     return found, reasons
 

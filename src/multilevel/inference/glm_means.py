@@ -33,8 +33,9 @@ def log_dispersion(record: GLMRecord) -> float | None:
 
 
 def moves_with_dispersion(record: GLMRecord) -> bool:
-    """Whether the mean depends on the dispersion, as where zeros are cut off."""
-    return is_truncated(record.family.density) and record.dispersion is not None
+    """Whether the mean depends on a dispersion that was estimated, as where zeros are cut off."""
+    estimated = any(part.component == "disp" for part in record.parts)
+    return is_truncated(record.family.density) and estimated
 
 
 def mean_function(record: GLMRecord) -> MeanFunction:
@@ -49,7 +50,7 @@ def truncated_means(record: GLMRecord, eta: Array) -> MeanOfRows:
     """Of counts above zero."""
     phi = log_dispersion(record)
     slopes = [(mean_at(record, phi, eta + STEP) - mean_at(record, phi, eta - STEP)) / (2.0 * STEP)]
-    if phi is not None:
+    if phi is not None and moves_with_dispersion(record):
         slopes.append((mean_at(record, phi + STEP, eta) - mean_at(record, phi - STEP, eta)) / (2.0 * STEP))
     return MeanOfRows(mean_at(record, phi, eta), np.column_stack(slopes))
 

@@ -5,7 +5,7 @@ deviances, over n observations (trials count one by one):
 
     McFadden      1 - l / l0                            of responses that are counted
     Cox and Snell 1 - exp(2 (l0 - l) / n)               that of least squares where responses are normal
-    Nagelkerke    the same over 1 - exp(-D0 / n)        its largest value, where every response is certain
+    Nagelkerke    the same over 1 - exp(2 l0 / n)       its largest value (of counts 1 - exp(-D0 / n))
     Tjur          mean probability of successes less that of failures      of single trials
     deviance      1 - D / D0                            R2 of least squares where responses are normal
 
@@ -32,7 +32,7 @@ from multilevel.estimation.glm import solve_glm
 from multilevel.fitted.glm import GLMRecord
 
 CONTINUOUS = ("gaussian", "student", "gamma", "inverse_gaussian", "beta", "tweedie")
-SATURATED = ("binomial", "poisson", "nbinom2")  # their deviance is twice a difference of likelihoods
+COUNTED = ("poisson", "nbinom2")  # the best fit leaves a deviance of zero, not a likelihood of one
 
 
 def explained(model: GLMMDesign, record: GLMRecord) -> dict[str, float]:
@@ -47,10 +47,10 @@ def explained(model: GLMMDesign, record: GLMRecord) -> dict[str, float]:
     if density not in CONTINUOUS:
         found["mcfadden"] = 1.0 - (record.loglik - constant) / (null - constant)
     found["cox_snell"] = -float(np.expm1(2.0 * loss / n))
-    if density in SATURATED:
+    if density == "binomial" or record.family.response == "ordered":
+        found["nagelkerke"] = found["cox_snell"] / -float(np.expm1(2.0 * (null - constant) / n))
+    elif density in COUNTED:
         found["nagelkerke"] = found["cox_snell"] / -float(np.expm1(-record.null_deviance / n))
-    elif record.family.response == "ordered":
-        found["nagelkerke"] = found["cox_snell"] / -float(np.expm1(2.0 * null / n))
     if density == "binomial":
         found["tjur"] = tjur(main.y, trials, counts, record.fitted)
     if np.isfinite(record.deviance):

@@ -70,8 +70,8 @@ def dispersion_facts(record: GLMRecord) -> tuple[tuple[str, str], ...]:
     facts = []
     density = record.family.density
     if not record.free_scale and record.dispersion is not None and np.ptp(record.dispersion) == 0.0:
-        words = DISPERSION_WORDS[density] + (", given" if "dispersion" in record.family.given else "")
-        facts.append(("Dispersion", f"{figure(record.dispersion[0])} ({words})"))
+        given = ", as given" if "dispersion" in record.family.given else ""
+        facts.append(("Dispersion", f"{figure(record.dispersion[0])} ({DISPERSION_WORDS[density]}{given})"))
     if record.shape is not None:
         facts.append((SHAPE_WORDS[density], figure(record.shape)))
     return tuple(facts)

@@ -8,7 +8,7 @@ import numpy as np
 
 from multilevel.errors import ModelError
 from multilevel.families.family import Family
-from multilevel.families.links import LINKS, Link
+from multilevel.families.links import Link
 from multilevel.inference.wald import CoefficientTable, critical_value
 from multilevel.report.numbers import format_column
 from multilevel.report.summary import Block
@@ -27,6 +27,7 @@ def ratio_of_family(family: Family, response: str) -> str:
 def ratio_of_link(link: Link, response: str) -> str:
     """The word of a link; with the identity the response itself must be a logarithm.
 
+    >>> from multilevel.families.links import LINKS
     >>> ratio_of_link(LINKS["logit"], "y"), ratio_of_link(LINKS["identity"], "log(y)")
     ('odds ratio', 'ratio')
     """
@@ -39,11 +40,6 @@ def ratio_of_link(link: Link, response: str) -> str:
         f"exponentiate=True has no meaning with the {link.name} link, whose coefficients are no logarithms "
         f"of ratios{unless}; for differences of means use emmeans() or ame()."
     )
-
-
-def ratio_of_identity(response: str) -> str:
-    """The word of a linear model."""
-    return ratio_of_link(LINKS["identity"], response)
 
 
 def ratio_block(table: CoefficientTable, word: str, which: str = "") -> Block:

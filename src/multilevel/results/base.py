@@ -32,12 +32,13 @@ from multilevel._options import checked_choice, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.clusters.coefficient_inflation import WhitenedRows
 from multilevel.design.design import Design, Dropped, Grouping
+from multilevel.families.links import LINKS
 from multilevel.formula.update import update_formula
 from multilevel.frames.output import beside, to_frame, with_columns
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.wald import CoefficientTable
-from multilevel.report.ratios import ratio_of_identity
+from multilevel.report.ratios import ratio_of_link
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, confint_columns, fixed_columns
 from multilevel.results.checks import checked_columns, checked_response, checked_rows
@@ -276,7 +277,7 @@ class Fit(ABC, Generic[RecordT]):
 
     def _ratio_word(self) -> str:
         """What exponentials of the coefficients are; refused where they are nothing."""
-        return ratio_of_identity(self.design.response_name)
+        return ratio_of_link(LINKS[self.link], self.design.response_name)
 
     def _by_ml(self) -> Self:
         """This model fitted by maximum likelihood, as comparisons of likelihoods need it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -31,10 +30,8 @@ from multilevel.inference.glm_influence import influence_of_rows
 from multilevel.inference.glm_means import (
     joint_inference,
     mean_function,
-    mean_response,
     moves_with_dispersion,
 )
-from multilevel.inference.linear_prediction import new_rows, used_rows
 from multilevel.inference.response_effects import MeanFunction
 from multilevel.inference.scaled_residuals import normal_scores
 from multilevel.inference.variance import Variance, covariance
@@ -45,8 +42,10 @@ from multilevel.inference.variance_choice import (
     known_kind,
     warn_of_few_clusters,
 )
-from multilevel.inference.wald import CoefficientTable, critical_value, inferred_table
+from multilevel.inference.wald import CoefficientTable, inferred_table
+from multilevel.report.glm_equation import glm_sections
 from multilevel.report.glm_summary import glm_summary
+from multilevel.report.notation import write_page
 from multilevel.report.ratios import ratio_of_family
 from multilevel.report.response_scale import ResponseScale
 from multilevel.report.summary import Summary
@@ -56,6 +55,7 @@ from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
 from multilevel.results.glm_diagnostics import GLMDiagnostics, ResidualKind
 from multilevel.results.glm_explained import GLMExplained
+from multilevel.results.glm_prediction import GLMPrediction
 from multilevel.results.glmm_checks import refuse_impossible, refuse_sides
 from multilevel.results.ols import refuse_bars
 from multilevel.simulation.families import draw
@@ -159,7 +159,7 @@ def refuse_empty(model: GLMMDesign) -> None:
         )
 
 
-class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
+class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained, GLMPrediction):
     """A fitted generalized linear model, with the variance of its coefficients that was asked for."""
 
     def __init__(self, model: GLMMDesign, record: GLMRecord, call: Call, choice: VarianceChoice) -> None:
@@ -240,6 +240,24 @@ class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
             self._ratio_word()
         limits = conf_level if conf_int else None
         return self._frame(fixed_columns(self._coefficients(df), limits, exponentiate))
+
+    def equation(self, style: Literal["text", "latex"] = "text") -> str:
+        """The fitted model written out, with the estimates, as text or as LaTeX.
+
+        Example:
+            >>> import multilevel as ml
+            >>> fit = ml.glm("resp ~ age", ml.datasets.ohio(), family="binomial")
+            >>> print(fit.equation())
+            Response
+              resp: binomial with probability μ
+              logit(μ) = η
+            Linear predictor
+              η_i = β0 + β1 age_i
+            Estimates
+              β0 = -1.7829  (Intercept)
+              β1 = -0.11315  (age)
+        """
+        return write_page(glm_sections(self.design, self.record), style)
 
     # Inference ---------------------------------------------------------------------------------------
 
@@ -364,44 +382,6 @@ class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
             return np.asarray((y - mu) * np.sqrt(counts / family.variance(mu)))
         return np.asarray(np.sign(y - mu) * np.sqrt(counts * np.maximum(family.unit_deviance(y, mu), 0.0)))
 
-    def predict(
-        self,
-        new: Frame | None = None,
-        *,
-        kind: Literal["response", "link"] = "response",
-        interval: Literal["confidence"] | None = None,
-        level: float = 0.95,
-    ) -> Array | Frame:
-        """Predicted means (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
-
-        Limits are found on the link's scale, and carried through it.
-
-        Args:
-            new: data with the predictors; rows with missing values give NaN.
-            kind: "response" (probabilities where there are trials) or "link".
-            interval: "confidence" for the mean.
-            level: of the interval.
-
-        Example:
-            >>> import multilevel as ml
-            >>> fit = ml.glm("resp ~ age + smoke", ml.datasets.ohio(), family="binomial", cluster="id")
-            >>> fit.predict({"age": [0, 1], "smoke": [1, 1]}).round(3)
-            array([0.166, 0.151])
-        """
-        checked_choice("kind", kind, ("response", "link"))
-        checked_choice("interval", interval, (None, "confidence"))
-        if kind == "response" and self.record.family.response == "ordered":
-            raise ModelError('categories have no mean; use kind="link".')
-        rows = used_rows(self.design) if new is None else new_rows(self.design, new, None)
-        eta = rows.X @ self.fixef if rows.offset is None else rows.X @ self.fixef + rows.offset
-        back = partial(mean_response, self.record) if kind == "response" else np.asarray
-        if interval is None:
-            return np.asarray(back(eta))
-        inference = self._inference()
-        half = critical_value(level, inference.df(rows.X)) * row_errors(rows.X, inference)
-        limits = np.sort([back(eta - half), back(eta + half)], axis=0)
-        return self._predictions(new, {"fitted": back(eta), "conf_low": limits[0], "conf_high": limits[1]})
-
     def simulate(self, n: int = 1, seed: Seed = None) -> Array:
         """Draw `n` new responses (rows used, n); counts of successes where there are trials."""
         refuse_counted_rows(self.design)
@@ -454,9 +434,3 @@ class GLMFit(AverageEffects[GLMRecord], GLMDiagnostics, GLMExplained):
     def _estimate(self, design: Design) -> GLMRecord:
         prior = self.call.options.get("prior")
         return estimate(replace(self.model, main=design), self.record.family, prior)
-
-
-def row_errors(X: Array, inference: CoefficientInference) -> Array:
-    """Standard errors of X beta-hat, row by row (k,)."""
-    V = inference.covariance(np.eye(X.shape[1]))
-    return np.asarray(np.sqrt(np.einsum("ij,jk,ik->i", X, V, X)))

@@ -27,10 +27,10 @@ class GLMExplained(Fit[GLMRecord]):
         - "nagelkerke": the same, divided by its largest value so that it can reach 1;
         - "tjur": mean fitted probability of successes less that of failures, of binomial responses: the
           easiest to explain;
-        - "deviance": the share of the deviance.
+        - "deviance": the share of the deviance, of the rows as they are.
 
-        Of successes in trials each trial counts as an observation, so that the figures are those of single
-        trials. Other parameters (a size) are estimated again in the model with an intercept alone.
+        Of successes in trials each trial counts as an observation, so that the other figures are those of
+        single trials. Other parameters (a size) are estimated again in the model with an intercept alone.
 
         Example:
             >>> import multilevel as ml

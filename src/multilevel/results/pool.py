@@ -12,6 +12,7 @@ import numpy.typing as npt
 from multilevel._options import checked_choice, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.errors import ModelError
+from multilevel.families.links import LINKS
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.anova import joint_test, tests_of_hypotheses
@@ -22,6 +23,7 @@ from multilevel.inference.rubin import Pooled, PooledInference
 from multilevel.inference.wald import CoefficientTable, inferred_table
 from multilevel.report.anova import hypothesis_columns, joint_columns
 from multilevel.report.pool import pooled_columns, pooled_page
+from multilevel.report.ratios import ratio_of_link
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns, confint_columns, fixed_columns
 from multilevel.results.given_fits import AnyFit, given_fits
@@ -37,6 +39,8 @@ class PooledFit(PrintedTable):
 
     model: str  # "lmm"
     formula: str
+    response: str
+    link: str  # its name
     coef_names: tuple[str, ...]  # (p,)
     aliased: tuple[str, ...]  # columns that the fits dropped
     inference: PooledInference
@@ -99,7 +103,9 @@ class PooledFit(PrintedTable):
         if effects == "ran_pars":
             return to_frame(self._random_parameters(), self.kind)
         limits = conf_level if checked_switch("conf_int", conf_int) else None
-        columns = fixed_columns(self._table(), limits, checked_switch("exponentiate", exponentiate))
+        if checked_switch("exponentiate", exponentiate):
+            ratio_of_link(LINKS[self.link], self.response)
+        columns = fixed_columns(self._table(), limits, exponentiate)
         return to_frame({**columns, **pooled_columns(self.pooled)}, self.kind)
 
     def confint(self, *, level: float = 0.95) -> Frame:
@@ -200,6 +206,8 @@ def pool(*fits: AnyFit | Sequence[AnyFit], df: str | None = None) -> PooledFit:
     return PooledFit(
         model=first.call.function.__name__,
         formula=first.formula,
+        response=first.design.response_name,
+        link=first.link,
         coef_names=tuple(first.coef_names),
         aliased=tuple(first.dropped.columns),
         inference=PooledInference(tuple(inference_of(fit, df) for fit in given)),

@@ -29,23 +29,33 @@ SHARE = 1e-6  # of the largest movement along a direction: below it a column has
 
 def close_to_an_end(problem: EstimatingProblem, pearson: Array) -> bool:
     """Whether some row is fitted as if its response were certain: with next to no Pearson residual."""
+    if not can_separate(problem):
+        return False
+    near = ~(pearson * pearson > CLOSE)  # or not a number
+    if not near.any():
+        return False
     up, down = ends(problem)
-    return bool(((up | down) & ~(pearson**2 > CLOSE)).any())
+    return bool(((up | down) & near).any())
+
+
+def can_separate(problem: EstimatingProblem) -> bool:
+    """Whether means of the family have an end that no finite linear predictor reaches."""
+    family = problem.family
+    if family.response == "trials":
+        return family.link.name in UNBOUNDED_LINKS
+    return family.density in ("poisson", "nbinom2") and family.link.name == "log"
 
 
 def ends(problem: EstimatingProblem) -> tuple[Mask, Mask]:
     """Rows (n,) that want a larger predictor without end, and a smaller one."""
-    y, family = problem.y, problem.family
-    nowhere = np.zeros(len(y), dtype=np.bool_)
-    if family.response == "trials" and family.link.name in UNBOUNDED_LINKS:
-        return y == 1.0, y == 0.0
-    if family.density in ("poisson", "nbinom2") and family.link.name == "log":
-        return nowhere, y == 0.0
-    return nowhere, nowhere
+    y = problem.y
+    return (y == 1.0) if problem.family.response == "trials" else np.zeros(len(y), dtype=np.bool_), y == 0.0
 
 
 def refuse_separation(problem: EstimatingProblem) -> None:
     """Raise where a direction of the coefficients leads to infinity, and name the columns."""
+    if not can_separate(problem):
+        return
     up, down = ends(problem)
     if not (up | down).any():
         return
