@@ -162,3 +162,25 @@ def test_coefficients_of_any_part_can_be_tested() -> None:
     )
     with pytest.raises(ModelError, match="zi="):
         ml.glmm("count ~ a + (1 | g)", grouped(), family="poisson").anova(component="zi")
+
+
+def test_a_dispersion_that_is_held_moves_nothing() -> None:
+    held = salamanders(ml.families.NegativeBinomial(size=1.5))
+    table = held.emmeans("mined", kind="response")
+    np.testing.assert_allclose(table["estimate"][0], held.predict(re="none")[held.design.X[:, 1] == 0.0][0])
+    assert np.isfinite(table["std_error"]).all()
+
+
+def test_a_robust_variance_is_that_of_all_parts() -> None:
+    fit = salamanders("poisson")
+    V = fit.vcov(kind="CR3", full=True)
+    a, z = fit.fixef, fit.record.part("zi").estimate
+    mean, zeros = np.exp(np.cumsum(a)), 1.0 / (1.0 + np.exp(-np.cumsum(z)))
+    one = np.tril(np.ones((2, 2)))
+    J = np.hstack([((1.0 - zeros) * mean)[:, None] * one, -(mean * zeros * (1.0 - zeros))[:, None] * one])
+    table = fit.emmeans("mined", kind="response", vcov="CR3")
+    np.testing.assert_allclose(table["std_error"], np.sqrt(np.diag(J @ V[:4, :4] @ J.T)), rtol=1e-5)
+    assert table["df"][0] == 22.0
+    test = fit.test("zi~mined[T.yes]", vcov="CR3")
+    assert test["std_error"][0] == pytest.approx(np.sqrt(V[3, 3]), rel=1e-6)
+    assert test["df"][0] == 22.0

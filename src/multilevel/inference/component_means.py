@@ -146,11 +146,12 @@ def part_cells(
 
 
 def constant_cells(record: GLMMRecord, n: int) -> PartCells:
-    """The log of a dispersion that is one number."""
-    first, estimate = place_of(record, "disp")
+    """The log of a dispersion that is one number, estimated or held at what the user gave."""
+    assert record.dispersion is not None
     slope = np.zeros((n, len(record.joint_vcov)))
-    slope[:, first] = 1.0
-    return PartCells(np.full(n, float(estimate[0])), slope)
+    if record.part("disp") is not None:
+        slope[:, place_of(record, "disp")[0]] = 1.0
+    return PartCells(np.full(n, float(np.log(record.dispersion[0]))), slope)
 
 
 def place_of(record: GLMMRecord, component: Component) -> tuple[int, Array]:
