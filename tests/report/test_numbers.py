@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from multilevel.report.numbers import format_column, format_fixed, format_p
+from multilevel.report.numbers import format_column, format_fixed, format_p, format_with_outliers
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_decimal_points_align():
 
 def test_a_fraction_beside_millions_is_not_written_as_zero():
     assert format_column([4855299.0, 0.04855]) == ["4855299", "4.9e-02"]
+
+
+def test_a_number_that_runs_off_leaves_the_others_their_digits():
+    assert format_with_outliers([234051.0, 45.2, 0.97]) == ["2.3e+05", "45.2000", "0.9700"]
+    assert format_with_outliers([0.31, 0.0123]) == format_column([0.31, 0.0123])
+    assert format_with_outliers([1200.0, 900.0, 50.0]) == format_column([1200.0, 900.0, 50.0])
+    assert format_with_outliers([float("nan"), 2.0]) == ["-", "2.000"]
