@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from multilevel.results.ols import ols
     from multilevel.results.pool import pool
     from multilevel.results.side_by_side import sidebyside
+    from multilevel.results.simulated_data import simulate
     from multilevel.results.structure import structure
+    from multilevel.simulation.plan import Plan
 
 __version__ = "0.1.0"
 
@@ -53,6 +55,7 @@ _HOMES = {  # public name -> module that defines it
     "Independence": "multilevel.covariance.working.independence",
     "MDependent": "multilevel.covariance.working.m_dependent",
     "NestedExchangeable": "multilevel.covariance.working.nested",
+    "Plan": "multilevel.simulation.plan",
     "Unstructured": "multilevel.covariance.working.unstructured",
     "UserCorrelation": "multilevel.covariance.working.user_defined",
     "center": "multilevel.results.centring",
@@ -73,6 +76,7 @@ _HOMES = {  # public name -> module that defines it
     "ols": "multilevel.results.ols",
     "pool": "multilevel.results.pool",
     "sidebyside": "multilevel.results.side_by_side",
+    "simulate": "multilevel.results.simulated_data",
     "structure": "multilevel.results.structure",
 }
 _MODULES = ("datasets", "errors", "families")
@@ -84,6 +88,7 @@ __all__ = [
     "Independence",
     "MDependent",
     "NestedExchangeable",
+    "Plan",
     "Unstructured",
     "UserCorrelation",
     "__version__",
@@ -108,6 +113,7 @@ __all__ = [
     "ols",
     "pool",
     "sidebyside",
+    "simulate",
     "structure",
 ]
 

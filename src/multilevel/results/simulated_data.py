@@ -1,0 +1,278 @@
+"""`ml.simulate`: data sets from a plan and a model that is said to be true, or from a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from multilevel._options import Seed, checked_count, checked_seed
+from multilevel._typing import Array, Frame, Mask
+from multilevel.errors import DataError, DataTypeError, ModelError
+from multilevel.families.by_name import as_family
+from multilevel.families.continuous import Gaussian
+from multilevel.families.family import Family
+from multilevel.fitted.lmm import TermCovariance
+from multilevel.frames.output import KINDS, to_frame
+from multilevel.frames.table import FrameKind
+from multilevel.results.base import Fit
+from multilevel.results.glm import GLMFit
+from multilevel.results.glmm import GLMMFit
+from multilevel.results.lmm import LMMFit
+from multilevel.results.ols import OLSFit
+from multilevel.simulation.extend import extended
+from multilevel.simulation.parameters import Values, true_model
+from multilevel.simulation.plan import Plan, lost_rows
+from multilevel.simulation.plan_rows import PlannedRows
+from multilevel.simulation.study import Study, make_study
+from multilevel.simulation.truth import Truth, true_responses
+
+Model = str | Fit[Any]
+
+
+def simulate(
+    model: Model,
+    design: Plan | Frame | None = None,
+    *,
+    fixef: Mapping[str, float] | None = None,
+    sd: Mapping[str, Any] | None = None,
+    cor: Mapping[str, Any] | None = None,
+    icc: float | Mapping[str, float] | None = None,
+    sigma: float | None = None,
+    family: str | Family | None = None,
+    link: str | None = None,
+    dispersion: float | None = None,
+    shape: float | None = None,
+    thresholds: Sequence[float] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    n: int | None = None,
+    seed: Seed = None,
+    frame: FrameKind | None = None,
+) -> Any:
+    """Data sets from a plan and a model that is true in them; or from a fit, with changed effects or sizes.
+
+    The formula that will be fitted makes the data. Coefficients have the names that the fit will give them.
+
+    Args:
+        model: a formula; or a fit of `lmm`, `glmm`, `ols` or `glm`, whose estimates are taken for true where
+            nothing else is said.
+        design: a plan (`ml.Plan`), or any data frame that has all columns but the response; of a fit, by
+            default its own data.
+        fixef: coefficients by name; those not named are zero (of a fit: as estimated).
+        sd: standard deviations of the random effects by group: `{"school": 0.4}`, `{"person": {"Intercept":
+            25, "day": 6}}`, or a list in the order of the formula.
+        cor: correlations of the random effects by group, one for all pairs or a matrix: `{"person": 0.1}`.
+        icc: instead of `sd`, the share of variance of random intercepts: a number, or by group. For binary
+            and ordinal responses on the latent scale.
+        sigma: residual standard deviation; if not given, 1, or with `icc` what makes the total variance 1.
+        family: of the response, as in `ml.glmm`; gaussian if not given.
+        link: of the family.
+        dispersion: of families that have one: the size of a negative binomial, the precision of a beta.
+        shape: degrees of freedom of Student's, the power of Tweedie's distribution.
+        thresholds: between the ordered categories of an ordinal response, one fewer than these.
+        sizes: other numbers of units: of a plan's levels; or, for data, of the levels of a grouping factor,
+            whose groups are then repeated in turn under new names, or left out.
+        n: None for one data set; a number for a list of so many, each with a random stream of its own.
+        seed: of the random streams.
+        frame: "pandas", "polars", "pyarrow" ...; by default the kind of the data given, pandas for a plan.
+
+    Example:
+        >>> import multilevel as ml
+        >>> plan = ml.Plan(school=20, pupil=25).assign("treated", at="school")
+        >>> data = ml.simulate("y ~ treated + (1 | school)", plan, fixef={"treated": 0.5}, icc=0.1, seed=1)
+        >>> list(data.columns), data.shape
+        (['school', 'pupil', 'treated', 'y'], (500, 4))
+        >>> fit = ml.lmm("Reaction ~ Days + (1 + Days | Subject)", ml.datasets.sleepstudy())
+        >>> ml.simulate(fit, fixef={"Days": 5}, sizes={"Subject": 40}, seed=1).shape
+        (400, 3)
+    """
+    root = checked_seed(seed)
+    source = data_source(
+        model,
+        design,
+        Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds),
+        family,
+        link,
+        sizes,
+        frame,
+    )
+    streams = [
+        np.random.default_rng(child) for child in root.spawn(1 if n is None else checked_count("n", n))
+    ]
+    sets = [source.data_set(rng) for rng in streams]
+    return sets[0] if n is None else sets
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """What data sets are drawn from: a model with its true values, on a plan or on data."""
+
+    formula: str
+    family: Family
+    values: Values
+    design: Plan | Frame
+    kind: FrameKind | None
+
+    @property
+    def random(self) -> bool:
+        """Whether predictors or missing responses differ between data sets."""
+        return isinstance(self.design, Plan) and self.design.random
+
+    def study(self, rng: np.random.Generator) -> tuple[Study, Truth, PlannedRows | None]:
+        """The rows of one data set, what is true of them, and where they stand in the plan."""
+        planned = self.design.rows(rng) if isinstance(self.design, Plan) else None
+        data = self.design if planned is None else to_frame(planned.frame_columns(), self.kind or "pandas")
+        n_thresholds = 0 if self.values.thresholds is None else len(self.values.thresholds)
+        study = make_study(self.formula, self.family, data, n_thresholds)
+        return study, true_model(study.design, self.family, self.values), planned
+
+    def data_set(self, rng: np.random.Generator) -> Frame:
+        """One data set: rows, responses, then what is lost of these."""
+        study, truth, planned = self.study(rng)
+        y = true_responses(study.design, truth, [rng])[:, 0]
+        return study.with_response(y, self.lost(planned, y, rng))
+
+    def lost(self, planned: PlannedRows | None, y: Array, rng: np.random.Generator) -> Mask | None:
+        """Rows (n,) whose response is lost."""
+        if planned is None or not isinstance(self.design, Plan) or not self.design.losses:
+            return None
+        return lost_rows(self.design.losses, planned, y, rng)
+
+    def resized(self, sizes: Mapping[str, int]) -> DataSource:
+        """The same with other numbers of units."""
+        if not sizes:
+            return self
+        if isinstance(self.design, Plan):
+            design: Plan | Frame = self.design.resized(**sizes)
+        else:
+            design = extended(self.design, self.formula, sizes)
+        return DataSource(self.formula, self.family, self.values, design, self.kind)
+
+    def with_values(self, values: Values) -> DataSource:
+        """The same with other true values."""
+        return DataSource(self.formula, self.family, values, self.design, self.kind)
+
+
+def data_source(
+    model: Model,
+    design: Plan | Frame | None,
+    values: Values,
+    family: str | Family | None,
+    link: str | None,
+    sizes: Mapping[str, int] | None,
+    kind: FrameKind | None,
+) -> DataSource:
+    """What `simulate`, `power` and `type1` draw from, checked."""
+    if kind is not None and kind not in KINDS:
+        raise DataTypeError(f"frame={kind!r} is no kind of frame; the kinds are {', '.join(KINDS)}.")
+    if isinstance(model, str):
+        if design is None:
+            raise DataError("a formula needs a design: a plan, ml.Plan(...), or data without the response.")
+        source = DataSource(model, as_family(family or "gaussian", link), values, design, kind)
+    elif isinstance(model, Fit):
+        if family is not None or link is not None:
+            raise DataError("a fit has its family and link; leave family= and link= out.")
+        source = from_fit(model, design, values, kind)
+    else:
+        raise DataTypeError(f"the model is a formula or a fit, not {type(model).__name__}.")
+    return source.resized(sizes or {}) if kind is None else converted(source.resized(sizes or {}), kind)
+
+
+def converted(source: DataSource, kind: FrameKind) -> DataSource:
+    """Data in another kind of frame, where they are not planned."""
+    if isinstance(source.design, Plan):
+        return source
+    design = extended(source.design, source.formula, {}, kind)
+    return DataSource(source.formula, source.family, source.values, design, kind)
+
+
+# ---- from a fit ----
+
+
+def from_fit(
+    fit: Fit[Any], design: Plan | Frame | None, values: Values, kind: FrameKind | None
+) -> DataSource:
+    """A fit's estimates for true, where nothing else is said."""
+    family, estimated = fitted_values(fit)
+    said = Values(
+        fixef={**estimated.fixef, **values.fixef},
+        sd=by_group(estimated.sd if values.icc is None else without_intercepts(estimated.sd), values.sd),
+        cor=by_group(estimated.cor, values.cor),
+        icc=values.icc,
+        sigma=estimated.sigma if values.sigma is None else values.sigma,
+        dispersion=estimated.dispersion if values.dispersion is None else values.dispersion,
+        shape=estimated.shape if values.shape is None else values.shape,
+        thresholds=estimated.thresholds if values.thresholds is None else values.thresholds,
+    )
+    return DataSource(fit.formula, family, said, fit.call.data if design is None else design, kind)
+
+
+def fitted_values(fit: Fit[Any]) -> tuple[Family, Values]:
+    """Family and estimates of a fit that can be simulated from."""
+    refuse_rows_that_count(fit)
+    fixef = dict(zip(fit.coef_names, map(float, fit.fixef), strict=True))
+    record = fit.record
+    if isinstance(fit, LMMFit):
+        if fit.residual == "none":
+            raise ModelError("simulating from a fit needs a residual term; this fit has none.")
+        return Gaussian(), Values(fixef, *covariances(record.terms), sigma=record.sigma)
+    if isinstance(fit, OLSFit):
+        return Gaussian(), Values(fixef, sigma=record.sigma)
+    if isinstance(fit, GLMMFit | GLMFit):
+        return record.family, glm_values(fit, fixef)
+    raise DataTypeError(
+        f"{type(fit).__name__} has no distribution to draw from; simulate from a fit of lmm, glmm, ols or "
+        "glm."
+    )
+
+
+def glm_values(fit: GLMMFit | GLMFit, fixef: Mapping[str, float]) -> Values:
+    """Estimates of a generalized model without further predictors."""
+    record: Any = fit.record
+    if fit.model.zi is not None or fit.model.dispersion is not None:
+        raise ModelError(
+            "a fit with zi= or dispersion= cannot be changed here; draw from it as it is with "
+            "fit.simulate(n, seed)."
+        )
+    phi = record.dispersion
+    gaussian = record.family.density == "gaussian"
+    return Values(
+        fixef,
+        *covariances(getattr(record, "terms", ())),
+        sigma=float(np.sqrt(phi[0])) if gaussian else None,
+        dispersion=None if phi is None or gaussian else float(phi[0]),
+        shape=record.shape,
+        thresholds=tuple(map(float, record.thresholds)) if len(record.thresholds) else None,
+    )
+
+
+def covariances(terms: Sequence[TermCovariance]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """sd=, cor= as a user would say them of fitted terms."""
+    sd: dict[str, Any] = {}
+    cor: dict[str, Any] = {}
+    for term in terms:
+        sd.setdefault(term.group, {}).update(zip(term.names, map(float, term.sd), strict=True))
+        if len(term.names) > 1 and term.structure != "diag":
+            cor[term.group] = np.where(np.isnan(term.correlation), np.eye(len(term.sd)), term.correlation)
+    return sd, cor
+
+
+def by_group(estimated: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Any:
+    """What was given, and the estimates of groups of which nothing was said."""
+    return given if estimated is None else {**estimated, **(given or {})}
+
+
+def without_intercepts(sd: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Estimated deviations of the slopes alone, where an ICC says how much intercepts vary."""
+    if sd is None:
+        return None
+    slopes = {g: {name: v for name, v in each.items() if name != "Intercept"} for g, each in sd.items()}
+    return {group: each for group, each in slopes.items() if each}
+
+
+def refuse_rows_that_count(fit: Fit[Any]) -> None:
+    """Weights say nothing of the rows of a new study."""
+    if fit.design.weights is not None or fit.design.freq_weights is not None:
+        raise ModelError("new data from a fit with weights have no weights; use fit.simulate(n, seed).")
