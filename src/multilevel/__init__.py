@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from multilevel.results.missing_patterns import missing_patterns
     from multilevel.results.ols import ols
     from multilevel.results.pool import pool
+    from multilevel.results.power import power
     from multilevel.results.side_by_side import sidebyside
     from multilevel.results.simulated_data import simulate
     from multilevel.results.structure import structure
@@ -75,6 +76,7 @@ _HOMES = {  # public name -> module that defines it
     "missing_patterns": "multilevel.results.missing_patterns",
     "ols": "multilevel.results.ols",
     "pool": "multilevel.results.pool",
+    "power": "multilevel.results.power",
     "sidebyside": "multilevel.results.side_by_side",
     "simulate": "multilevel.results.simulated_data",
     "structure": "multilevel.results.structure",
@@ -112,6 +114,7 @@ __all__ = [
     "missing_patterns",
     "ols",
     "pool",
+    "power",
     "sidebyside",
     "simulate",
     "structure",

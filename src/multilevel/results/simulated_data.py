@@ -15,8 +15,9 @@ from multilevel.families.by_name import as_family
 from multilevel.families.continuous import Gaussian
 from multilevel.families.family import Family
 from multilevel.fitted.lmm import TermCovariance
+from multilevel.formula.parse import parse_formula
 from multilevel.frames.output import KINDS, to_frame
-from multilevel.frames.table import FrameKind
+from multilevel.frames.table import FrameKind, read_table
 from multilevel.results.base import Fit
 from multilevel.results.glm import GLMFit
 from multilevel.results.glmm import GLMMFit
@@ -26,7 +27,7 @@ from multilevel.simulation.extend import extended
 from multilevel.simulation.parameters import Values, true_model
 from multilevel.simulation.plan import Plan, lost_rows
 from multilevel.simulation.plan_rows import PlannedRows
-from multilevel.simulation.study import Study, make_study
+from multilevel.simulation.study import Study, make_study, plain_columns
 from multilevel.simulation.truth import Truth, true_responses
 
 Model = str | Fit[Any]
@@ -120,17 +121,53 @@ class DataSource:
         """Whether predictors or missing responses differ between data sets."""
         return isinstance(self.design, Plan) and self.design.random
 
-    def study(self, rng: np.random.Generator) -> tuple[Study, Truth, PlannedRows | None]:
-        """The rows of one data set, what is true of them, and where they stand in the plan."""
-        planned = self.design.rows(rng) if isinstance(self.design, Plan) else None
-        data = self.design if planned is None else to_frame(planned.frame_columns(), self.kind or "pandas")
-        n_thresholds = 0 if self.values.thresholds is None else len(self.values.thresholds)
-        study = make_study(self.formula, self.family, data, n_thresholds)
+    @property
+    def frame_kind(self) -> FrameKind:
+        """The kind of frame that tables come back in."""
+        return self.kind or ("pandas" if isinstance(self.design, Plan) else read_table(self.design).kind)
+
+    @property
+    def sized(self) -> tuple[str, ...]:
+        """What can have another size: levels, crossed factors and visits, or grouping factors of data."""
+        if isinstance(self.design, Plan):
+            return self.design.sized
+        factors = dict.fromkeys(part for bar in parse_formula(self.formula).bars for part in bar.factor)
+        return tuple(name for name in factors if name in read_table(self.design).names)
+
+    def coefficients(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        study = self._coded(np.random.default_rng(0), plain=True)[0]
+        return study.design.main.coef_names
+
+    @property
+    def loses(self) -> bool:
+        """Whether some responses are lost."""
+        return isinstance(self.design, Plan) and bool(self.design.losses)
+
+    def study(
+        self, rng: np.random.Generator, *, plain: bool = False
+    ) -> tuple[Study, Truth, PlannedRows | None]:
+        """The rows of one data set, what is true of them, and where they stand in the plan.
+
+        `plain` makes a mapping of columns, which is quicker than a frame.
+        """
+        study, planned = self._coded(rng, plain=plain)
         return study, true_model(study.design, self.family, self.values), planned
 
-    def data_set(self, rng: np.random.Generator) -> Frame:
+    def _coded(self, rng: np.random.Generator, *, plain: bool) -> tuple[Study, PlannedRows | None]:
+        planned = self.design.rows(rng) if isinstance(self.design, Plan) else None
+        if planned is None:
+            data = self.design
+        elif plain:
+            data = plain_columns(planned.frame_columns())
+        else:
+            data = to_frame(planned.frame_columns(), self.kind or "pandas")
+        n_thresholds = 0 if self.values.thresholds is None else len(self.values.thresholds)
+        return make_study(self.formula, self.family, data, n_thresholds), planned
+
+    def data_set(self, rng: np.random.Generator, *, plain: bool = False) -> Frame:
         """One data set: rows, responses, then what is lost of these."""
-        study, truth, planned = self.study(rng)
+        study, truth, planned = self.study(rng, plain=plain)
         y = true_responses(study.design, truth, [rng])[:, 0]
         return study.with_response(y, self.lost(planned, y, rng))
 

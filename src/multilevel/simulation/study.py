@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from multilevel.families.family import Family
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.frames.column import Categorical, Numeric
-from multilevel.frames.output import Column, with_columns
+from multilevel.frames.output import Column, to_frame, with_columns
 from multilevel.frames.table import read_table
 
 COUNTS = (
@@ -28,7 +30,7 @@ NO_THRESHOLDS = "an ordinal response needs thresholds=, as in thresholds=(-1, 0,
 class Study:
     """Columns and design of n rows that have no responses yet."""
 
-    frame: Frame  # with a stand-in for the response, in the kind that comes back
+    frame: Frame  # with a stand-in for the response: a frame, or a mapping of columns
     design: GLMMDesign
     response: str  # its column
     rows: Mask  # (N,) rows of the frame that are complete
@@ -41,6 +43,8 @@ class Study:
             rows = self.rows.copy()
             rows[np.flatnonzero(self.rows)[lost]] = False
             values = y[~lost]
+        if isinstance(self.frame, Mapping):
+            return {**self.frame, self.response: spread(self._column(values), rows)}
         return with_columns(self.frame, {self.response: self._column(values)}, rows)
 
     def _column(self, y: Array) -> Column:
@@ -48,6 +52,35 @@ class Study:
         if self.design.categories:
             return Categorical(y.astype(np.int32), self.design.categories, ordered=True)
         return Numeric(y, integer=True, missing=None) if self.whole else y
+
+
+def spread(column: Column, rows: Mask | None) -> Any:
+    """A column of a mapping, with NaN (or nothing) in rows that have no value."""
+    if isinstance(column, Categorical):
+        codes = column.codes
+        if rows is not None and not rows.all():
+            codes = np.full(len(rows), -1, dtype=np.int32)
+            codes[rows] = column.codes
+        return as_series("y", Categorical(codes, column.levels, column.ordered))
+    values = np.asarray(column.values if isinstance(column, Numeric) else column, dtype=np.float64)
+    if rows is None or rows.all():
+        return values
+    whole = np.full(len(rows), np.nan)
+    whole[rows] = values
+    return whole
+
+
+def as_series(name: str, column: Categorical) -> Any:
+    """Labels in their order, as a mapping of columns can hold them."""
+    return to_frame({name: column}, "pandas")[name]
+
+
+def plain_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Planned columns as a mapping: quicker than a frame, and read alike."""
+    return {
+        name: as_series(name, column) if isinstance(column, Categorical) else column
+        for name, column in columns.items()
+    }
 
 
 def make_study(formula: str, family: Family, data: Frame, n_thresholds: int) -> Study:
@@ -61,7 +94,11 @@ def make_study(formula: str, family: Family, data: Frame, n_thresholds: int) -> 
         if column != name:
             table.labels(column)  # a mistake in a name is said in the words of the user's columns
     stand_in = stand_in_response(parsed, family, table.n_rows, n_thresholds, table.names)
-    frame = with_columns(data, {name: stand_in})
+    frame = (
+        {**data, name: spread(stand_in, None)}
+        if isinstance(data, Mapping)
+        else with_columns(data, {name: stand_in})
+    )
     design = build_glmm_design(parsed, frame, family.response)
     return Study(frame, design, name, design.main.rows, family.density in COUNTS)
 

@@ -1,0 +1,193 @@
+"""The designs of a power study: what varies between them, and the tests in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from multilevel._options import checked_choice, checked_numbers
+from multilevel.errors import DataError, DataTypeError
+from multilevel.formula.parse import parse_formula
+from multilevel.inference.monte_carlo import Outcomes, figures_of
+from multilevel.report.power import PowerCell
+from multilevel.report.true_model import true_words
+from multilevel.results.analyses import METHODS, Analysis, Test, default_method, method_label, refuse_method
+from multilevel.results.simulated_data import DataSource
+from multilevel.results.simulated_tests import Simulated, simulated_tests
+from multilevel.simulation.truth import Truth
+
+Settings = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that the designs of a study share."""
+
+    source: DataSource
+    analysis: Analysis
+    test: Test
+    alpha: float
+    root: np.random.SeedSequence
+    n: int | None
+    redraw: bool | None
+    progress: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Designs that were tried."""
+
+    cells: tuple[PowerCell, ...]
+    outcomes: tuple[Outcomes, ...]  # empty where nothing was simulated
+    truth: Truth  # in the first
+    interrupted: bool
+
+
+def chosen_analysis(source: DataSource, method: str | None, formula: str | None) -> Analysis:
+    """The model that is fitted and the way it is tested."""
+    checked_choice("method", method, (None, *METHODS))
+    fitted = source.formula if formula is None else formula
+    chosen = default_method(fitted, source.family) if method is None else method
+    refuse_method(chosen, fitted, source.family)
+    if parse_formula(fitted).response.text != parse_formula(source.formula).response.text:
+        raise DataError(
+            f"analysis={fitted!r} has another response than the model that makes the data, "
+            f"'{source.formula}'."
+        )
+    bars = parse_formula(fitted).bars
+    cluster = ":".join(bars[-1].factor) if bars else ""
+    linear = Analysis(fitted, chosen, source.family, "").linear
+    return Analysis(fitted, chosen, source.family, method_label(chosen, linear, cluster))
+
+
+def grid(source: DataSource, over: Mapping[str, Sequence[float]] | None) -> list[Settings]:
+    """All combinations of what varies."""
+    if over is None:
+        return [{}]
+    if not isinstance(over, Mapping):
+        raise DataTypeError(f"over= maps names to values, as in {{'school': [10, 20]}}; got {over!r:.40}.")
+    columns = {name: varied_values(name, values) for name, values in over.items()}
+    coefficients = source.coefficients()
+    for name in columns:
+        refuse_unknown(name, source.sized, coefficients)
+    return [dict(zip(columns, row, strict=True)) for row in product(*columns.values())]
+
+
+def varied_values(name: str, given: Sequence[float]) -> list[float]:
+    """Values of one thing that varies."""
+    values = np.atleast_1d(checked_numbers(f"over[{name!r}]", given))
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise DataError(f"over[{name!r}] is a list of numbers.")
+    return [float(value) for value in values]
+
+
+def refuse_unknown(name: str, sizes: Sequence[str], coefficients: Sequence[str]) -> None:
+    """A name that nothing has, or that could mean two things."""
+    allowed = {*sizes, *coefficients, *(f"size[{s}]" for s in sizes), *(f"fixef[{c}]" for c in coefficients)}
+    if name not in allowed | {"icc", "sigma"}:
+        raise DataError(
+            f"over= names {name!r}, which is neither a size ({', '.join(sizes)}) nor a coefficient "
+            f"({', '.join(coefficients)}), nor 'icc' or 'sigma'."
+        )
+    if name in sizes and name in coefficients:
+        raise DataError(
+            f"over= names {name!r}, which is a size and a coefficient; write 'size[{name}]' or "
+            f"'fixef[{name}]'."
+        )
+
+
+def with_setting(source: DataSource, name: str, value: float) -> DataSource:
+    """The source with one thing changed."""
+    kind, _, inner = name.removesuffix("]").partition("[")
+    if kind == "size" and name.endswith("]"):
+        return source.resized({inner: whole(name, value)})
+    if kind == "fixef" and name.endswith("]"):
+        return source.with_values(source.values.with_coefficient(inner, value))
+    if name in source.sized:
+        return source.resized({name: whole(name, value)})
+    if name == "icc":
+        if isinstance(source.values.icc, Mapping):
+            raise DataError("over= varies 'icc', and icc= is by group; give one number.")
+        return source.with_values(replace(source.values, icc=value))
+    if name == "sigma":
+        return source.with_values(replace(source.values, sigma=value))
+    return source.with_values(source.values.with_coefficient(name, value))
+
+
+def whole(name: str, value: float) -> int:
+    """A size is a whole number."""
+    if value != round(value) or value < 1.0:
+        raise DataError(f"over[{name!r}] holds {value:g}; a size is a whole number, 1 or more.")
+    return round(value)
+
+
+def run_cells(job: Job, settings: Sequence[Settings]) -> Made:
+    """The tests in each design, or in those that were done when Ctrl-C was pressed."""
+    cells: list[PowerCell] = []
+    outcomes: list[Outcomes] = []
+    truth: Truth | None = None
+    interrupted = False
+    for number, setting in enumerate(settings):
+        name = f"design {number + 1} of {len(settings)}" if len(settings) > 1 else "data sets"
+        cell, outcome, found = run_cell(job, setting, name)
+        truth = found.model if truth is None else truth
+        interrupted = found.interrupted
+        if interrupted and outcome is None:
+            break
+        cells.append(cell)
+        if outcome is not None:
+            outcomes.append(outcome)
+        if interrupted:
+            break
+    if not cells:
+        raise KeyboardInterrupt
+    assert truth is not None
+    return Made(tuple(cells), tuple(outcomes), truth, interrupted)
+
+
+def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcomes | None, Simulated]:
+    """The tests in one design."""
+    source = job.source
+    for key, value in setting.items():
+        source = with_setting(source, key, value)
+    found = simulated_tests(
+        source,
+        [job.analysis],
+        job.test,
+        job.root,
+        job.n,
+        redraw=job.redraw,
+        progress=job.progress,
+        name=name,
+    )
+    (planned,) = found.planned
+    outcome = found.outcomes[0] if found.outcomes else None
+    cell = PowerCell(
+        setting,
+        found.rows,
+        found.truth,
+        float("nan") if planned is None else planned.power(job.alpha),
+        None if outcome is None else figures_of(outcome, found.truth, job.alpha),
+    )
+    return cell, outcome, found
+
+
+def power_facts(job: Job, made: Made) -> tuple[tuple[str, str], ...]:
+    """What was planned, what is true, what was tested and how often."""
+    asked = job.test if isinstance(job.test, str) else ", ".join(job.test)
+    varied: set[str] = set(made.cells[0].settings)
+    model: list[tuple[str, str]] = [("Model", job.source.formula)]
+    if job.analysis.formula != job.source.formula:
+        model.append(("Fitted", job.analysis.formula))
+    drawn = "none" if job.n is None else f"{job.n:,}" + (" for each design" if len(made.cells) > 1 else "")
+    seed: Any = job.root.entropy
+    return (
+        *model,
+        ("True", true_words(made.truth, varied)),
+        ("Test", f"{asked}, two-sided at {100 * job.alpha:g}%; {job.analysis.label}"),
+        ("Data sets", drawn if job.n is None else f"{drawn}, seed {seed}"),
+    )
