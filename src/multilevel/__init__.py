@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from multilevel.results.side_by_side import sidebyside
     from multilevel.results.simulated_data import simulate
     from multilevel.results.structure import structure
+    from multilevel.results.type1 import type1
     from multilevel.simulation.plan import Plan
 
 __version__ = "0.1.0"
@@ -80,6 +81,7 @@ _HOMES = {  # public name -> module that defines it
     "sidebyside": "multilevel.results.side_by_side",
     "simulate": "multilevel.results.simulated_data",
     "structure": "multilevel.results.structure",
+    "type1": "multilevel.results.type1",
 }
 _MODULES = ("datasets", "errors", "families")
 
@@ -118,6 +120,7 @@ __all__ = [
     "sidebyside",
     "simulate",
     "structure",
+    "type1",
 ]
 
 

@@ -62,6 +62,7 @@ class ManyProducts:
 
     trace: Array  # (B, k)
     expected: Array  # (B, k, k)
+    without_fixed: Array  # (B, k) tr(W V_i W V_i), what was known before coefficients were estimated
     score: Array | None  # (B, k)
     average: Array | None  # (B, k, k)
     slopes: Array  # (B, k, p, p)
@@ -148,6 +149,7 @@ def many_products(blocks: ManyBlocks, A: Array, *, reml: bool) -> ManyProducts:
     within = E.sum(axis=1) - (FF.sum(axis=1) if reml else 0.0)
     vec = E.reshape(B, J, Q * Q)
     moments = vec.transpose(0, 2, 1) @ vec
+    without_fixed = np.einsum("kbc,kda,nabcd->nk", A, A, moments.reshape(B, Q, Q, Q, Q), optimize=True)
     if reml:
         mixed = vec.transpose(0, 2, 1) @ FF.reshape(B, J, Q * Q)
         moments = moments - mixed - mixed.transpose(0, 2, 1)
@@ -155,7 +157,9 @@ def many_products(blocks: ManyBlocks, A: Array, *, reml: bool) -> ManyProducts:
     if reml:
         expected = expected + np.einsum("bipq,bjqp->bij", slopes, slopes)
     score, average = scores_and_average(blocks, A)
-    return ManyProducts(np.einsum("kqr,bqr->bk", A, within), expected, score, average, slopes, pairs)
+    return ManyProducts(
+        np.einsum("kqr,bqr->bk", A, within), expected, without_fixed, score, average, slopes, pairs
+    )
 
 
 def scores_and_average(blocks: ManyBlocks, A: Array) -> tuple[Array | None, Array | None]:

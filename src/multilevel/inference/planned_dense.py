@@ -6,7 +6,7 @@ import numpy as np
 
 from multilevel._typing import Array
 from multilevel.design.design import Design, RandomTerm
-from multilevel.inference.refit_inference import ManyInference, inverted, with_scale_slope
+from multilevel.inference.refit_inference import ManyInference, inverted, told, with_scale_slope
 from multilevel.kernels.threads import one_blas_thread
 from multilevel.simulation.truth import Truth
 
@@ -39,8 +39,11 @@ def dense_inference(design: Design, truth: Truth, L: Array) -> ManyInference | N
         slopes = np.array([basis @ change @ basis.T for change in changes])
         PV = [P @ change for change in changes]
     trace = np.array([float(np.trace(each)) for each in PV])
+    WV = [W @ change for change in changes]
+    before = np.array([float(np.einsum("ab,ba->", each, each)) for each in WV])
     expected = np.array([[float(np.einsum("ab,ba->", a, b)) for b in PV] for a in PV])
-    return at_information(L, root, truth.sigma, expected, trace, slopes, n - p)
+    found = at_information(L, root, truth.sigma, expected, trace, slopes, n - p)
+    return found if told(expected[None], before[None]).all() else None
 
 
 def same_level(design: Design, term: RandomTerm) -> Array:

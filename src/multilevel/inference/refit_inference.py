@@ -107,6 +107,8 @@ def some_inference(
     back = fits.model.fixed.centring.contrasts(L) @ fits.model.fixed.back(np.eye(fits.sums.XX.shape[0]))
     rows = sigma[:, None, None] * np.linalg.solve(blocks.root, back.T[None]).transpose(0, 2, 1)
     inverse, good = inverted(information(products, fits.df, observed=Y is not None and not kenward_roger))
+    if Y is None:
+        good &= told(products.expected, products.without_fixed)
     slopes = with_scale_slope(products.slopes)
     v = (rows * rows).sum(axis=2)
     g = np.einsum("bkp,bmpq,bkq->bmk", rows, slopes, rows, optimize=True)
@@ -149,6 +151,12 @@ def inverted(matrices: Array) -> tuple[Array, Mask]:
     empty = np.count_nonzero(size == 0.0, axis=1)
     good = np.count_nonzero(~kept, axis=1) <= empty
     return (half * inverse[:, None, :]) @ half.transpose(0, 2, 1), good
+
+
+def told(expected: Array, without_fixed: Array) -> Mask:
+    """Whether coefficients (B,) leave something to tell every variance from, where it is not zero."""
+    left = np.einsum("bii->bi", expected)
+    return np.asarray((left >= FLAT * without_fixed).all(axis=1))
 
 
 def with_scale_slope(slopes: Array) -> Array:

@@ -138,8 +138,8 @@ def failure_notes(figures: Sequence[Figures]) -> list[str]:
     notes = []
     total = sum(found.rate.n + found.n_failed for found in figures)
     if failed := sum(found.n_failed for found in figures):
-        much = " So many that the rates do not speak of all." if failed > MANY_FAILED * total else ""
-        notes.append(f"{failed:,} of {total:,} data sets could not be analysed, and are left out.{much}")
+        much = " So many that the rates do not speak of all data." if failed > MANY_FAILED * total else ""
+        notes.append(f"{failed:,} of {total:,} analyses failed, and are left out of the rates.{much}")
     if singular := sum(found.n_singular for found in figures):
         notes.append(
             f"{singular:,} of {total:,} fits are singular (a variance of zero or a correlation of one); they "

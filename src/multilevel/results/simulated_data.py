@@ -136,8 +136,11 @@ class DataSource:
 
     def coefficients(self) -> tuple[str, ...]:
         """Names of the coefficients."""
-        study = self._coded(np.random.default_rng(0), plain=True)[0]
-        return study.design.main.coef_names
+        return self.coded(np.random.default_rng(0)).design.main.coef_names
+
+    def coded(self, rng: np.random.Generator) -> Study:
+        """The rows of one data set, whatever is true of them."""
+        return self._coded(rng, plain=True)[0]
 
     @property
     def loses(self) -> bool:
