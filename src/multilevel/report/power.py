@@ -126,7 +126,7 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits) -> list[str]:
     if any(np.isfinite(cell.formula) for cell in cells):
         notes.append(
             "Formula: the noncentral t or F at the true variances, degrees of freedom by Satterthwaite; "
-            "exact in balanced designs."
+            "exact in balanced designs, but for singular fits."
         )
     notes += failure_notes(figures)
     notes += exaggeration_notes(cells)

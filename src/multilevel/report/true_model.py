@@ -19,7 +19,7 @@ def true_words(truth: Truth, varied: Container[str]) -> str:
     parts = [", ".join(named) if named else "all coefficients zero"] if named or not varied else []
     for term in truth.terms:
         if "icc" not in varied:
-            parts.append(f"SD of {term.label} {', '.join(f'{sd:.3g}' for sd in term.sd)}")
+            parts.append(f"SD of ({term.label}) {', '.join(f'{sd:.3g}' for sd in term.sd)}")
         q = len(term.names)
         if q > 1 and np.isfinite(term.correlation).all():
             parts += [f"correlation {term.correlation[b, a]:.2g}" for a in range(q) for b in range(a + 1, q)]
