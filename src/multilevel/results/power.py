@@ -140,7 +140,7 @@ def power(
         >>> sizes = {"school": [20, 30]}
         >>> found = ml.power(model, plan, test="treated", fixef={"treated": 0.4}, icc=0.1, over=sizes, n=None)
         >>> found["formula"].round(3)
-        array([0.631, 0.82 ])
+        array([0.631, 0.818])
 
     References:
         Donner, A. & Klar, N. (2000). Design and Analysis of Cluster Randomization Trials in Health Research.

@@ -125,7 +125,7 @@ def type1(
         >>> model = "y ~ treated + (1 | school)"
         >>> naive = ml.type1(model, plan, test="treated", icc=0.25, analyses=["ols", "means"], n=400, seed=1)
         >>> naive["rate"].round(2)
-        array([0.47, 0.05])
+        array([0.49, 0.05])
 
     References:
         Murray, D. M. (1998). Design and Analysis of Group-Randomized Trials. Oxford University Press.
