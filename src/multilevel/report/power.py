@@ -14,6 +14,10 @@ from multilevel.report.tables import Columns
 from multilevel.report.wording import plural
 
 MANY_FAILED = 0.05  # share of data sets without a test, from which the rate hardly speaks of all
+AVERAGED = (
+    "True: within a group. The analysis estimates what is true on average over groups, which is nearer to zero, "
+    "so that bias and coverage are not defined."
+)
 EXAGGERATED = 1.25  # mean significant estimate over the truth, worth a sentence
 
 
@@ -103,7 +107,10 @@ def estimate_block(cells: Sequence[PowerCell], alpha: float) -> Block:
     columns |= {
         "True": format_column([cell.truth for cell in cells], 3),
         "Mean": format_fixed([found.estimate for found in figures], 3),
-        "Covered": format_fixed([found.coverage.share for found in figures], 3),
+    }
+    if any(found.coverage.n for found in figures):
+        columns["Covered"] = format_fixed([found.coverage.share for found in figures], 3)
+    columns |= {
         "Width": format_fixed([found.width for found in figures], 3),
     }
     if any(np.isfinite(found.exaggeration) for found in figures):
@@ -128,6 +135,8 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits) -> list[str]:
             "Formula: the noncentral t or F at the true variances, degrees of freedom by Satterthwaite; "
             "exact in balanced designs, but for singular fits."
         )
+    if any(np.isfinite(c.truth) and np.isnan(c.figures.bias) for c in cells if c.figures is not None):
+        notes.append(AVERAGED)
     notes += failure_notes(figures)
     notes += exaggeration_notes(cells)
     return notes

@@ -78,6 +78,16 @@ class Analysis:
         robust: dict[str, Any] = {} if cluster is None else {"vcov": "CR2", "cluster": cluster.codes}
         return refitted(glm(fixed, data, family=self.family, **robust), test)
 
+    def coded(self, data: Frame) -> Design:
+        """The design of the model on a data set."""
+        return build_glmm_design(parse_formula(self.formula), data, self.family.response).main
+
+    @property
+    def averages(self) -> bool:
+        """Whether its coefficients are averaged over groups whose own are others, by a link that bends."""
+        mixed = self.method in MIXED and "|" in self.formula
+        return not mixed and "|" in self.formula and self.family.link.name not in ("identity", "log")
+
     def _mixed(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         if not self.linear:
             return refitted(glmm(self.formula, data, family=self.family), test)

@@ -17,6 +17,7 @@ from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.monte_carlo import Outcomes, RateLimits
 from multilevel.report.power import PowerCell, power_columns, power_page
+from multilevel.report.power_plot import draw_power
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.results.analyses import Test
@@ -64,6 +65,10 @@ class Power(Page):
         for name in ("estimate", "std_error", "df", "p_value", "converged", "singular"):
             columns[name] = np.concatenate([getattr(outcome, name) for outcome in self.outcomes])
         return to_frame(columns, self.kind)
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Power along what varies first, a curve for each combination of the rest; dashes are the formula."""
+        return draw_power(self.cells, self.limits, ax)
 
     def columns(self) -> Columns:
         """The columns of the table by name."""
@@ -114,7 +119,7 @@ def power(
         test: what is tested: a coefficient ("treated"), all coefficients of a factor ("arm"), or hypotheses
             as for `fit.test` ("arm[T.b] = arm[T.c]"); several are tested together.
         over: what to vary, in all combinations: sizes of the plan (or numbers of groups in data),
-            coefficients, "icc" (if it is one number) or "sigma", as in
+            coefficients, "icc" (if it is one number), "sigma" or "sd[group]", as in
             `{"school": [10, 20, 40], "treated": [0.3, 0.5]}`.
         find: the size whose smallest value that reaches `target` is sought, for example "school".
         target: the power sought.

@@ -87,11 +87,13 @@ def varied_values(name: str, given: Sequence[float]) -> list[float]:
 
 def refuse_unknown(name: str, sizes: Sequence[str], coefficients: Sequence[str]) -> None:
     """A name that nothing has, or that could mean two things."""
+    if name.startswith("sd[") and name.endswith("]"):
+        return  # groups are checked with the model
     allowed = {*sizes, *coefficients, *(f"size[{s}]" for s in sizes), *(f"fixef[{c}]" for c in coefficients)}
     if name not in allowed | {"icc", "sigma"}:
         raise DataError(
             f"over= names {name!r}, which is neither a size ({', '.join(sizes)}) nor a coefficient "
-            f"({', '.join(coefficients)}), nor 'icc' or 'sigma'."
+            f"({', '.join(coefficients)}), nor 'icc', 'sigma' or 'sd[group]'."
         )
     if name in sizes and name in coefficients:
         raise DataError(
@@ -107,6 +109,8 @@ def with_setting(source: DataSource, name: str, value: float) -> DataSource:
         return source.resized({inner: whole(name, value)})
     if kind == "fixef" and name.endswith("]"):
         return source.with_values(source.values.with_coefficient(inner, value))
+    if kind == "sd" and name.endswith("]"):
+        return source.with_values(replace(source.values, sd={**(source.values.sd or {}), inner: value}))
     if name in source.sized:
         return source.resized({name: whole(name, value)})
     if name == "icc":
@@ -171,9 +175,14 @@ def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcome
         found.rows,
         found.truth,
         float("nan") if planned is None else planned.power(job.alpha),
-        None if outcome is None else figures_of(outcome, found.truth, job.alpha),
+        None if outcome is None else figures_of(outcome, own_truth(job.analysis, found.truth), job.alpha),
     )
     return cell, outcome, found
+
+
+def own_truth(analysis: Analysis, truth: float) -> float:
+    """What the estimates are to be; NaN where they average over groups and the truth is that within one."""
+    return float("nan") if analysis.averages and truth != 0.0 else truth
 
 
 def power_facts(job: Job, made: Made) -> tuple[tuple[str, str], ...]:

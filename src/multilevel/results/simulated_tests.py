@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multilevel._options import checked_count, checked_switch
-from multilevel._typing import Array
+from multilevel._typing import Array, Frame
 from multilevel.errors import DataError, ModelError, MultilevelError, MultilevelWarning
 from multilevel.inference.monte_carlo import Outcomes, joined_outcomes
 from multilevel.inference.planned_power import PlannedTest, planned_test
@@ -99,19 +99,31 @@ def make_ready(
     study, truth, _ = source.study(rng, plain=True)
     y = true_responses(study.design, truth, [rng])[:, 0]
     data = study.with_response(y)
-    asked = statement(test, study.design.main)
-    value = asked.L @ truth.beta - asked.rhs
+    value = true_value(analyses[0], data, test, truth)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MultilevelWarning)
         prepared = tuple(analysis.prepare(data, test)[0] for analysis in analyses)
-    planned = tuple(
-        planned_test(study.design.main, truth, asked, normal=analysis.method == "z")
-        if has_formula(analysis, source)
-        else None
-        for analysis in analyses
-    )
+    planned = tuple(plan_test(analysis, source, study, truth, test) for analysis in analyses)
     single = float(value[0]) if len(value) == 1 else float("nan")
     return Ready(study, truth, single, bool(np.allclose(value, 0.0)), prepared, planned)
+
+
+def true_value(analysis: Analysis, data: Frame, test: Test, truth: Truth) -> Array:
+    """L beta - rhs (k,) in the coefficients of an analysis; those that do not make the data are zero."""
+    main = analysis.coded(data)
+    asked = statement(test, main)
+    known = dict(zip(truth.coef_names, truth.beta, strict=True))
+    return np.asarray(asked.L @ np.array([known.get(name, 0.0) for name in main.coef_names]) - asked.rhs)
+
+
+def plan_test(
+    analysis: Analysis, source: DataSource, study: Study, truth: Truth, test: Test
+) -> PlannedTest | None:
+    """What a formula says of the power, if there is one."""
+    if not has_formula(analysis, source):
+        return None
+    asked = statement(test, study.design.main)
+    return planned_test(study.design.main, truth, asked, normal=analysis.method == "z")
 
 
 def has_formula(analysis: Analysis, source: DataSource) -> bool:
