@@ -284,3 +284,59 @@ def test_the_page_says_what_was_done():
     for words in ("Model: y ~ treated", "two-sided at 5%", "seed 1", "Formula", "Exaggeration", "Clopper"):
         assert words in page
     assert "nan" not in page.lower()
+
+
+# ---- random effects ----
+
+
+def test_a_random_slope_is_tested_as_ranova_does():
+    plan, formula = ml.Plan(person=12).visits("day", 5), "y ~ day + (1 + day | person)"
+    said = {"sd": {"person": [1.0, 0.3]}, "sigma": 1.0, "n": 6, "seed": 2}
+    found = ml.power(formula, plan, test="day | person", **said)
+    assert np.isnan(found["truth"][0])
+    data = plan.data(seed=1)
+    for b, seed in enumerate(np.random.SeedSequence(2).spawn(7)[1:]):
+        normal = np.random.default_rng(seed).standard_normal(24 + 60)
+        effects = normal[:24].reshape(12, 2) * [1.0, 0.3]
+        person = data["person"].to_numpy() - 1
+        y = effects[person, 0] + effects[person, 1] * data["day"] + normal[24:]
+        expected = ml.lmm(formula, data.assign(y=y)).ranova()["p_boundary"][1]
+        assert found.replicates["p_value"][b] == pytest.approx(expected, rel=1e-4, abs=1e-10)
+
+
+def test_a_random_effect_is_named_by_its_label_too():
+    plan, formula = ml.Plan(person=12).visits("day", 5), "y ~ day + (1 + day | person)"
+    said = {"sd": {"person": [1.0, 0.3]}, "n": 3, "seed": 1}
+    labels = ["day in (1 + day | person)", "(0 + day | person)", "day|person"]
+    found = [ml.power(formula, plan, test=label, **said)["power"][0] for label in labels]
+    assert len(set(found)) == 1
+    with pytest.raises(DataError, match=r"there are 'day in \(1 \+ day \| person\)'"):
+        ml.power(formula, plan, test="(1 | school)", **said)
+    with pytest.raises(DataError, match="likelihood ratio"):
+        ml.power(formula, plan, test="day | person", method="z", **said)
+
+
+def test_deviations_vary_by_group():
+    said = {"test": "treated", "fixef": {"treated": 0.4}, "sigma": 1.0, "n": None}
+    found = ml.power(FORMULA, SCHOOLS, over={"sd[school]": [0.1, 0.3]}, **said)
+    error = np.sqrt(4 / 20 * (np.array([0.1, 0.3]) ** 2 + 1 / 25))
+    np.testing.assert_allclose(found["formula"], [power_of_t(0.4, e, 18) for e in error], atol=1e-9)
+
+
+def test_averages_over_groups_have_no_bias_against_what_holds_within_one():
+    true = {"fixef": {"treated": 1.0}, "icc": 0.3, "family": "binomial"}
+    found = ml.power(FORMULA, SCHOOLS, test="treated", method="gee", n=10, seed=1, **true)
+    assert np.isnan(found["bias"][0])
+    assert "on average over groups" in str(found)
+    assert "nan" not in str(found).lower()
+
+
+def test_a_curve_is_drawn():
+    sizes = {"school": [10, 20], "pupil": [5, 25]}
+    found = ml.power(FORMULA, SCHOOLS, test="treated", over=sizes, n=20, seed=1, **EFFECT)
+    axes = found.plot()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["formula", "pupil 5", "pupil 25"]
+    alone = ml.power(FORMULA, SCHOOLS, test="treated", over={"school": [10, 20]}, n=None, **EFFECT)
+    assert alone.plot().get_xlabel() == "school"
+    with pytest.raises(DataError, match="no curve"):
+        ml.power(FORMULA, SCHOOLS, test="treated", n=None, **EFFECT).plot()

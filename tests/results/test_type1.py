@@ -77,6 +77,21 @@ def test_binary_responses_are_analysed_in_four_ways():
     assert found["rate"][0] > 0.15
 
 
+def test_what_makes_no_data_can_be_tested():
+    plan = SCHOOLS.draw("z", (0, 1), at="pupil")
+    ways = {"with z": ("y ~ treated + z + (1 | school)", "satterthwaite"), "z alone": "y ~ z"}
+    found = ml.type1(FORMULA, plan, test="z", icc=0.1, n=40, seed=1, analyses=ways)
+    assert (found["rate"] < 0.25).all()
+
+
+def test_a_variance_of_zero_is_seldom_found():
+    plan = ml.Plan(school=20, pupil=5)
+    found = ml.type1("y ~ 1 + (1 | school)", plan, test="(1 | school)", sd={"school": 0}, n=300, seed=1)
+    assert found["rate"][0] < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300)  # the mixture is known to be conservative
+    with pytest.raises(DataError, match="hypothesis that is true"):
+        ml.type1("y ~ 1 + (1 | school)", plan, test="(1 | school)", icc=0.2, n=5)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

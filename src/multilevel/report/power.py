@@ -15,8 +15,8 @@ from multilevel.report.wording import plural
 
 MANY_FAILED = 0.05  # share of data sets without a test, from which the rate hardly speaks of all
 AVERAGED = (
-    "True: within a group. The analysis estimates what is true on average over groups, which is nearer to zero, "
-    "so that bias and coverage are not defined."
+    "True: within a group. The analysis estimates what is true on average over groups, which is nearer to "
+    "zero, so that bias and coverage are not defined."
 )
 EXAGGERATED = 1.25  # mean significant estimate over the truth, worth a sentence
 
@@ -135,11 +135,17 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits) -> list[str]:
             "Formula: the noncentral t or F at the true variances, degrees of freedom by Satterthwaite; "
             "exact in balanced designs, but for singular fits."
         )
-    if any(np.isfinite(c.truth) and np.isnan(c.figures.bias) for c in cells if c.figures is not None):
+    if any(averages(cell) for cell in cells):
         notes.append(AVERAGED)
     notes += failure_notes(figures)
     notes += exaggeration_notes(cells)
     return notes
+
+
+def averages(cell: PowerCell) -> bool:
+    """Whether the estimates are of something else than the truth that is shown."""
+    known = cell.figures is not None and np.isfinite(cell.figures.estimate) and np.isnan(cell.figures.bias)
+    return bool(known and np.isfinite(cell.truth) and cell.truth != 0.0)
 
 
 def failure_notes(figures: Sequence[Figures]) -> list[str]:

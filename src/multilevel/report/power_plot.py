@@ -33,6 +33,7 @@ def draw_power(cells: Sequence[PowerCell], kind: RateLimits, ax: Axes | None) ->
         draw_curve(axes, mine, first, kind, said, style)
     axes.axhline(USUAL, color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel=first, ylabel="power", ylim=(0.0, 1.02))
+    axes.plot([], [], color=GREY, linestyle="--", linewidth=1.2, label="formula")
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         axes.legend(frameon=False)
@@ -54,4 +55,4 @@ def draw_curve(
         axes.errorbar(x, share, yerr=reach, linewidth=1.2, markersize=5, capsize=2, label=label, **style)
         axes.plot(x, formula, linestyle="--", linewidth=1.2, color=style["color"])
     else:
-        axes.plot(x, formula, linestyle="--", linewidth=1.2, markersize=5, label=said or "formula", **style)
+        axes.plot(x, formula, linestyle="--", linewidth=1.2, markersize=5, label=said or None, **style)

@@ -31,9 +31,10 @@ from multilevel.results.glm import glm
 from multilevel.results.glmm import glmm
 from multilevel.results.lmm import lmm
 from multilevel.results.mixed_tests import LikelihoodRatios, MixedTests, Refitted, likelihood_ratios
+from multilevel.results.random_effect_tests import RandomEffectTests, is_random_effect, random_effect
 
-MIXED = ("satterthwaite", "kenward-roger", "z", "lrt")
-METHODS = (*MIXED, "ols", "cluster-robust", "means", "gee")
+MIXED = ("satterthwaite", "kenward-roger", "z", "lrt", "boundary")
+METHODS = (*MIXED[:-1], "ols", "cluster-robust", "means", "gee")
 Test = str | Sequence[str]
 
 
@@ -61,13 +62,13 @@ class Analysis:
     @property
     def quick(self) -> bool:
         """Whether many responses are analysed at once."""
-        return self.linear and self.method != "gee"
+        return self.linear and self.method not in ("gee", "boundary")
 
     def prepare(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         """Ready for responses on the rows of a data set; and the response (n,) that it has."""
         parsed = parse_formula(self.formula)
         if self.method in MIXED and parsed.bars:
-            return self._mixed(data, test)
+            return self._random_effect(data, test) if self.method == "boundary" else self._mixed(data, test)
         fixed = fixed_formula(parsed)
         cluster = None if self.method == "ols" else clusters_of(parsed, data, self.family)
         if self.method == "gee" and cluster is not None:
@@ -87,6 +88,10 @@ class Analysis:
         """Whether its coefficients are averaged over groups whose own are others, by a link that bends."""
         mixed = self.method in MIXED and "|" in self.formula
         return not mixed and "|" in self.formula and self.family.link.name not in ("identity", "log")
+
+    def _random_effect(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
+        fit = lmm(self.formula, data) if self.linear else glmm(self.formula, data, family=self.family)
+        return RandomEffectTests(fit, random_effect(test, fit.design, data).label), fit.design.y
 
     def _mixed(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         if not self.linear:
@@ -168,15 +173,17 @@ def clusters_of(formula: Formula, data: Frame, family: Family) -> Grouping:
     return min(design.main.groupings, key=lambda grouping: grouping.n_levels)
 
 
-def default_method(formula: str, family: Family) -> str:
+def default_method(formula: str, family: Family, test: Test) -> str:
     """How a model is tested if nothing is said."""
+    if is_random_effect(test):
+        return "lrt"
     if not parse_formula(formula).bars:
         return "ols"
     linear = family.density == "gaussian" and family.link.name == "identity"
     return "satterthwaite" if linear else "z"
 
 
-def refuse_method(method: str, formula: str, family: Family) -> None:
+def refuse_method(method: str, formula: str, family: Family, test: Test) -> None:
     """A way to test that the model does not have."""
     bars = parse_formula(formula).bars
     linear = family.density == "gaussian" and family.link.name == "identity"
@@ -185,6 +192,12 @@ def refuse_method(method: str, formula: str, family: Family) -> None:
             f"method={method!r} needs to know the clusters, and '{formula}' has no random effects; add "
             "(1 | group), or use method='ols'."
         )
+    if is_random_effect(test):
+        if method != "lrt":
+            raise DataError(
+                f"a random effect is tested by its likelihood ratio; leave method={method!r} out."
+            )
+        return
     if not linear and method in ("satterthwaite", "kenward-roger", "lrt", "means"):
         raise DataError(
             f"method={method!r} is for linear mixed models; a {family.name} response is tested by 'z', "
@@ -202,6 +215,7 @@ def method_label(method: str, linear: bool, cluster: str) -> str:
             "kenward-roger": "Kenward-Roger's t",
             "z": "normal (z)",
             "lrt": "likelihood ratio",
+            "boundary": "likelihood ratio at the boundary",
         }
         return f"mixed model, {ways[method]}"
     plain = "least squares" if linear else "regression"

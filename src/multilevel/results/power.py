@@ -117,7 +117,8 @@ def power(
         model: a formula or a fit, as for `ml.simulate`.
         design: a plan, or data without the response; of a fit, by default its own data.
         test: what is tested: a coefficient ("treated"), all coefficients of a factor ("arm"), or hypotheses
-            as for `fit.test` ("arm[T.b] = arm[T.c]"); several are tested together.
+            as for `fit.test` ("arm[T.b] = arm[T.c]"), several of which are tested together; or a random
+            effect ("(1 | school)", "day | person"), by the likelihood ratio with its boundary p-value.
         over: what to vary, in all combinations: sizes of the plan (or numbers of groups in data),
             coefficients, "icc" (if it is one number), "sigma" or "sd[group]", as in
             `{"school": [10, 20, 40], "treated": [0.3, 0.5]}`.
@@ -156,7 +157,7 @@ def power(
     checked_share("alpha", alpha, "alpha=0.05")
     said = Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = data_source(model, design, said, family, link, sizes, None)
-    chosen = chosen_analysis(source, method, analysis)
+    chosen = chosen_analysis(source, method, analysis, test)
     count = None if n is None else checked_count("n", n)
     job = Job(source, chosen, test, alpha, checked_seed(seed), count, redraw, progress)
     settings = grid(source, over)

@@ -16,6 +16,7 @@ from multilevel.inference.monte_carlo import Outcomes, figures_of
 from multilevel.report.power import PowerCell
 from multilevel.report.true_model import true_words
 from multilevel.results.analyses import METHODS, Analysis, Test, default_method, method_label, refuse_method
+from multilevel.results.random_effect_tests import is_random_effect
 from multilevel.results.simulated_data import DataSource
 from multilevel.results.simulated_tests import Simulated, simulated_tests
 from multilevel.simulation.truth import Truth
@@ -47,12 +48,13 @@ class Made:
     interrupted: bool
 
 
-def chosen_analysis(source: DataSource, method: str | None, formula: str | None) -> Analysis:
+def chosen_analysis(source: DataSource, method: str | None, formula: str | None, test: Test) -> Analysis:
     """The model that is fitted and the way it is tested."""
     checked_choice("method", method, (None, *METHODS))
     fitted = source.formula if formula is None else formula
-    chosen = default_method(fitted, source.family) if method is None else method
-    refuse_method(chosen, fitted, source.family)
+    chosen = default_method(fitted, source.family, test) if method is None else method
+    refuse_method(chosen, fitted, source.family, test)
+    chosen = "boundary" if is_random_effect(test) else chosen
     if parse_formula(fitted).response.text != parse_formula(source.formula).response.text:
         raise DataError(
             f"analysis={fitted!r} has another response than the model that makes the data, "
@@ -180,6 +182,11 @@ def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcome
     return cell, outcome, found
 
 
+def sided(test: Test) -> str:
+    """A word for a test of a coefficient, which has two sides; a variance has one."""
+    return "" if is_random_effect(test) else "two-sided "
+
+
 def own_truth(analysis: Analysis, truth: float) -> float:
     """What the estimates are to be; NaN where they average over groups and the truth is that within one."""
     return float("nan") if analysis.averages and truth != 0.0 else truth
@@ -197,6 +204,6 @@ def power_facts(job: Job, made: Made) -> tuple[tuple[str, str], ...]:
     return (
         *model,
         ("True", true_words(made.truth, varied)),
-        ("Test", f"{asked}, two-sided at {100 * job.alpha:g}%; {job.analysis.label}"),
+        ("Test", f"{asked}, {sided(job.test)}at {100 * job.alpha:g}%; {job.analysis.label}"),
         ("Data sets", drawn if job.n is None else f"{drawn}, seed {seed}"),
     )

@@ -16,6 +16,12 @@ from multilevel.inference.planned_power import PlannedTest, planned_test
 from multilevel.inference.replication import Streams, replicated
 from multilevel.results.analyses import Analysis, Prepared, Test, statement
 from multilevel.results.mixed_tests import MixedTests, Refitted, no_outcome
+from multilevel.results.random_effect_tests import (
+    RandomEffectTests,
+    effect_is_zero,
+    is_random_effect,
+    random_effect,
+)
 from multilevel.results.simulated_data import DataSource
 from multilevel.simulation.study import Study
 from multilevel.simulation.truth import Truth, true_responses
@@ -23,6 +29,7 @@ from multilevel.simulation.truth import Truth, true_responses
 BLOCK_BYTES = 32e6  # of responses at once
 LARGEST_BLOCK = 256  # data sets between two looks at the keyboard
 WITH_FORMULA = ("satterthwaite", "kenward-roger", "z")  # tests whose power is a noncentral t or F, nearly
+OWN = (MixedTests, Refitted, RandomEffectTests)  # analyses that have the test of the first response already
 FEW = 4  # the same where each takes a fit of its own
 
 
@@ -99,7 +106,11 @@ def make_ready(
     study, truth, _ = source.study(rng, plain=True)
     y = true_responses(study.design, truth, [rng])[:, 0]
     data = study.with_response(y)
-    value = true_value(analyses[0], data, test, truth)
+    if is_random_effect(test):
+        effect = random_effect(test, study.design.main, data)
+        value = np.array([0.0 if effect_is_zero(effect, truth) else np.nan])
+    else:
+        value = true_value(analyses[0], data, test, truth)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MultilevelWarning)
         prepared = tuple(analysis.prepare(data, test)[0] for analysis in analyses)
@@ -167,7 +178,7 @@ def own_test(analysis: Analysis, data: object, test: Test) -> Outcomes:
     """The test in one data set; nothing where it cannot be analysed."""
     try:
         prepared, y = analysis.prepare(data, test)
-        return prepared.own() if isinstance(prepared, MixedTests | Refitted) else prepared.outcomes(column(y))
+        return prepared.own() if isinstance(prepared, OWN) else prepared.outcomes(column(y))
     except MultilevelError:
         return no_outcome(1)
 

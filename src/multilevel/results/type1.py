@@ -26,7 +26,8 @@ from multilevel.report.type1 import type1_columns, type1_page
 from multilevel.results.analyses import METHODS, Analysis, Test, fixed_formula, statement
 from multilevel.results.base import Fit
 from multilevel.results.page import Page
-from multilevel.results.power_cells import chosen_analysis
+from multilevel.results.power_cells import chosen_analysis, sided
+from multilevel.results.random_effect_tests import is_random_effect
 from multilevel.results.simulated_data import DataSource, Model, data_source
 from multilevel.results.simulated_tests import simulated_tests
 from multilevel.simulation.parameters import Values
@@ -137,7 +138,7 @@ def type1(
     count = checked_count("n", n)
     said = Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = at_null(data_source(model, design, said, family, link, sizes, None), test, fixef or {}, model)
-    chosen = given_analyses(source, analyses) if analyses is not None else usual_analyses(source, test)
+    chosen = given_analyses(source, analyses, test) if analyses is not None else usual_analyses(source, test)
     root = checked_seed(seed)
     found = simulated_tests(
         source, chosen, test, root, count, redraw=redraw, progress=progress, name="data sets"
@@ -162,7 +163,7 @@ def type1(
         facts=(
             ("Model", source.formula),
             ("True", true_words(found.model, ())),
-            ("Test", f"{asked}, two-sided at {100 * alpha:g}%; {found.rows} rows"),
+            ("Test", f"{asked}, {sided(test)}at {100 * alpha:g}%; {found.rows} rows"),
             ("Data sets", f"{done:,}, seed {root.entropy}"),
         ),
         alpha=alpha,
@@ -182,7 +183,7 @@ def at_null(source: DataSource, test: Test, fixef: Mapping[str, float], model: M
     return source.with_values(replace(source.values, fixef={**source.values.fixef, **zero}))
 
 
-def given_analyses(source: DataSource, analyses: Analyses) -> list[Analysis]:
+def given_analyses(source: DataSource, analyses: Analyses, test: Test) -> list[Analysis]:
     """Methods, or labels with a method, a formula or both."""
     if isinstance(analyses, str) or not isinstance(analyses, Sequence | Mapping) or not analyses:
         raise DataTypeError(
@@ -190,32 +191,34 @@ def given_analyses(source: DataSource, analyses: Analyses) -> list[Analysis]:
             f"{analyses!r:.40}."
         )
     if not isinstance(analyses, Mapping):
-        return [chosen_analysis(source, method, None) for method in analyses]
-    return [replace(one_analysis(source, given), label=str(label)) for label, given in analyses.items()]
+        return [chosen_analysis(source, method, None, test) for method in analyses]
+    return [replace(one_analysis(source, given, test), label=str(label)) for label, given in analyses.items()]
 
 
-def one_analysis(source: DataSource, given: Any) -> Analysis:
+def one_analysis(source: DataSource, given: Any, test: Test) -> Analysis:
     """A method, a formula, or a pair of them."""
     match given:
         case (str(formula), str(method)):
-            return chosen_analysis(source, method, formula)
+            return chosen_analysis(source, method, formula, test)
         case str(text) if "~" in text:
-            return chosen_analysis(source, None, text)
-    return chosen_analysis(source, given, None)
+            return chosen_analysis(source, None, text, test)
+    return chosen_analysis(source, given, None, test)
 
 
 def usual_analyses(source: DataSource, test: Test) -> list[Analysis]:
     """What the data of such a model are commonly analysed by, the wrong ways among them."""
     parsed = parse_formula(source.formula)
-    if not parsed.bars:
-        return [chosen_analysis(source, "ols", None)]
-    linear = chosen_analysis(source, None, None).linear
+    if is_random_effect(test) or not parsed.bars:
+        return [chosen_analysis(source, None, None, test)]
+    linear = chosen_analysis(source, None, None, test).linear
     mixed = ["satterthwaite", "kenward-roger", "z"] if linear else ["z"]
     means = ["means"] if linear and means_serve(source, test) else []
     gee = [] if source.family.response == "ordered" else ["gee"]
-    found = [chosen_analysis(source, way, None) for way in ["ols", "cluster-robust", *means, *gee, *mixed]]
+    found = [
+        chosen_analysis(source, way, None, test) for way in ["ols", "cluster-robust", *means, *gee, *mixed]
+    ]
     if any(bar.effects != "1" for bar in parsed.bars):
-        plain = chosen_analysis(source, mixed[0], intercepts_alone(parsed))
+        plain = chosen_analysis(source, mixed[0], intercepts_alone(parsed), test)
         found.insert(1, replace(plain, label=f"{plain.label}, slopes left out"))
     return found
 
