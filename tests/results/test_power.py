@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import multilevel as ml
-from multilevel.errors import DataError, DataTypeError, MultilevelError, MultilevelWarning
+from multilevel.errors import DataError, DataTypeError, ModelError, MultilevelError, MultilevelWarning
 from multilevel.kernels.threads import use_threads
 from multilevel.results import simulated_tests
 
@@ -66,9 +66,10 @@ def test_words_seen_by_all_readers_have_the_power_of_the_balanced_analysis():
     assert found["formula"][0] == pytest.approx(power_of_t(0.5, error, 14), abs=1e-9)
 
 
-def test_too_few_clusters_have_no_formula():
-    found = ml.power(FORMULA, SCHOOLS, test="treated", over={"school": [2]}, n=None, **EFFECT)
-    assert np.isnan(found["formula"][0])
+@pytest.mark.parametrize("n", [None, 10])
+def test_too_few_clusters_are_refused(n):
+    with pytest.raises(ModelError, match="with 2 of 'school' the variances"):
+        ml.power(FORMULA, SCHOOLS, test="treated", over={"school": [2]}, n=n, **EFFECT)
 
 
 # ---- simulation ----
@@ -196,6 +197,24 @@ def test_a_size_is_found_without_a_formula():
     assert 4 <= found.needed <= 16
     with pytest.raises(DataError, match="no formula"):
         ml.power(FORMULA, SCHOOLS, test="treated", find="school", method="ols", n=None, **EFFECT)
+
+
+def test_draws_that_cannot_be_analysed_are_counted_and_left_out():
+    rare = ml.Plan(school=6, pupil=4).draw("x", 0.06, at="pupil")
+    found = ml.power("y ~ x + (1 | school)", rare, test="x", fixef={"x": 1.0}, icc=0.1, n=60, seed=3)
+    assert found["n"][0] + found["n_failed"][0] == 60
+    assert found["n_failed"][0] > 0
+    assert "analyses failed" in str(found)
+    said = {
+        "fixef": {"treated": 4.0},
+        "icc": 0.1,
+        "family": "binomial",
+        "test": "treated",
+        "n": 40,
+        "seed": 1,
+    }
+    few = ml.Plan(school=8, pupil=4).assign("treated", at="school")
+    assert ml.power(FORMULA, few, **said)["n_failed"][0] > 0
 
 
 # ---- reproducibility ----

@@ -111,6 +111,21 @@ def test_glmm_and_ols_fits_are_simulated_too() -> None:
     assert abs(ml.ols("Reaction ~ Days", data).fixef[1] - line.fixef[1]) < 4.0 * line.se[1]
 
 
+@pytest.mark.parametrize("frame", ["pandas", "polars", "pyarrow"])
+def test_ordered_categories_are_numbers_that_models_take(frame):
+    data = ml.simulate(
+        FORMULA, SCHOOLS, sd={"school": 0.3}, family="ordinal", thresholds=(-1, 1), seed=1, frame=frame
+    )
+    fit = ml.glmm(FORMULA, data, family="ordinal")
+    np.testing.assert_allclose(fit.thresholds, [-1, 1], atol=0.6)
+
+
+def test_a_mapping_of_columns_is_a_design():
+    columns = {"x": [0.0, 1.0, 2.0, 3.0] * 3, "g": list("aaaabbbbcccc")}
+    data = ml.simulate("y ~ x + (1 | g)", columns, fixef={"x": 1}, icc=0.1, seed=1)
+    assert list(data.columns) == ["x", "g", "y"]
+
+
 def test_each_data_set_has_a_stream_of_its_own() -> None:
     few = ml.simulate(FORMULA, SCHOOLS, icc=0.1, n=2, seed=7)
     many = ml.simulate(FORMULA, SCHOOLS, icc=0.1, n=4, seed=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from multilevel._typing import Array
@@ -43,7 +45,8 @@ def dense_inference(design: Design, truth: Truth, L: Array) -> ManyInference | N
     before = np.array([float(np.einsum("ab,ba->", each, each)) for each in WV])
     expected = np.array([[float(np.einsum("ab,ba->", a, b)) for b in PV] for a in PV])
     found = at_information(L, root, truth.sigma, expected, trace, slopes, n - p)
-    return found if told(expected[None], before[None]).all() else None
+    unknown = ~told(expected[None], before[None])
+    return replace(found, df=np.where(unknown[:, None], np.nan, found.df))
 
 
 def same_level(design: Design, term: RandomTerm) -> Array:

@@ -20,6 +20,7 @@ from scipy import special
 
 from multilevel._typing import Array
 from multilevel.design.design import Design
+from multilevel.errors import ModelError
 from multilevel.estimation.lmm import working_model
 from multilevel.fitted.assemble import factor_root
 from multilevel.inference.hypotheses import Hypotheses
@@ -54,8 +55,14 @@ class PlannedTest:
 def planned_test(design: Design, truth: Truth, asked: Hypotheses, *, normal: bool) -> PlannedTest | None:
     """The test of a linear mixed model, or of independent rows; None where the design has no formula."""
     found = inference_at_truth(design, truth, asked.L)
-    if found is None or not found.known.all():  # with too few units a variance cannot be told
+    if found is None:
         return None
+    if not found.known.all():
+        levels = ", ".join(f"{g.n_levels} of '{g.name}'" for g in design.groupings)
+        raise ModelError(
+            f"with {levels} the variances of the random effects cannot be told from the coefficients; plan "
+            "more units."
+        )
     distance = asked.L @ truth.beta - asked.rhs
     turn, sizes, contrasts = np.linalg.svd(found.rows[0], full_matrices=False)
     t = turn.T @ distance / sizes

@@ -38,6 +38,25 @@ class MixedTests:
         fit, design = self.fit, self.fit.design
         model = with_response(design, fit._working_model(), design.y)
         refits = fit_block(design, model, fit.optimum, Y, fit.reml)
+        return self._tests(model, refits, Y)
+
+    def own(self) -> Outcomes:
+        """The test in the response that the fit has."""
+        fit = self.fit
+        found = ResponseFits(
+            beta=fit.fixef[None],
+            theta=fit.optimum.theta[None],
+            sigma=np.array([fit.sigma]),
+            criterion=np.array([fit.criterion]),
+            converged=np.array([fit.converged]),
+            singular=np.array([fit.singular]),
+            evaluations=np.array([fit.optimum.evaluations], dtype=np.int32),
+        )
+        return self._tests(fit._working_model(), found, fit.design.y[:, None])
+
+    def _tests(self, model: WorkingModel, refits: ResponseFits, Y: Array) -> Outcomes:
+        """All at once where one factor holds the random effects; the rest one by one."""
+        fit, design = self.fit, self.fit.design
         fits = None if self._joint_kenward_roger else many_fits(design, model, reml=fit.reml)
         if fits is None:
             return one_by_one(fit, self.asked, Y, self.method)
@@ -48,10 +67,6 @@ class MixedTests:
             found = many_outcomes(many, refits, self.asked, self.method)
         alone = ~many.known & np.isfinite(refits.sigma) & (self.method != "z")
         return put(found, alone, one_by_one(fit, self.asked, Y[:, alone], self.method))
-
-    def own(self) -> Outcomes:
-        """The test in the response that the fit has."""
-        return outcome_of(self.fit, self.fit._inference(self.method), self.asked)
 
     @property
     def _joint_kenward_roger(self) -> bool:

@@ -16,7 +16,7 @@ from multilevel.families.continuous import Gaussian
 from multilevel.families.family import Family
 from multilevel.fitted.lmm import TermCovariance
 from multilevel.formula.parse import parse_formula
-from multilevel.frames.output import KINDS, to_frame
+from multilevel.frames.output import KINDS, to_frame, with_columns
 from multilevel.frames.table import FrameKind, read_table
 from multilevel.results.base import Fit
 from multilevel.results.glm import GLMFit
@@ -30,6 +30,7 @@ from multilevel.simulation.plan_rows import PlannedRows
 from multilevel.simulation.study import Study, make_study, plain_columns
 from multilevel.simulation.truth import Truth, true_responses
 
+MOST_DRAWN = 20  # draws of a plan, of which one has predictors that can be told apart
 Model = str | Fit[Any]
 
 
@@ -139,8 +140,13 @@ class DataSource:
         return self.coded(np.random.default_rng(0)).design.main.coef_names
 
     def coded(self, rng: np.random.Generator) -> Study:
-        """The rows of one data set, whatever is true of them."""
-        return self._coded(rng, plain=True)[0]
+        """The rows of one data set, whatever is true of them; one in which predictors vary, if it can be."""
+        study = self._coded(rng, plain=True)[0]
+        for _ in range(MOST_DRAWN):
+            if not self.random or not study.design.main.dropped.columns:
+                break
+            study = self._coded(rng, plain=True)[0]
+        return study
 
     @property
     def loses(self) -> bool:
@@ -207,6 +213,8 @@ def data_source(
     """What `simulate`, `power` and `type1` draw from, checked."""
     if kind is not None and kind not in KINDS:
         raise DataTypeError(f"frame={kind!r} is no kind of frame; the kinds are {', '.join(KINDS)}.")
+    if isinstance(design, Mapping):
+        design = with_columns(design, {})  # a frame, as a data set is to be
     if isinstance(model, str):
         if design is None:
             raise DataError("a formula needs a design: a plan, ml.Plan(...), or data without the response.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from multilevel._typing import Array, Frame, Mask
 from multilevel.design.build import columns_needed
@@ -16,9 +17,10 @@ from multilevel.families.family import Family
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
 from multilevel.frames.column import Categorical, Numeric
-from multilevel.frames.output import Column, to_frame, with_columns
+from multilevel.frames.output import to_frame, with_columns
 from multilevel.frames.table import read_table
 
+Numbers = npt.NDArray[Any] | Numeric
 COUNTS = (
     *("binomial", "poisson", "nbinom2", "nbinom1", "beta_binomial"),
     *("truncated_poisson", "truncated_nbinom2", "truncated_nbinom1"),
@@ -47,21 +49,15 @@ class Study:
             return {**self.frame, self.response: spread(self._column(values), rows)}
         return with_columns(self.frame, {self.response: self._column(values)}, rows)
 
-    def _column(self, y: Array) -> Column:
-        """A drawn response as a data set has it: counts as integers, ordered categories as such."""
+    def _column(self, y: Array) -> Numbers:
+        """A drawn response as a data set has it: counts as integers, ordered categories from 1."""
         if self.design.categories:
-            return Categorical(y.astype(np.int32), self.design.categories, ordered=True)
+            return Numeric(y + 1.0, integer=True, missing=None)
         return Numeric(y, integer=True, missing=None) if self.whole else y
 
 
-def spread(column: Column, rows: Mask | None) -> Any:
-    """A column of a mapping, with NaN (or nothing) in rows that have no value."""
-    if isinstance(column, Categorical):
-        codes = column.codes
-        if rows is not None and not rows.all():
-            codes = np.full(len(rows), -1, dtype=np.int32)
-            codes[rows] = column.codes
-        return as_series("y", Categorical(codes, column.levels, column.ordered))
+def spread(column: Numbers, rows: Mask | None) -> Any:
+    """A column of a mapping, with NaN in rows that have no value."""
     values = np.asarray(column.values if isinstance(column, Numeric) else column, dtype=np.float64)
     if rows is None or rows.all():
         return values
@@ -111,7 +107,8 @@ def response_name(formula: Formula, family: Family) -> str:
     if response.kind == "cbind" or not plain:
         raise FormulaError(
             f"'{response.text}' on the left cannot be simulated; name one column, 'y ~ ...', or for binomial "
-            "responses 'successes / trials ~ ...' with the column of trials in the design."
+            "responses 'successes / trials ~ ...' with the column of trials in the design. What is computed "
+            "from a response is simulated as a column of its own."
         )
     if response.kind == "ratio" and family.response != "trials":
         raise FormulaError(f"'{response.text}' means successes out of trials, which a {family.name} has not.")
@@ -120,7 +117,7 @@ def response_name(formula: Formula, family: Family) -> str:
 
 def stand_in_response(
     formula: Formula, family: Family, n: int, n_thresholds: int, available: tuple[str, ...]
-) -> Column:
+) -> npt.NDArray[Any]:
     """Something that stands where the response will be, so that the design can be coded."""
     turn = np.arange(n)
     if formula.response.kind == "ratio":
@@ -134,8 +131,7 @@ def stand_in_response(
         case "ordered":
             if not n_thresholds:
                 raise DataError(NO_THRESHOLDS)
-            labels = tuple(str(category + 1) for category in range(n_thresholds + 1))
-            if n < len(labels):
-                raise DataError(f"{n} rows cannot show {len(labels)} ordered categories.")
-            return Categorical((turn % len(labels)).astype(np.int32), labels, ordered=True)
+            if n <= n_thresholds:
+                raise DataError(f"{n} rows cannot show {n_thresholds + 1} ordered categories.")
+            return turn % (n_thresholds + 1) + 1
     return turn.astype(np.float64)
