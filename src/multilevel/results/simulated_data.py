@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from multilevel._options import Seed, checked_count, checked_seed
+from multilevel._options import Seed, checked_seed
 from multilevel._typing import Array, Frame, Mask
-from multilevel.errors import DataError, DataTypeError, ModelError
+from multilevel.errors import DataError, DataTypeError, ModelError, MultilevelWarning
 from multilevel.families.by_name import as_family
 from multilevel.families.continuous import Gaussian
 from multilevel.families.family import Family
@@ -18,6 +19,7 @@ from multilevel.fitted.lmm import TermCovariance
 from multilevel.formula.parse import parse_formula
 from multilevel.frames.output import KINDS, to_frame, with_columns
 from multilevel.frames.table import FrameKind, read_table
+from multilevel.inference.replication import replicated
 from multilevel.results.base import Fit
 from multilevel.results.glm import GLMFit
 from multilevel.results.glmm import GLMMFit
@@ -27,6 +29,7 @@ from multilevel.simulation.extend import extended
 from multilevel.simulation.parameters import Values, true_model
 from multilevel.simulation.plan import Plan, lost_rows
 from multilevel.simulation.plan_rows import PlannedRows
+from multilevel.simulation.streams import random_streams
 from multilevel.simulation.study import Study, make_study, plain_columns
 from multilevel.simulation.truth import Truth, true_responses
 
@@ -52,6 +55,7 @@ def simulate(
     n: int | None = None,
     seed: Seed = None,
     frame: FrameKind | None = None,
+    progress: bool | None = None,
 ) -> Any:
     """Data sets from a plan and a model that is true in them; or from a fit, with changed effects or sizes.
 
@@ -79,6 +83,7 @@ def simulate(
         n: None for one data set; a number for a list of so many, each with a random stream of its own.
         seed: of the random streams.
         frame: "pandas", "polars", "pyarrow" ...; by default the kind of the data given, pandas for a plan.
+        progress: show a progress bar; on by default when it takes long. Ctrl-C keeps what is done.
 
     Example:
         >>> import multilevel as ml
@@ -100,11 +105,13 @@ def simulate(
         sizes,
         frame,
     )
-    streams = [
-        np.random.default_rng(child) for child in root.spawn(1 if n is None else checked_count("n", n))
-    ]
-    sets = [source.data_set(rng) for rng in streams]
-    return sets[0] if n is None else sets
+    if n is None:
+        return source.data_set(random_streams(1, root)[0])
+    streams = random_streams(n, root)
+    sets, _ = replicated(lambda block: source.data_set(block[0]), streams, 1, progress, "data sets")
+    if len(sets) < len(streams):
+        warnings.warn(f"interrupted after {len(sets)} data sets, kept.", MultilevelWarning, stacklevel=2)
+    return sets
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,13 @@ class Plan:
         return self._and(Crossed(name, checked_count(name, count), some))
 
     def visits(self, name: str, times: int | Sequence[float]) -> Plan:
-        """Every unit so far is seen at each of the times: numbers, or how many (0, 1, 2, ...)."""
+        """Every unit so far is seen at each of the times: numbers, or how many (0, 1, 2, ...).
+
+        Example:
+            >>> import multilevel as ml
+            >>> ml.Plan(person=2).visits("week", [0, 4, 12]).data()["week"].tolist()
+            [0.0, 4.0, 12.0, 0.0, 4.0, 12.0]
+        """
         return self._and(Visits(name, checked_times(name, times)))
 
     def assign(self, name: str, values: Sequence[Any] = (0, 1), *, at: str) -> Plan:
@@ -77,11 +83,24 @@ class Plan:
 
         Units that lie in others are dealt within them (pupils within schools), and a second treatment of the
         same level within the first. Numbers become a number, labels a factor.
+
+        Example:
+            >>> import multilevel as ml
+            >>> trial = ml.Plan(clinic=4, patient=6).assign("arm", ("a", "b"), at="patient").data(seed=1)
+            >>> trial.groupby(["clinic", "arm"], observed=True).size().tolist()
+            [3, 3, 3, 3, 3, 3, 3, 3]
         """
         return self._and(Assigned(name, checked_values(name, values), at))
 
     def step(self, name: str, *, at: str, time: str) -> Plan:
-        """A stepped wedge: units of a level cross over from 0 to 1, in turn, after each time but the last."""
+        """A stepped wedge: units of a level cross over from 0 to 1, in turn, after each time but the last.
+
+        Example:
+            >>> import multilevel as ml
+            >>> wedge = ml.Plan(hospital=6).visits("period", 4).step("on", at="hospital", time="period")
+            >>> wedge.data(seed=1).groupby("period")["on"].sum().tolist()
+            [0, 2, 4, 6]
+        """
         return self._and(Stepped(name, at, time))
 
     def draw(self, name: str, values: Any, *, at: str, icc: float = 0.0) -> Plan:
@@ -93,11 +112,24 @@ class Plan:
                 {"a": 0.2, "b": 0.8}; or a distribution, such as `scipy.stats.gamma(2)`.
             at: the level whose units have a value each.
             icc: of a normal covariate, how alike units are that lie in the same unit above.
+
+        Example:
+            >>> import multilevel as ml
+            >>> plan = ml.Plan(school=2, pupil=3).draw("size", (500, 100), at="school")
+            >>> plan.draw("girl", 0.5, at="pupil").data(seed=1).groupby("school")["size"].nunique().tolist()
+            [1, 1]
         """
         return self._and(Drawn(name, checked_draw(name, values, float(icc)), at, float(icc)))
 
     def miss(self, share: float) -> Plan:
-        """A share of the responses is missing, completely at random (MCAR)."""
+        """A share of the responses is missing, completely at random (MCAR).
+
+        Example:
+            >>> import multilevel as ml
+            >>> plan = ml.Plan(school=10, pupil=10).miss(0.1)
+            >>> int(ml.simulate("y ~ 1 + (1 | school)", plan, icc=0.1, seed=1)["y"].isna().sum())
+            10
+        """
         return self._without(Missed(checked_share("share", share, "share=0.1")))
 
     def leave(self, at: str, time: str, *, share: float, previous: float = 0.0) -> Plan:
@@ -109,11 +141,25 @@ class Plan:
             share: of the units, gone by the last time.
             previous: how much a response one SD higher at the time before adds to the log odds of leaving: 0
                 for dropout completely at random, else at random given what was seen (MAR).
+
+        Example:
+            >>> import multilevel as ml
+            >>> plan = ml.Plan(person=100).visits("week", 3).leave("person", "week", share=0.3, previous=-1)
+            >>> data = ml.simulate("y ~ week + (1 | person)", plan, icc=0.5, seed=1)
+            >>> data.groupby("week")["y"].count().tolist()
+            [100, 79, 67]
         """
         return self._without(Left(time, at, checked_share("share", share, "share=0.2"), float(previous)))
 
     def resized(self, **counts: int) -> Plan:
-        """The same plan with other numbers of units, of crossed units or of visits."""
+        """The same plan with other numbers of units, of crossed units or of visits.
+
+        Example:
+            >>> import multilevel as ml
+            >>> ml.Plan(school=20, pupil=25).resized(school=30)
+            Plan of 750 rows
+              30 'school', in each 'pupil': 25
+        """
         steps = list(self.steps)
         for name, count in counts.items():
             at = self._sized(name)
@@ -123,7 +169,15 @@ class Plan:
     # What it makes -----------------------------------------------------------------------------------
 
     def data(self, *, seed: Seed = None, frame: FrameKind = "pandas") -> Frame:
-        """A data set without a response, as this kind of frame."""
+        """A data set without a response, as this kind of frame.
+
+        Example:
+            >>> import multilevel as ml
+            >>> ml.Plan(school=1, pupil=2).data()
+               school  pupil
+            0       1      1
+            1       1      2
+        """
         return to_frame(self.rows(np.random.default_rng(checked_seed(seed))).frame_columns(), frame)
 
     def rows(self, rng: np.random.Generator) -> PlannedRows:
