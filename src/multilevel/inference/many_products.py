@@ -66,7 +66,6 @@ class ManyProducts:
     score: Array | None  # (B, k)
     average: Array | None  # (B, k, k)
     slopes: Array  # (B, k, p, p)
-    pairs: Array  # (B, k, k, p, p) X'W V_i P V_j W X
 
 
 def level_sums(design: Design, model: WorkingModel) -> LevelSums:
@@ -140,11 +139,6 @@ def many_products(blocks: ManyBlocks, A: Array, *, reml: bool) -> ManyProducts:
     AF = np.einsum("kqr,bjrp->bkjqp", A, F)
     flat = (B, len(A), J * Q, p)
     slopes = F.reshape(B, 1, J * Q, p).transpose(0, 1, 3, 2) @ AF.reshape(flat)
-    EAF = np.einsum("bjqr,bkjrp->bkjqp", E, AF).reshape(flat)
-    pairs = (
-        AF.reshape(flat).transpose(0, 1, 3, 2)[:, :, None] @ EAF[:, None]
-        - slopes[:, :, None] @ slopes[:, None]
-    )
     FF = F @ F.transpose(0, 1, 3, 2)  # (B, J, Q, Q)
     within = E.sum(axis=1) - (FF.sum(axis=1) if reml else 0.0)
     vec = E.reshape(B, J, Q * Q)
@@ -157,9 +151,19 @@ def many_products(blocks: ManyBlocks, A: Array, *, reml: bool) -> ManyProducts:
     if reml:
         expected = expected + np.einsum("bipq,bjqp->bij", slopes, slopes)
     score, average = scores_and_average(blocks, A)
-    return ManyProducts(
-        np.einsum("kqr,bqr->bk", A, within), expected, without_fixed, score, average, slopes, pairs
-    )
+    trace = np.einsum("kqr,bqr->bk", A, within)
+    return ManyProducts(trace, expected, without_fixed, score, average, slopes)
+
+
+def adjustments(blocks: ManyBlocks, A: Array, slopes: Array, covariance: Array) -> Array:
+    """Sum over i, j of covariance_ij X'W V_i P V_j W X (B, p, p), with covariance (B, k, k)."""
+    B, J, Q, p = blocks.fixed.shape
+    AF = np.einsum("kqr,bjrp->bkjqp", A, blocks.fixed)
+    EAF = np.einsum("bjqr,bkjrp->bkjqp", blocks.explained, AF)
+    left, right = (each.reshape(B, len(A), J * Q, p) for each in (AF, EAF))
+    weighted = np.einsum("bij,bjnp->binp", covariance, right)
+    inner = np.einsum("binp,binq->bpq", left, weighted, optimize=True)
+    return np.asarray(inner - np.einsum("bij,bipr,bjrq->bpq", covariance, slopes, slopes, optimize=True))
 
 
 def scores_and_average(blocks: ManyBlocks, A: Array) -> tuple[Array | None, Array | None]:

@@ -19,6 +19,7 @@ from multilevel.fitted.assemble import factor_root
 from multilevel.inference.many_products import (
     LevelSums,
     ManyProducts,
+    adjustments,
     directions,
     level_sums,
     many_blocks,
@@ -116,7 +117,7 @@ def some_inference(
         df = v**2 / np.einsum("bmk,bmn,bnk->bk", g, inverse, g, optimize=True)
     if kenward_roger:
         half = 2.0 * inverse[:, 1:, 1:]
-        change = np.einsum("bij,bijpq->bpq", half, products.pairs, optimize=True)
+        change = adjustments(blocks, fits.A, products.slopes, half)
         v = v + 2.0 * np.einsum("bkp,bpq,bkq->bk", rows, change, rows, optimize=True)
         good &= np.abs(T).max(axis=(1, 2)) > 0.0  # a variance of zero is asked by itself
     df[~good] = np.nan

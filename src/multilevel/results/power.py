@@ -21,10 +21,10 @@ from multilevel.report.power_plot import draw_power
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.results.analyses import Test
+from multilevel.results.data_source import Model, data_source
 from multilevel.results.page import Page
 from multilevel.results.power_cells import Job, chosen_analysis, grid, power_facts, run_cells
 from multilevel.results.power_search import needed_notes, refuse_grid, smallest_size
-from multilevel.results.simulated_data import Model, data_source
 from multilevel.simulation.parameters import Values
 from multilevel.simulation.plan import Plan
 

@@ -15,9 +15,17 @@ from multilevel.formula.parse import parse_formula
 from multilevel.inference.monte_carlo import Outcomes, figures_of
 from multilevel.report.power import PowerCell
 from multilevel.report.true_model import true_words
-from multilevel.results.analyses import METHODS, Analysis, Test, default_method, method_label, refuse_method
+from multilevel.results.analyses import (
+    METHODS,
+    Analysis,
+    Test,
+    clusters_of,
+    default_method,
+    method_label,
+    refuse_method,
+)
+from multilevel.results.data_source import DataSource
 from multilevel.results.random_effect_tests import is_random_effect
-from multilevel.results.simulated_data import DataSource
 from multilevel.results.simulated_tests import Simulated, simulated_tests
 from multilevel.simulation.truth import Truth
 
@@ -60,10 +68,11 @@ def chosen_analysis(source: DataSource, method: str | None, formula: str | None,
             f"analysis={fitted!r} has another response than the model that makes the data, "
             f"'{source.formula}'."
         )
-    bars = parse_formula(fitted).bars
-    cluster = ":".join(bars[-1].factor) if bars else ""
-    linear = Analysis(fitted, chosen, source.family, "").linear
-    return Analysis(fitted, chosen, source.family, method_label(chosen, linear, cluster))
+    analysis = Analysis(fitted, chosen, source.family, "")
+    data = source.coded(np.random.default_rng(0)).frame
+    by_cluster = chosen in ("cluster-robust", "means", "gee")
+    cluster = clusters_of(parse_formula(fitted), data, source.family).name if by_cluster else ""
+    return replace(analysis, label=method_label(chosen, analysis.linear, cluster))
 
 
 def grid(source: DataSource, over: Mapping[str, Sequence[float]] | None) -> list[Settings]:

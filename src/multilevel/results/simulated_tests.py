@@ -15,6 +15,7 @@ from multilevel.inference.monte_carlo import Outcomes, joined_outcomes
 from multilevel.inference.planned_power import PlannedTest, planned_test
 from multilevel.inference.replication import Streams, replicated
 from multilevel.results.analyses import Analysis, Prepared, Test, statement
+from multilevel.results.data_source import DataSource
 from multilevel.results.mixed_tests import MixedTests, Refitted, no_outcome
 from multilevel.results.random_effect_tests import (
     RandomEffectTests,
@@ -22,7 +23,6 @@ from multilevel.results.random_effect_tests import (
     is_random_effect,
     random_effect,
 )
-from multilevel.results.simulated_data import DataSource
 from multilevel.simulation.study import Study
 from multilevel.simulation.truth import Truth, true_responses
 
@@ -57,6 +57,7 @@ class Ready:
     null: bool
     prepared: tuple[Prepared, ...]
     planned: tuple[PlannedTest | None, ...]
+    same_rows: bool  # whether the analyses use the rows that have responses
 
 
 def simulated_tests(
@@ -71,15 +72,18 @@ def simulated_tests(
     name: str,
 ) -> Simulated:
     """Draw n data sets (none if None) and analyse each in all ways; Ctrl-C keeps those that are done."""
-    seeds = np.random.SeedSequence(
-        root.entropy, spawn_key=root.spawn_key
-    )  # so that cells share their streams
+    seeds = np.random.SeedSequence(root.entropy, spawn_key=root.spawn_key)  # designs share their streams
     first, *rest = seeds.spawn(1 + (0 if n is None else checked_count("n", n)))
     ready = make_ready(source, analyses, test, np.random.default_rng(first))
     anew = source.random if redraw is None else checked_switch("redraw", redraw)
     if not anew and source.loses:
         raise DataError(
             "redraw=False keeps the rows, and the plan loses some in each data set; leave it out."
+        )
+    if not anew and not ready.same_rows:
+        raise DataError(
+            "an analysis takes predictors with missing values, and so other rows than those that have "
+            "responses; fill these predictors, or leave the rows out of the design."
         )
     streams = [np.random.default_rng(child) for child in rest]
     if anew:
@@ -125,10 +129,12 @@ def ready_at(source: DataSource, analyses: Sequence[Analysis], test: Test, rng: 
         value = true_value(analyses[0], data, test, truth)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MultilevelWarning)
-        prepared = tuple(analysis.prepare(data, test)[0] for analysis in analyses)
+        made = [analysis.prepare(data, test) for analysis in analyses]
     planned = tuple(plan_test(analysis, source, study, truth, test) for analysis in analyses)
     single = float(value[0]) if len(value) == 1 else float("nan")
-    return Ready(study, truth, single, bool(np.allclose(value, 0.0)), prepared, planned)
+    same_rows = all(len(own) == len(y) for _, own in made)
+    null = bool(np.allclose(value, 0.0))
+    return Ready(study, truth, single, null, tuple(each for each, _ in made), planned, same_rows)
 
 
 def true_value(analysis: Analysis, data: Frame, test: Test, truth: Truth) -> Array:

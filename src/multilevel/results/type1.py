@@ -25,10 +25,10 @@ from multilevel.report.true_model import true_words
 from multilevel.report.type1 import type1_columns, type1_page
 from multilevel.results.analyses import METHODS, Analysis, Test, fixed_formula, statement
 from multilevel.results.base import Fit
+from multilevel.results.data_source import DataSource, Model, data_source
 from multilevel.results.page import Page
 from multilevel.results.power_cells import chosen_analysis, sided
 from multilevel.results.random_effect_tests import is_random_effect
-from multilevel.results.simulated_data import DataSource, Model, data_source
 from multilevel.results.simulated_tests import simulated_tests
 from multilevel.simulation.parameters import Values
 from multilevel.simulation.plan import Plan
