@@ -23,10 +23,11 @@ def dense_inference(design: Design, truth: Truth, L: Array) -> ManyInference | N
     if n > MOST_ROWS and design.terms:
         return None
     if not design.terms:
-        root = np.asarray(np.linalg.cholesky(design.X.T @ design.X), dtype=np.float64)
+        WX = design.X if design.weights is None else design.X * design.weights[:, None]
+        root = np.asarray(np.linalg.cholesky(design.X.T @ WX), dtype=np.float64)
         return at_information(L, root, truth.sigma, np.empty((0, 0)), np.empty(0), np.empty((0, p, p)), n - p)
     with one_blas_thread(n):
-        V = np.eye(n)
+        V = np.eye(n) if design.weights is None else np.diag(1.0 / design.weights)
         changes = []
         for term, fit in zip(design.terms, truth.terms, strict=True):
             half = fit.root / truth.sigma

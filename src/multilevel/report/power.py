@@ -14,6 +14,14 @@ from multilevel.report.tables import Columns
 from multilevel.report.wording import plural
 
 MANY_FAILED = 0.05  # share of data sets without a test, from which the rate hardly speaks of all
+FORMULA = (
+    "Formula: the noncentral t or F at the true variances, degrees of freedom by Satterthwaite; exact in "
+    "balanced designs, but for singular fits."
+)
+LINEARISED = (
+    "Formula: of the model linearised at the true values, an approximation; with few groups a z test rejects "
+    "more often than that, and more often than it should."
+)
 AVERAGED = (
     "True: within a group. The analysis estimates what is true on average over groups, which is nearer to "
     "zero, so that bias and coverage are not defined."
@@ -66,12 +74,14 @@ def power_page(
     kind: RateLimits,
     alpha: float,
     notes: Sequence[str],
+    *,
+    linear: bool,
 ) -> Summary:
     """Power of each design, what estimates are like there, and how to read both."""
     blocks = [power_block(cells, kind)]
     if all(c.figures is not None and np.isfinite(c.figures.estimate) for c in cells):
         blocks.append(estimate_block(cells, alpha))
-    return Summary("Power", tuple(facts), tuple(blocks), (*notes, *power_notes(cells, kind)))
+    return Summary("Power", tuple(facts), tuple(blocks), (*notes, *power_notes(cells, kind, linear=linear)))
 
 
 def labels(cells: Sequence[PowerCell]) -> dict[str, list[str]]:
@@ -120,7 +130,7 @@ def estimate_block(cells: Sequence[PowerCell], alpha: float) -> Block:
     return Block(title, tuple(columns), tuple(zip(*columns.values(), strict=True)), n_labels)
 
 
-def power_notes(cells: Sequence[PowerCell], kind: RateLimits) -> list[str]:
+def power_notes(cells: Sequence[PowerCell], kind: RateLimits, *, linear: bool) -> list[str]:
     """How to read the tables, and what deserves notice."""
     notes = []
     figures = [cell.figures for cell in cells if cell.figures is not None]
@@ -131,10 +141,7 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits) -> list[str]:
             "larger n= narrows them."
         )
     if any(np.isfinite(cell.formula) for cell in cells):
-        notes.append(
-            "Formula: the noncentral t or F at the true variances, degrees of freedom by Satterthwaite; "
-            "exact in balanced designs, but for singular fits."
-        )
+        notes.append(FORMULA if linear else LINEARISED)
     if any(averages(cell) for cell in cells):
         notes.append(AVERAGED)
     notes += failure_notes(figures)

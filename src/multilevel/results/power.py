@@ -43,6 +43,7 @@ class Power(Page):
     alpha: float
     limits: RateLimits
     kind: FrameKind
+    linear: bool  # whether a linear model was analysed
     needed: int | None = None  # the smallest size that reaches the power asked for
 
     @property
@@ -76,7 +77,7 @@ class Power(Page):
 
     def page(self) -> Summary:
         """What is printed."""
-        return power_page(self.cells, self.facts, self.limits, self.alpha, self.notes)
+        return power_page(self.cells, self.facts, self.limits, self.alpha, self.notes, linear=self.linear)
 
 
 def power(
@@ -111,7 +112,8 @@ def power(
 
     Data sets are drawn as by `ml.simulate`, each is analysed as the study would be, and rejections are
     counted. Of linear mixed models a formula stands beside it: the noncentral t or F at the true variances,
-    which contains those of cluster-randomised trials (by design effect) and of two-level designs.
+    which contains those of cluster-randomised trials (by design effect) and of two-level designs. Of
+    generalized ones it is that of the model linearised at the true values, an approximation.
 
     Args:
         model: a formula or a fit, as for `ml.simulate`.
@@ -177,5 +179,6 @@ def power(
         alpha=alpha,
         limits=limits,
         kind=source.frame_kind,
+        linear=chosen.linear,
         needed=needed,
     )

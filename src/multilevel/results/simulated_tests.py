@@ -12,6 +12,7 @@ from multilevel._options import checked_count, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.errors import DataError, ModelError, MultilevelError, MultilevelWarning
 from multilevel.inference.monte_carlo import Outcomes, joined_outcomes
+from multilevel.inference.planned_generalized import linearised
 from multilevel.inference.planned_power import PlannedTest, planned_test
 from multilevel.inference.replication import Streams, replicated
 from multilevel.results.analyses import Analysis, Prepared, Test, statement
@@ -152,12 +153,15 @@ def plan_test(
     if not has_formula(analysis, source):
         return None
     asked = statement(test, study.design.main)
-    return planned_test(study.design.main, truth, asked, normal=analysis.method == "z")
+    if analysis.linear:
+        return planned_test(study.design.main, truth, asked, normal=analysis.method == "z")
+    alike = linearised(study.design, truth)
+    return None if alike is None else planned_test(*alike, asked, normal=True)
 
 
 def has_formula(analysis: Analysis, source: DataSource) -> bool:
-    """Whether the analysis is the linear model that makes the data."""
-    if not analysis.linear or analysis.formula != source.formula:
+    """Whether the analysis is the model that makes the data, by a test whose distribution is known."""
+    if analysis.formula != source.formula:
         return False
     return analysis.method in (WITH_FORMULA if "|" in analysis.formula else ("ols",))
 
