@@ -180,6 +180,20 @@ def test_correlations_that_no_variables_have_are_refused() -> None:
         ml.simulate(formula, plan, sd={"g": [1, 1, 1]}, cor={"g": 1.5})
 
 
+def test_a_fit_whose_columns_cannot_be_made_again_is_refused() -> None:
+    sleep = ml.datasets.sleepstudy()
+    with pytest.raises(ModelError, match="offset="):
+        ml.simulate(ml.lmm("Reaction ~ 1 + (1 | Subject)", sleep, offset="Days"), seed=1)
+    with pytest.raises(ModelError, match="weights"):
+        ml.simulate(ml.lmm("Reaction ~ Days + (1 | Subject)", sleep, weights=np.full(180, 2.0)), seed=1)
+    herds = ml.datasets.cbpp()
+    coded = ml.glm("incidence / size ~ period", herds, family="binomial", contrasts={"period": "sum"})
+    with pytest.raises(ModelError, match="contrasts="):
+        ml.simulate(coded, seed=1)
+    with pytest.raises(DataTypeError, match="fixef= maps"):
+        ml.simulate(FORMULA, SCHOOLS, fixef=[1.0, 2.0], icc=0.1)
+
+
 def test_models_and_designs_that_cannot_be_are_refused() -> None:
     with pytest.raises(ColumnNotFoundError, match="'treated'"):
         ml.simulate("y ~ trated + (1 | school)", SCHOOLS, icc=0.1)

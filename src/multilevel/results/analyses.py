@@ -53,6 +53,7 @@ class Analysis:
     method: str  # of METHODS
     family: Family
     label: str
+    options: tuple[tuple[str, Any], ...] = ()  # of `glmm`
 
     @property
     def linear(self) -> bool:
@@ -90,12 +91,16 @@ class Analysis:
         return not mixed and "|" in self.formula and self.family.link.name not in ("identity", "log")
 
     def _random_effect(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
-        fit = lmm(self.formula, data) if self.linear else glmm(self.formula, data, family=self.family)
+        fit = (
+            lmm(self.formula, data)
+            if self.linear
+            else glmm(self.formula, data, family=self.family, **dict(self.options))
+        )
         return RandomEffectTests(fit, random_effect(test, fit.design, data).label), fit.design.y
 
     def _mixed(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         if not self.linear:
-            return refitted(glmm(self.formula, data, family=self.family), test)
+            return refitted(glmm(self.formula, data, family=self.family, **dict(self.options)), test)
         fit = lmm(self.formula, data, reml=self.method != "lrt")
         asked = statement(test, fit.design)
         y = fit.design.y

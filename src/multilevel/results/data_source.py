@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from multilevel.simulation.plan_rows import PlannedRows
 from multilevel.simulation.study import Study, make_study, plain_columns
 from multilevel.simulation.truth import Truth, true_responses
 
+KEPT = ("nagq", "prior")  # options of a fit of `glmm` that refits to simulated data have too
 MOST_DRAWN = 20  # draws of a plan, of which one has predictors that can be told apart
 Model = str | Fit[Any]
 
@@ -42,6 +43,7 @@ class DataSource:
     values: Values
     design: Plan | Frame
     kind: FrameKind | None
+    options: tuple[tuple[str, Any], ...] = ()  # of the fit that it comes from, which its refits have too
 
     @property
     def random(self) -> bool:
@@ -120,11 +122,11 @@ class DataSource:
             design: Plan | Frame = self.design.resized(**sizes)
         else:
             design = extended(self.design, self.formula, sizes)
-        return DataSource(self.formula, self.family, self.values, design, self.kind)
+        return replace(self, design=design)
 
     def with_values(self, values: Values) -> DataSource:
         """The same with other true values."""
-        return DataSource(self.formula, self.family, values, self.design, self.kind)
+        return replace(self, values=values)
 
 
 def data_source(
@@ -139,6 +141,11 @@ def data_source(
     """What `simulate`, `power` and `type1` draw from, checked."""
     if kind is not None and kind not in KINDS:
         raise DataTypeError(f"frame={kind!r} is no kind of frame; the kinds are {', '.join(KINDS)}.")
+    if not isinstance(values.fixef, Mapping):
+        raise DataTypeError(
+            "fixef= maps coefficients to numbers, as in fixef={'x': 0.5}; got "
+            f"{type(values.fixef).__name__}."
+        )
     if isinstance(design, Mapping):
         design = with_columns(design, {})  # a frame, as a data set is to be
     if isinstance(model, str):
@@ -159,7 +166,7 @@ def converted(source: DataSource, kind: FrameKind) -> DataSource:
     if isinstance(source.design, Plan):
         return source
     design = extended(source.design, source.formula, {}, kind)
-    return DataSource(source.formula, source.family, source.values, design, kind)
+    return replace(source, design=design, kind=kind)
 
 
 # ---- from a fit ----
@@ -180,7 +187,9 @@ def from_fit(
         shape=estimated.shape if values.shape is None else values.shape,
         thresholds=estimated.thresholds if values.thresholds is None else values.thresholds,
     )
-    return DataSource(fit.formula, family, said, fit.call.data if design is None else design, kind)
+    options = tuple((name, fit.call.options[name]) for name in KEPT if name in fit.call.options)
+    data = fit.call.data if design is None else design
+    return DataSource(fit.formula, family, said, data, kind, options)
 
 
 def fitted_values(fit: Fit[Any]) -> tuple[Family, Values]:
@@ -250,3 +259,12 @@ def refuse_rows_that_count(fit: Fit[Any]) -> None:
     """Weights say nothing of the rows of a new study."""
     if fit.design.weights is not None or fit.design.freq_weights is not None:
         raise ModelError("new data from a fit with weights have no weights; use fit.simulate(n, seed).")
+    if fit.call.options.get("offset") is not None:
+        raise ModelError(
+            "the fit has offset=, which new data do not; write offset(...) in the formula instead."
+        )
+    if fit.call.options.get("contrasts"):
+        raise ModelError(
+            "the fit has contrasts=, which are not known where data are made; code them in the formula, as "
+            "in C(g, contr.sum)."
+        )

@@ -157,7 +157,7 @@ def power(
     """
     checked_choice("limits", limits, ("exact", "wilson"))
     checked_share("alpha", alpha, "alpha=0.05")
-    said = Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds)
+    said = Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = data_source(model, design, said, family, link, sizes, None)
     chosen = chosen_analysis(source, method, analysis, test)
     count = None if n is None else checked_count("n", n)

@@ -68,7 +68,7 @@ def chosen_analysis(source: DataSource, method: str | None, formula: str | None,
             f"analysis={fitted!r} has another response than the model that makes the data, "
             f"'{source.formula}'."
         )
-    analysis = Analysis(fitted, chosen, source.family, "")
+    analysis = Analysis(fitted, chosen, source.family, "", source.options)
     data = source.coded(np.random.default_rng(0)).frame
     by_cluster = chosen in ("cluster-robust", "means", "gee")
     cluster = clusters_of(parse_formula(fitted), data, source.family).name if by_cluster else ""
@@ -121,7 +121,8 @@ def with_setting(source: DataSource, name: str, value: float) -> DataSource:
     if kind == "fixef" and name.endswith("]"):
         return source.with_values(source.values.with_coefficient(inner, value))
     if kind == "sd" and name.endswith("]"):
-        return source.with_values(replace(source.values, sd={**(source.values.sd or {}), inner: value}))
+        others = source.values.sd if isinstance(source.values.sd, Mapping) else {}
+        return source.with_values(replace(source.values, sd={**others, inner: value}))
     if name in source.sized:
         return source.resized({name: whole(name, value)})
     if name == "icc":

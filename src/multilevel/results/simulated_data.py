@@ -80,7 +80,7 @@ def simulate(
     source = data_source(
         model,
         design,
-        Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds),
+        Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds),
         family,
         link,
         sizes,

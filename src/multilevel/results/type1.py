@@ -136,7 +136,7 @@ def type1(
     checked_choice("limits", limits, ("exact", "wilson"))
     checked_share("alpha", alpha, "alpha=0.05")
     count = checked_count("n", n)
-    said = Values(fixef or {}, sd, cor, icc, sigma, dispersion, shape, thresholds)
+    said = Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = at_null(data_source(model, design, said, family, link, sizes, None), test, fixef or {}, model)
     chosen = given_analyses(source, analyses, test) if analyses is not None else usual_analyses(source, test)
     root = checked_seed(seed)
