@@ -31,6 +31,7 @@ def test_treated_clusters_have_the_power_that_the_design_effect_says(schools, pu
     deff = ml.design_effect(m=pupils, icc=icc)["deff"][0]
     error = np.sqrt(4.0 * deff / (schools * pupils))  # the total variance is one
     assert found["formula"][0] == pytest.approx(power_of_t(0.4, error, schools - 2), abs=1e-9)
+    assert found["deff"][0] == pytest.approx(deff, rel=1e-9)
 
 
 def test_treated_pupils_of_each_school_have_the_power_of_snijders_and_bosker():

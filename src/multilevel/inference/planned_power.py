@@ -25,6 +25,7 @@ from multilevel.estimation.lmm import working_model
 from multilevel.fitted.assemble import factor_root
 from multilevel.inference.hypotheses import Hypotheses
 from multilevel.inference.planned_dense import dense_inference
+from multilevel.inference.planned_generalized import random_variance
 from multilevel.inference.refit_inference import ManyInference, many_fits, planned_inference
 from multilevel.inference.satterthwaite import common_df
 from multilevel.simulation.truth import Truth
@@ -38,6 +39,7 @@ class PlannedTest:
     df: float  # of the denominator; infinite for the normal
     noncentrality: float  # of the F statistic: squared distance from the hypothesis
     df_num: int
+    design_effect: float = float("nan")  # variance over that from as many independent rows; of one statement
 
     def power(self, alpha: float) -> float:
         """Probability of rejection.
@@ -67,7 +69,20 @@ def planned_test(design: Design, truth: Truth, asked: Hypotheses, *, normal: boo
     turn, sizes, contrasts = np.linalg.svd(found.rows[0], full_matrices=False)
     t = turn.T @ distance / sizes
     df = np.inf if normal else common_df(contrast_df(contrasts, found))
-    return PlannedTest(found.std_error[0], df, float((t * t).sum()), len(asked.L))
+    effect = design_effect(design, truth, asked.L, found.std_error[0])
+    return PlannedTest(found.std_error[0], df, float((t * t).sum()), len(asked.L), effect)
+
+
+def design_effect(design: Design, truth: Truth, L: Array, std_error: Array) -> float:
+    """How much larger the variance of L beta (1, p) is than from independent rows of the same total variance.
+
+    For clusters of m that have one value of the predictor it is Kish's 1 + (m - 1) ICC.
+    """
+    if len(L) > 1 or design.weights is not None or not design.terms:
+        return float("nan")
+    total = truth.sigma**2 + float(random_variance(design, truth).mean())
+    half = np.linalg.solve(np.linalg.cholesky(design.X.T @ design.X), L[0])
+    return float(std_error[0] ** 2 / (total * (half @ half)))
 
 
 def contrast_df(contrasts: Array, found: ManyInference) -> Array:

@@ -37,6 +37,7 @@ class PowerCell:
     rows: int
     truth: float  # of what is tested; NaN for several statements
     formula: float  # NaN where there is none
+    deff: float  # design effect on the coefficient tested; NaN where there is none
     figures: Figures | None  # None where nothing was simulated
 
 
@@ -45,6 +46,7 @@ def power_columns(cells: Sequence[PowerCell], kind: RateLimits) -> Columns:
     columns: Columns = {name: [cell.settings[name] for cell in cells] for name in cells[0].settings}
     columns |= {"n_rows": [cell.rows for cell in cells], "truth": np.array([c.truth for c in cells])}
     columns["formula"] = np.array([c.formula for c in cells])
+    columns["deff"] = np.array([c.deff for c in cells])
     figures = [cell.figures for cell in cells if cell.figures is not None]
     if len(figures) < len(cells):
         return columns
@@ -104,6 +106,8 @@ def power_block(cells: Sequence[PowerCell], kind: RateLimits) -> Block:
         columns["95% limits"] = [f"{low:.3f} to {high:.3f}" for low, high in limits]
     if any(np.isfinite(cell.formula) for cell in cells):
         columns["Formula"] = format_fixed([cell.formula for cell in cells], 3)
+    if any(np.isfinite(cell.deff) for cell in cells):
+        columns["DEFF"] = format_fixed([cell.deff for cell in cells], 2)
     return Block(
         "Probability of rejection", tuple(columns), tuple(zip(*columns.values(), strict=True)), n_labels
     )
@@ -142,11 +146,22 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits, *, linear: bool) -
         )
     if any(np.isfinite(cell.formula) for cell in cells):
         notes.append(FORMULA if linear else LINEARISED)
+    if any(np.isfinite(cell.deff) for cell in cells):
+        notes.append(deff_note(cells))
     if any(averages(cell) for cell in cells):
         notes.append(AVERAGED)
     notes += failure_notes(figures)
     notes += exaggeration_notes(cells)
     return notes
+
+
+def deff_note(cells: Sequence[PowerCell]) -> str:
+    """What clusters cost, or save."""
+    worst = max((cell for cell in cells if np.isfinite(cell.deff)), key=lambda cell: cell.deff)
+    return (
+        f"DEFF: variance of the estimate over that from as many independent rows; at {worst.deff:.2f} the "
+        f"{worst.rows:,} rows are worth {worst.rows / worst.deff:,.0f}."
+    )
 
 
 def averages(cell: PowerCell) -> bool:

@@ -187,6 +187,7 @@ def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcome
         found.rows,
         found.truth,
         float("nan") if planned is None else planned.power(job.alpha),
+        float("nan") if planned is None else planned.design_effect,
         None if outcome is None else figures_of(outcome, own_truth(job.analysis, found.truth), job.alpha),
     )
     return cell, outcome, found
