@@ -33,6 +33,15 @@ def test_deviations_and_correlations_are_those_given() -> None:
     assert term.correlation[0, 1] == pytest.approx(-0.4, abs=0.1)
 
 
+def test_one_deviation_and_correlation_make_an_autoregression() -> None:
+    plan = ml.Plan(person=1500).visits("day", 4)
+    formula = "y ~ 1 + ar1(0 + factor(day) | person)"
+    data = ml.simulate(formula, plan, sd={"person": 1.0}, cor={"person": 0.6}, sigma=0.5, seed=1)
+    table = data.pivot(index="person", columns="day", values="y").corr().to_numpy()
+    expected = 0.6 ** np.abs(np.subtract.outer(np.arange(4), np.arange(4))) / 1.25
+    np.testing.assert_allclose(table[~np.eye(4, dtype=bool)], expected[~np.eye(4, dtype=bool)], atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("family", "more"),
     [
@@ -162,6 +171,9 @@ def test_incomplete_rows_of_the_design_have_no_response() -> None:
         ({"sd": {"school": 1}, "family": "binomial", "sigma": 1.0}, "has none"),
         ({"icc": 0.1, "thresholds": (0, 1)}, "ordinal"),
         ({"icc": 0.1, "frame": "excel"}, "kind of frame"),
+        ({"icc": 0.1, "sizes": 3}, "sizes= maps names"),
+        ({"sd": {"school": 1}, "family": "poisson", "link": "identity"}, "identity link has no mean"),
+        ({"sd": {"school": 1}, "family": "gamma", "dispersion": 1.0}, "inverse link has no mean"),
         ({"icc": 0.1, "fixef": {"treated": "big"}}, "is a number"),
     ],
 )

@@ -16,7 +16,7 @@ from multilevel.design.design import Design
 from multilevel.design.glmm import GLMMDesign
 from multilevel.inference.response_moments import moments
 from multilevel.simulation.glmm import density_of, stacked
-from multilevel.simulation.truth import Truth
+from multilevel.simulation.truth import Truth, random_variance
 
 NODES = 15  # of the quadrature over the random effects of a row
 
@@ -44,12 +44,3 @@ def information(design: GLMMDesign, truth: Truth, eta: Array) -> Array:
     counted = design.trials is not None and density.family in ("binomial", "beta_binomial")
     size = design.trials if counted and design.trials is not None else 1.0
     return np.asarray((size * truth.family.link.slope(eta)) ** 2 / found.variance)
-
-
-def random_variance(design: Design, truth: Truth) -> Array:
-    """Variance (n,) of the random effects of each row."""
-    total = np.zeros(design.n_rows)
-    for term, fit in zip(design.terms, truth.terms, strict=True):
-        half = term.Z @ fit.root
-        total += (half * half).sum(axis=1)
-    return total

@@ -25,10 +25,9 @@ from multilevel.estimation.lmm import working_model
 from multilevel.fitted.assemble import factor_root
 from multilevel.inference.hypotheses import Hypotheses
 from multilevel.inference.planned_dense import dense_inference
-from multilevel.inference.planned_generalized import random_variance
 from multilevel.inference.refit_inference import ManyInference, many_fits, planned_inference
 from multilevel.inference.satterthwaite import common_df
-from multilevel.simulation.truth import Truth
+from multilevel.simulation.truth import Truth, random_variance
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from multilevel.design.build import build_design
 from multilevel.design.design import Design, Grouping
 from multilevel.design.expressions import plain_name
 from multilevel.design.glmm import build_glmm_design
-from multilevel.errors import DataError, ModelError
+from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.families.family import Family
 from multilevel.formula.parse import parse_formula
 from multilevel.formula.terms import Formula
@@ -154,6 +154,18 @@ class LeastSquaresTests:
 def refitted(fit: Fit[Any], test: Test) -> tuple[Prepared, Array]:
     """A fit whose refits are tested one after another."""
     return Refitted(fit, statement(test, fit.design)), fit.design.y
+
+
+def checked_test(test: object) -> Test:
+    """What is tested, as text."""
+    if isinstance(test, str) and test.strip():
+        return test
+    if isinstance(test, Sequence) and test and all(isinstance(each, str) for each in test):
+        return [str(each) for each in test]
+    raise DataTypeError(
+        "test= names what is tested: a coefficient, a factor, hypotheses such as 'a = b', or a list of them; "
+        f"got {test!r:.40}."
+    )
 
 
 def statement(test: Test, design: Design) -> Hypotheses:

@@ -146,6 +146,8 @@ def data_source(
             "fixef= maps coefficients to numbers, as in fixef={'x': 0.5}; got "
             f"{type(values.fixef).__name__}."
         )
+    if sizes is not None and not isinstance(sizes, Mapping):
+        raise DataTypeError(f"sizes= maps names to numbers, as in sizes={{'school': 40}}; got {sizes!r:.40}.")
     if isinstance(design, Mapping):
         design = with_columns(design, {})  # a frame, as a data set is to be
     if isinstance(model, str):

@@ -20,7 +20,7 @@ from multilevel.report.power import PowerCell, power_columns, power_page
 from multilevel.report.power_plot import draw_power
 from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
-from multilevel.results.analyses import Test
+from multilevel.results.analyses import Test, checked_test
 from multilevel.results.data_source import Model, data_source
 from multilevel.results.page import Page
 from multilevel.results.power_cells import Job, chosen_analysis, grid, power_facts, run_cells
@@ -157,6 +157,7 @@ def power(
     """
     checked_choice("limits", limits, ("exact", "wilson"))
     checked_share("alpha", alpha, "alpha=0.05")
+    checked_test(test)
     said = Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = data_source(model, design, said, family, link, sizes, None)
     chosen = chosen_analysis(source, method, analysis, test)

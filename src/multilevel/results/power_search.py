@@ -11,7 +11,8 @@ from multilevel.results.power_cells import Job, Made, Settings, run_cells
 from multilevel.simulation.plan import Plan
 from multilevel.simulation.plan_columns import Assigned
 
-LARGEST = 1 << 20  # units, beyond which nothing is sought
+LARGEST = 1 << 16  # units, beyond which nothing is sought
+LEVEL, GAIN = 500, 0.002  # power that twice as many units do not raise, from so many on, has levelled off
 MOST_WALKED = 8  # sizes that are simulated beside the first guess
 STRIDE = 0.03  # of the guess: a step that changes power by more than simulation leaves uncertain
 
@@ -101,10 +102,15 @@ def first_reaching(
 ) -> int:
     """The smallest multiple of a step whose power reaches the target: by doubling, then halving."""
     low, high = 0, least(step)
-    while power(high) < target and not stop():
-        low, high = high, 2 * high
-        if high > LARGEST:
-            raise DataError(f"no number of '{find}' below {LARGEST:,} reaches a power of {target:g}.")
+    found = power(high)
+    while found < target and not stop():
+        low, high, before = high, 2 * high, found
+        found = power(high)
+        if found < target and (high > LARGEST or (high > LEVEL and found < before + GAIN)):
+            raise DataError(
+                f"{high:,} '{find}' reach a power of {found:.2g}, and {low:,} {before:.2g}: more of them "
+                f"hardly help, and {target:g} is out of reach. Vary something else."
+            )
     while high - low > step and not stop():
         middle = low + step * max(1, (high - low) // (2 * step))
         if middle <= least(step) - step:

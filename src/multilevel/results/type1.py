@@ -23,7 +23,7 @@ from multilevel.report.summary import Summary
 from multilevel.report.tables import Columns
 from multilevel.report.true_model import true_words
 from multilevel.report.type1 import type1_columns, type1_page
-from multilevel.results.analyses import METHODS, Analysis, Test, fixed_formula, statement
+from multilevel.results.analyses import METHODS, Analysis, Test, checked_test, fixed_formula, statement
 from multilevel.results.base import Fit
 from multilevel.results.data_source import DataSource, Model, data_source
 from multilevel.results.page import Page
@@ -135,6 +135,7 @@ def type1(
     """
     checked_choice("limits", limits, ("exact", "wilson"))
     checked_share("alpha", alpha, "alpha=0.05")
+    checked_test(test)
     count = checked_count("n", n)
     said = Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = at_null(data_source(model, design, said, family, link, sizes, None), test, fixef or {}, model)

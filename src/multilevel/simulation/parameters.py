@@ -21,7 +21,7 @@ from multilevel.errors import DataError, DataTypeError, ModelError
 from multilevel.families.family import Family
 from multilevel.simulation.numbers import checked_deviation, checked_number
 from multilevel.simulation.true_covariances import icc_by_group, refuse_unknown_groups, true_term
-from multilevel.simulation.truth import Truth, linear_predictor
+from multilevel.simulation.truth import Truth, linear_predictor, refuse_impossible_means
 
 LATENT_VARIANCES = {"logit": np.pi**2 / 3.0, "probit": 1.0, "cloglog": np.pi**2 / 6.0}
 
@@ -57,7 +57,7 @@ def true_model(design: GLMMDesign, family: Family, values: Values) -> Truth:
     terms = tuple(
         true_term(main, index, values.sd, values.cor, shares, within) for index in range(len(main.terms))
     )
-    return Truth(
+    truth = Truth(
         family=family,
         coef_names=main.coef_names,
         beta=beta,
@@ -68,6 +68,8 @@ def true_model(design: GLMMDesign, family: Family, values: Values) -> Truth:
         thresholds=checked_thresholds(family, values.thresholds),
         eta_fixed=linear_predictor(design, beta),
     )
+    refuse_impossible_means(main, truth)
+    return truth
 
 
 # ---- coefficients ----

@@ -14,6 +14,7 @@ from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.simulation.dropout import Left, Loss, Missed
+from multilevel.simulation.numbers import checked_number
 from multilevel.simulation.plan_columns import Assigned, Drawn, Stepped, checked_draw, checked_values
 from multilevel.simulation.plan_levels import Crossed, Nested, Visits, checked_size, checked_times
 from multilevel.simulation.plan_rows import NOTHING, PlannedRows, Step
@@ -119,7 +120,7 @@ class Plan:
             >>> plan.draw("girl", 0.5, at="pupil").data(seed=1).groupby("school")["size"].nunique().tolist()
             [1, 1]
         """
-        return self._and(Drawn(name, checked_draw(name, values, float(icc)), at, float(icc)))
+        return self._and(Drawn(name, checked_draw(name, values, icc), at, float(icc)))
 
     def miss(self, share: float) -> Plan:
         """A share of the responses is missing, completely at random (MCAR).
@@ -149,7 +150,8 @@ class Plan:
             >>> data.groupby("week")["y"].count().tolist()
             [100, 79, 67]
         """
-        return self._without(Left(time, at, checked_share("share", share, "share=0.2"), float(previous)))
+        gone = checked_share("share", share, "share=0.2")
+        return self._without(Left(time, at, gone, checked_number("previous", previous)))
 
     def resized(self, **counts: int) -> Plan:
         """The same plan with other numbers of units, of crossed units or of visits.

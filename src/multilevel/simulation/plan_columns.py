@@ -13,6 +13,7 @@ import numpy.typing as npt
 from multilevel._typing import Array, Codes
 from multilevel.errors import DataError, DataTypeError
 from multilevel.frames.column import Categorical
+from multilevel.simulation.numbers import checked_number
 from multilevel.simulation.plan_levels import is_distribution
 from multilevel.simulation.plan_rows import PlannedColumn, PlannedRows, codes_of, known_level
 
@@ -198,15 +199,18 @@ def shown(values: Sequence[Any]) -> str:
 
 def checked_values(name: str, values: Any) -> tuple[Any, ...]:
     """Two or more different values to assign."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
+    listed = list(values) if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else []
+    if not listed or not all(isinstance(value, str | Real) for value in listed):
         raise DataTypeError(f"assign({name!r}) takes a list of values, as (0, 1) or ('control', 'drug').")
+    values = listed
     if len(set(values)) < 2 or len(set(values)) < len(values):
         raise DataError(f"assign({name!r}) needs two different values or more; got {list(values)!r:.60}.")
     return tuple(values)
 
 
-def checked_draw(name: str, values: Any, icc: float) -> Any:
+def checked_draw(name: str, values: Any, icc: Any) -> Any:
     """What a covariate can be drawn from."""
+    checked_number(f"draw({name!r}): icc", icc)
     if icc and not (isinstance(values, Sequence) and len(values) == 2):
         raise DataError(f"draw({name!r}, icc=...) is for normal covariates, given as (mean, sd).")
     if not 0.0 <= icc <= 1.0:
@@ -221,8 +225,8 @@ def checked_draw(name: str, values: Any, icc: float) -> Any:
         return float(values)
     if isinstance(values, Sequence) and len(values) == 2 and all(isinstance(v, Real) for v in values):
         mean, sd = map(float, values)
-        if sd <= 0.0:
-            raise DataError(f"draw({name!r}, ({mean:g}, {sd:g})): a standard deviation is above 0.")
+        if not sd > 0.0 or not np.isfinite([mean, sd]).all():
+            raise DataError(f"draw({name!r}, ({mean:g}, {sd:g})): a mean and a standard deviation above 0.")
         return (mean, sd)
     raise DataTypeError(
         f"draw({name!r}, {values!r:.40}) is none of: a share of ones such as 0.3; (mean, sd); shares of "

@@ -163,6 +163,8 @@ def checked_times(name: str, times: Any) -> tuple[float, ...]:
     values = checked_numbers(f"the times of '{name}'", times)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise DataTypeError(f"the times of '{name}' are numbers, one each, or how many there are.")
+    if (np.diff(values) <= 0.0).any():
+        raise DataError(f"the times of '{name}' are in increasing order, each once.")
     return tuple(float(value) for value in values)
 
 

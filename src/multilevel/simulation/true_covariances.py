@@ -68,6 +68,8 @@ def named_deviations(design: Design, term: RandomTerm, group: str, given: Any) -
             )
         return np.array([checked_deviation(f"sd[{group!r}][{n!r}]", given[n]) for n in term.names])
     numbers = [given] if np.ndim(given) == 0 else list(given)
+    if term.hom and np.ndim(given) == 0:
+        numbers = [given] * len(columns)
     if len(numbers) != len(columns):
         raise DataError(
             f"sd[{group!r}] has {len(numbers)} number{'s' * (len(numbers) != 1)}, and the random effects of "
@@ -102,8 +104,8 @@ def term_correlations(term: RandomTerm, group: str, cor: Any) -> Array:
         )
     if np.ndim(given) == 0:
         rho = checked_number(f"cor[{group!r}]", given)
-        R = np.full((q, q), rho)
-        np.fill_diagonal(R, 1.0)
+        lag = np.abs(np.subtract.outer(np.arange(q), np.arange(q)))
+        R = rho**lag if term.structure == "ar1" else np.where(lag == 0, 1.0, rho)
     else:
         R = checked_numbers(f"cor[{group!r}]", given)
     refuse_no_correlation(R, term, group)
