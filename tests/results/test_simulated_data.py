@@ -7,6 +7,8 @@ import pytest
 
 import multilevel as ml
 from multilevel.errors import ColumnNotFoundError, DataError, DataTypeError, FormulaError, ModelError
+from multilevel.results.data_source import data_source
+from multilevel.simulation.parameters import Values
 
 SCHOOLS = ml.Plan(school=20, pupil=25).assign("treated", at="school")
 FORMULA = "y ~ treated + (1 | school)"
@@ -103,6 +105,19 @@ def test_a_fit_is_taken_for_true_where_nothing_else_is_said() -> None:
     kept = ml.simulate(fit, seed=1)
     moved = kept["Reaction"] - changed["Reaction"]
     np.testing.assert_allclose(moved, fit.fixef[1] * kept["Days"], atol=1e-8)  # nothing else has moved
+
+
+@pytest.mark.parametrize(
+    "bars", ["(1 + Days | Subject) + (0 + late | Subject)", "(1 | Subject) + (0 + Days + late | Subject)"]
+)
+def test_terms_on_one_factor_keep_their_own_covariances(bars: str) -> None:
+    sleep = ml.datasets.sleepstudy().assign(late=lambda d: (d.Days > 5) * 1.0)
+    fit = ml.lmm(f"Reaction ~ Days + {bars}", sleep)
+    source = data_source(fit, None, Values({}), None, None, None, None)
+    _, truth, _ = source.study(np.random.default_rng(1))
+    for first, second in zip(fit.record.terms, truth.terms, strict=True):
+        np.testing.assert_allclose(second.covariance, first.covariance, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(truth.beta, fit.fixef)
 
 
 def test_more_groups_of_nested_factors_have_rooms_of_their_own() -> None:

@@ -240,7 +240,8 @@ def covariances(terms: Sequence[TermCovariance]) -> tuple[dict[str, Any], dict[s
     for term in terms:
         sd.setdefault(term.group, {}).update(zip(term.names, map(float, term.sd), strict=True))
         if len(term.names) > 1 and term.structure != "diag":
-            cor[term.group] = np.where(np.isnan(term.correlation), np.eye(len(term.sd)), term.correlation)
+            own = np.where(np.isnan(term.correlation), np.eye(len(term.sd)), term.correlation)
+            cor[term.label if term.group in cor else term.group] = own
     return sd, cor
 
 

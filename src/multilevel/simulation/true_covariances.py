@@ -31,7 +31,7 @@ def true_term(
     term = design.terms[index]
     group = design.groupings[term.grouping].name
     deviations = term_deviations(design, term, group, sd, shares, within)
-    root = covariance_root(np.outer(deviations, deviations) * term_correlations(term, group, cor))
+    root = covariance_root(np.outer(deviations, deviations) * term_correlations(design, term, group, cor))
     rank = int(np.linalg.matrix_rank(root, tol=NO_VARIANCE)) if root.any() else 0
     return term_covariance(design, term, root, 1.0, rank)
 
@@ -92,13 +92,15 @@ def slope_deviations(names: Sequence[str], group: str, given: Any) -> Array:
     return np.array([checked_deviation(f"sd[{group!r}][{name!r}]", given[name]) for name in names])
 
 
-def term_correlations(term: RandomTerm, group: str, cor: Any) -> Array:
+def term_correlations(design: Design, term: RandomTerm, group: str, cor: Any) -> Array:
     """Correlations (q, q) of a term's columns: one for all pairs, or a matrix."""
     q = term.n_columns
-    given = cor.get(group) if isinstance(cor, Mapping) else None
+    given = cor.get(term.label, cor.get(group)) if isinstance(cor, Mapping) else None
     if given is None:
         return np.eye(q)
-    if q == 1 or term.structure == "diag":
+    if not correlated(term):
+        if any(correlated(t) for t in design.terms if t.grouping == term.grouping):
+            return np.eye(q)  # what is said is of another term of the group
         raise DataError(
             f"cor= names '{group}', but the random effects ({term.label}) have no correlation; leave it out."
         )
@@ -110,6 +112,11 @@ def term_correlations(term: RandomTerm, group: str, cor: Any) -> Array:
         R = checked_numbers(f"cor[{group!r}]", given)
     refuse_no_correlation(R, term, group)
     return R
+
+
+def correlated(term: RandomTerm) -> bool:
+    """Whether the effects of a term have correlations."""
+    return term.n_columns > 1 and term.structure != "diag"
 
 
 def refuse_no_correlation(R: Array, term: RandomTerm, group: str) -> None:
@@ -167,6 +174,7 @@ def icc_by_group(design: Design, icc: Any) -> dict[str, float]:
 def refuse_unknown_groups(design: Design, argument: str, given: Any) -> None:
     """sd= and cor= are by group."""
     groups = [design.groupings[term.grouping].name for term in design.terms]
+    labels = [term.label for term in design.terms]
     if given is None:
         return
     example = groups[0] if groups else "school"
@@ -175,6 +183,6 @@ def refuse_unknown_groups(design: Design, argument: str, given: Any) -> None:
             f"{argument}= is by group, as in {argument}={{{example!r}: 0.5}}; got {given!r:.40}."
         )
     for name in given:
-        if name not in groups:
+        if name not in groups and not (argument == "cor" and name in labels):
             listed = ", ".join(dict.fromkeys(groups)) or "(none)"
             raise DataError(f"{argument}= names {name!r}; the formula has random effects of {listed}.")
