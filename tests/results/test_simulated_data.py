@@ -74,6 +74,15 @@ def test_an_icc_of_binary_responses_is_that_of_the_latent_scale() -> None:
     assert fits[0].equals(fits[1])
 
 
+def test_a_family_may_hold_its_own_size() -> None:
+    held = ml.families.NegativeBinomial(size=2.0)
+    data = ml.simulate(FORMULA, SCHOOLS, sd={"school": 0.3}, family=held, seed=1)
+    said = ml.simulate(FORMULA, SCHOOLS, sd={"school": 0.3}, family="nbinom2", dispersion=2.0, seed=1)
+    assert data.equals(said)
+    with pytest.raises(DataError, match="the family holds 2"):
+        ml.simulate(FORMULA, SCHOOLS, sd={"school": 0.3}, family=held, dispersion=3.0)
+
+
 def test_several_iccs_share_the_total_variance() -> None:
     plan = ml.Plan(school=10, room=3, pupil=4)
     formula = "y ~ 1 + (1 | school) + (1 | room)"

@@ -47,6 +47,7 @@ class Values:
 def true_model(design: GLMMDesign, family: Family, values: Values) -> Truth:
     """The truth that the values state, or an error that says which name or number is wrong."""
     main = design.main
+    values = with_given(family, values)
     refuse_dropped(main)
     beta = true_coefficients(main.coef_names, values.fixef)
     shares = icc_by_group(main, values.icc)
@@ -135,6 +136,19 @@ def residual_variance(family: Family, sigma: float, needed: bool) -> float:
             "sd= on the scale of the linear predictor."
         )
     return 1.0
+
+
+def with_given(family: Family, values: Values) -> Values:
+    """The values with what a family itself holds, such as the size of NegativeBinomial(size=2.0)."""
+    held: dict[str, Any] = {}
+    for name, value in family.given.items():
+        said = getattr(values, name)
+        if said is not None and said != value:
+            raise DataError(
+                f"{name}={said!r:.40} is given, and the family holds {value:g}; give one of them."
+            )
+        held[name] = value
+    return replace(values, **held)
 
 
 def true_dispersion(family: Family, values: Values, sigma: float, n: int) -> Array | None:
