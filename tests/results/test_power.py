@@ -236,6 +236,28 @@ def test_draws_that_cannot_be_analysed_are_counted_and_left_out():
     assert ml.power(FORMULA, few, **said)["n_failed"][0] > 0
 
 
+def test_several_ways_analyse_the_same_data_sets():
+    ways = ["kenward-roger", "ols", "means"]
+    sizes = {"school": [10, 20]}
+    found = ml.power(FORMULA, SCHOOLS, test="treated", method=ways, over=sizes, n=100, seed=1, **EFFECT)
+    assert found.frame["school"].tolist() == [10, 10, 10, 20, 20, 20]
+    assert found.frame["analysis"].nunique() == 3
+    for k, way in enumerate(ways):
+        alone = ml.power(FORMULA, SCHOOLS, test="treated", method=way, over=sizes, n=100, seed=1, **EFFECT)
+        np.testing.assert_array_equal(found["power"][k::3], alone["power"])
+    estimates = found.replicates.groupby("analysis")["estimate"]
+    assert len(found.replicates) == 600
+    assert estimates.size().tolist() == [200, 200, 200]
+    assert len(found.plot().get_legend().get_texts()) == 4
+    assert "Intervals of 'least squares, rows as if independent' cover the truth in only" in " ".join(
+        str(found).split()
+    )
+    with pytest.raises(DataError, match="several ways"):
+        ml.power(FORMULA, SCHOOLS, test="treated", method=ways, find="school", n=5, **EFFECT)
+    with pytest.raises(DataError, match="nothing was simulated"):
+        _ = ml.power(FORMULA, SCHOOLS, test="treated", n=None, **EFFECT).replicates
+
+
 # ---- reproducibility ----
 
 

@@ -26,6 +26,7 @@ AVERAGED = (
     "True: within a group. The analysis estimates what is true on average over groups, which is nearer to "
     "zero, so that bias and coverage are not defined."
 )
+SHORT = 0.02  # coverage that is missing, worth a sentence
 EXAGGERATED = 1.25  # mean significant estimate over the truth, worth a sentence
 
 
@@ -34,6 +35,7 @@ class PowerCell:
     """One design: what was varied, what a formula says, what simulation found."""
 
     settings: Mapping[str, float]  # name -> value
+    analysis: str  # which of several; empty where there is one
     rows: int
     truth: float  # of what is tested; NaN for several statements
     formula: float  # NaN where there is none
@@ -44,6 +46,8 @@ class PowerCell:
 def power_columns(cells: Sequence[PowerCell], kind: RateLimits) -> Columns:
     """One row a design."""
     columns: Columns = {name: [cell.settings[name] for cell in cells] for name in cells[0].settings}
+    if cells[0].analysis:
+        columns["analysis"] = [cell.analysis for cell in cells]
     columns |= {"n_rows": [cell.rows for cell in cells], "truth": np.array([c.truth for c in cells])}
     columns["formula"] = np.array([c.formula for c in cells])
     columns["deff"] = np.array([c.deff for c in cells])
@@ -83,12 +87,16 @@ def power_page(
     blocks = [power_block(cells, kind)]
     if all(c.figures is not None and np.isfinite(c.figures.estimate) for c in cells):
         blocks.append(estimate_block(cells, alpha))
-    return Summary("Power", tuple(facts), tuple(blocks), (*notes, *power_notes(cells, kind, linear=linear)))
+    return Summary(
+        "Power", tuple(facts), tuple(blocks), (*notes, *power_notes(cells, kind, alpha, linear=linear))
+    )
 
 
 def labels(cells: Sequence[PowerCell]) -> dict[str, list[str]]:
     """What was varied, a column each; the rows where nothing was."""
     found = {name: [f"{cell.settings[name]:g}" for cell in cells] for name in cells[0].settings}
+    if cells[0].analysis:
+        found["analysis"] = [cell.analysis for cell in cells]
     return found or {"": [plural(cells[0].rows, "row")]}
 
 
@@ -96,7 +104,7 @@ def power_block(cells: Sequence[PowerCell], kind: RateLimits) -> Block:
     """The power itself."""
     columns = labels(cells)
     n_labels = len(columns)
-    if cells[0].settings:
+    if cells[0].settings or cells[0].analysis:
         columns["rows"] = [f"{cell.rows}" for cell in cells]
     figures = [cell.figures for cell in cells]
     if all(found is not None for found in figures):
@@ -134,7 +142,7 @@ def estimate_block(cells: Sequence[PowerCell], alpha: float) -> Block:
     return Block(title, tuple(columns), tuple(zip(*columns.values(), strict=True)), n_labels)
 
 
-def power_notes(cells: Sequence[PowerCell], kind: RateLimits, *, linear: bool) -> list[str]:
+def power_notes(cells: Sequence[PowerCell], kind: RateLimits, alpha: float, *, linear: bool) -> list[str]:
     """How to read the tables, and what deserves notice."""
     notes = []
     figures = [cell.figures for cell in cells if cell.figures is not None]
@@ -150,6 +158,7 @@ def power_notes(cells: Sequence[PowerCell], kind: RateLimits, *, linear: bool) -
         notes.append(deff_note(cells))
     if any(averages(cell) for cell in cells):
         notes.append(AVERAGED)
+    notes += coverage_notes(cells, alpha)
     notes += failure_notes(figures)
     notes += exaggeration_notes(cells)
     return notes
@@ -162,6 +171,20 @@ def deff_note(cells: Sequence[PowerCell]) -> str:
         f"DEFF: variance of the estimate over that from as many independent rows; at {worst.deff:.2f} the "
         f"{worst.rows:,} rows are worth {worst.rows / worst.deff:,.0f}."
     )
+
+
+def coverage_notes(cells: Sequence[PowerCell], alpha: float) -> list[str]:
+    """Power of a test that rejects too often is no merit."""
+    found = [(cell, cell.figures.coverage) for cell in cells if cell.figures is not None]
+    short = [(cell, rate) for cell, rate in found if rate.n and rate.limits()[1] < 1.0 - alpha - SHORT]
+    if not short:
+        return []
+    cell, worst = min(short, key=lambda pair: pair[1].share)
+    who = f"of '{cell.analysis}' " if cell.analysis else ""
+    return [
+        f"Intervals {who}cover the truth in only {100 * worst.share:.0f} of 100 data sets: this test finds effects "
+        "that are not there too (ml.type1 shows how often), and its power is no merit."
+    ]
 
 
 def averages(cell: PowerCell) -> bool:
@@ -194,7 +217,8 @@ def exaggeration_notes(cells: Sequence[PowerCell]) -> list[str]:
     if not far:
         return []
     cell, worst = max(far, key=lambda pair: pair[1].exaggeration)
-    where = ", ".join(f"{name} {value:g}" for name, value in cell.settings.items())
+    parts = [f"{name} {value:g}" for name, value in cell.settings.items()]
+    where = ", ".join([*parts, cell.analysis] if cell.analysis else parts)
     wrong = f", and {100 * worst.wrong_sign:.1f}% have the wrong sign" if worst.wrong_sign > 0.0 else ""
     return [
         f"Estimates that are significant are {worst.exaggeration:.1f} times the true effect on average"

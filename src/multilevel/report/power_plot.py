@@ -24,16 +24,17 @@ def draw_power(cells: Sequence[PowerCell], kind: RateLimits, ax: Axes | None) ->
         raise DataError("one design is no curve; vary something with over=, as in over={'school': [10, 20]}.")
     first, *others = cells[0].settings
     axes = new_axes() if ax is None else ax
-    combinations = list(dict.fromkeys(tuple(cell.settings[name] for name in others) for cell in cells))
-    for number, combination in enumerate(combinations):
-        mine = [c for c in cells if tuple(c.settings[name] for name in others) == combination]
-        mine.sort(key=lambda cell: cell.settings[first])
-        said = ", ".join(f"{name} {value:g}" for name, value in zip(others, combination, strict=True))
+    curves: dict[str, list[PowerCell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.settings[first]):
+        words = [f"{name} {cell.settings[name]:g}" for name in others]
+        curves.setdefault(", ".join([*words, cell.analysis] if cell.analysis else words), []).append(cell)
+    for number, (said, mine) in enumerate(curves.items()):
         style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
         draw_curve(axes, mine, first, kind, said, style)
     axes.axhline(USUAL, color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel=first, ylabel="power", ylim=(0.0, 1.02))
-    axes.plot([], [], color=GREY, linestyle="--", linewidth=1.2, label="formula")
+    if any(np.isfinite(cell.formula) for cell in cells):
+        axes.plot([], [], color=GREY, linestyle="--", linewidth=1.2, label="formula")
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         axes.legend(frameon=False)

@@ -11,7 +11,7 @@ import numpy as np
 
 from multilevel._options import Seed, checked_choice, checked_count, checked_seed, checked_share
 from multilevel._typing import Frame
-from multilevel.errors import MultilevelWarning
+from multilevel.errors import DataError, MultilevelWarning
 from multilevel.families.family import Family
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
@@ -24,7 +24,7 @@ from multilevel.results.analyses import Test, checked_test
 from multilevel.results.data_source import Model, data_source
 from multilevel.results.page import Page
 from multilevel.results.power_cells import Job, chosen_analysis, grid, power_facts, run_cells
-from multilevel.results.power_search import needed_notes, refuse_grid, smallest_size
+from multilevel.results.power_search import needed_notes, refuse_several, smallest_size
 from multilevel.simulation.parameters import Values
 from multilevel.simulation.plan import Plan
 
@@ -54,6 +54,8 @@ class Power(Page):
     @property
     def replicates(self) -> Frame:
         """One row a data set: what varies, estimate, std_error, df, p_value, converged, singular."""
+        if not self.outcomes:
+            raise DataError("nothing was simulated, since n=None; give n=, the number of data sets.")
         columns: dict[str, Any] = {
             name: np.concatenate(
                 [
@@ -63,6 +65,10 @@ class Power(Page):
             )
             for name in self.cells[0].settings
         }
+        if self.cells[0].analysis:
+            counts = [len(outcome.p_value) for outcome in self.outcomes]
+            labels = np.array([cell.analysis for cell in self.cells], dtype=object)
+            columns["analysis"] = np.repeat(labels, counts)
         for name in ("estimate", "std_error", "df", "p_value", "converged", "singular"):
             columns[name] = np.concatenate([getattr(outcome, name) for outcome in self.outcomes])
         return to_frame(columns, self.kind)
@@ -88,7 +94,7 @@ def power(
     over: Mapping[str, Sequence[float]] | None = None,
     find: str | None = None,
     target: float = 0.8,
-    method: str | None = None,
+    method: str | Sequence[str] | None = None,
     analysis: str | None = None,
     fixef: Mapping[str, float] | None = None,
     sd: Mapping[str, Any] | None = None,
@@ -130,6 +136,7 @@ def power(
             generalized ones), "lrt"; "ols" (naive, and the default without random effects), "cluster-robust"
             (least squares with CR2), "means" (least squares of the means of clusters) or "gee"
             (exchangeable, corrected for few clusters). Clusters are the grouping factor with fewest levels.
+            Of a list of methods each analyses the same data sets.
         analysis: the formula that is fitted, if it is not the one that makes the data.
         fixef, sd, cor, icc, sigma, family, link, dispersion, shape, thresholds, sizes: what is true, as for
             `ml.simulate`.
@@ -158,9 +165,12 @@ def power(
     checked_choice("limits", limits, ("exact", "wilson"))
     checked_share("alpha", alpha, "alpha=0.05")
     checked_test(test)
+    if method is not None and not isinstance(method, str) and not method:
+        raise DataError("method= is a method or a list of methods, and this list is empty.")
     said = Values({} if fixef is None else fixef, sd, cor, icc, sigma, dispersion, shape, thresholds)
     source = data_source(model, design, said, family, link, sizes, None)
-    chosen = chosen_analysis(source, method, analysis, test)
+    methods = [method] if method is None or isinstance(method, str) else list(method)
+    chosen = tuple(chosen_analysis(source, each, analysis, test) for each in methods)
     count = None if n is None else checked_count("n", n)
     job = Job(source, chosen, test, alpha, checked_seed(seed), count, redraw, progress)
     settings = grid(source, over)
@@ -168,7 +178,7 @@ def power(
         made, needed = run_cells(job, settings), None
     else:
         goal = checked_share("target", target, "target=0.8")
-        made, needed = smallest_size(job, refuse_grid(find, settings), goal)
+        made, needed = smallest_size(job, refuse_several(find, settings, chosen), goal)
     if made.interrupted:
         said_done = sum(len(outcome.p_value) for outcome in made.outcomes)
         warnings.warn(f"interrupted after {said_done} data sets, kept.", MultilevelWarning, stacklevel=2)
@@ -180,6 +190,6 @@ def power(
         alpha=alpha,
         limits=limits,
         kind=source.frame_kind,
-        linear=chosen.linear,
+        linear=chosen[0].linear,
         needed=needed,
     )

@@ -37,7 +37,7 @@ class Job:
     """All that the designs of a study share."""
 
     source: DataSource
-    analysis: Analysis
+    analyses: tuple[Analysis, ...]
     test: Test
     alpha: float
     root: np.random.SeedSequence
@@ -149,14 +149,13 @@ def run_cells(job: Job, settings: Sequence[Settings]) -> Made:
     interrupted = False
     for number, setting in enumerate(settings):
         name = f"design {number + 1} of {len(settings)}" if len(settings) > 1 else "data sets"
-        cell, outcome, found = run_cell(job, setting, name)
+        found = run_design(job, setting, name)
         truth = found.model if truth is None else truth
         interrupted = found.interrupted
-        if interrupted and outcome is None:
+        if interrupted and not found.outcomes:
             break
-        cells.append(cell)
-        if outcome is not None:
-            outcomes.append(outcome)
+        cells += cells_of(job, setting, found)
+        outcomes += found.outcomes
         if interrupted:
             break
     if not cells:
@@ -165,14 +164,14 @@ def run_cells(job: Job, settings: Sequence[Settings]) -> Made:
     return Made(tuple(cells), tuple(outcomes), truth, interrupted)
 
 
-def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcomes | None, Simulated]:
+def run_design(job: Job, setting: Settings, name: str) -> Simulated:
     """The tests in one design."""
     source = job.source
     for key, value in setting.items():
         source = with_setting(source, key, value)
-    found = simulated_tests(
+    return simulated_tests(
         source,
-        [job.analysis],
+        job.analyses,
         job.test,
         job.root,
         job.n,
@@ -180,17 +179,25 @@ def run_cell(job: Job, setting: Settings, name: str) -> tuple[PowerCell, Outcome
         progress=job.progress,
         name=name,
     )
-    (planned,) = found.planned
-    outcome = found.outcomes[0] if found.outcomes else None
-    cell = PowerCell(
-        setting,
-        found.rows,
-        found.truth,
-        float("nan") if planned is None else planned.power(job.alpha),
-        float("nan") if planned is None else planned.design_effect,
-        None if outcome is None else figures_of(outcome, own_truth(job.analysis, found.truth), job.alpha),
-    )
-    return cell, outcome, found
+
+
+def cells_of(job: Job, setting: Settings, found: Simulated) -> list[PowerCell]:
+    """What was found in one design, a cell for each analysis."""
+    cells = []
+    for k, analysis in enumerate(job.analyses):
+        planned, outcome = found.planned[k], found.outcomes[k] if found.outcomes else None
+        cells.append(
+            PowerCell(
+                setting,
+                analysis.label if len(job.analyses) > 1 else "",
+                found.rows,
+                found.truth,
+                float("nan") if planned is None else planned.power(job.alpha),
+                float("nan") if planned is None else planned.design_effect,
+                None if outcome is None else figures_of(outcome, own_truth(analysis, found.truth), job.alpha),
+            )
+        )
+    return cells
 
 
 def sided(test: Test) -> str:
@@ -208,13 +215,16 @@ def power_facts(job: Job, made: Made) -> tuple[tuple[str, str], ...]:
     asked = job.test if isinstance(job.test, str) else ", ".join(job.test)
     varied: set[str] = set(made.cells[0].settings)
     model: list[tuple[str, str]] = [("Model", job.source.formula)]
-    if job.analysis.formula != job.source.formula:
-        model.append(("Fitted", job.analysis.formula))
-    drawn = "none" if job.n is None else f"{job.n:,}" + (" for each design" if len(made.cells) > 1 else "")
+    first = job.analyses[0]
+    if first.formula != job.source.formula:
+        model.append(("Fitted", first.formula))
+    several = len(made.cells) > len(job.analyses)
+    drawn = "none" if job.n is None else f"{job.n:,}" + (" for each design" if several else "")
+    how = f"; {first.label}" if len(job.analyses) == 1 else ""
     seed: Any = job.root.entropy
     return (
         *model,
         ("True", true_words(made.truth, varied)),
-        ("Test", f"{asked}, {sided(job.test)}at {100 * job.alpha:g}%; {job.analysis.label}"),
+        ("Test", f"{asked}, {sided(job.test)}at {100 * job.alpha:g}%{how}"),
         ("Data sets", drawn if job.n is None else f"{drawn}, seed {seed}"),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from multilevel.errors import DataError
 from multilevel.report.power import PowerCell
+from multilevel.results.analyses import Analysis
 from multilevel.results.power_cells import Job, Made, Settings, run_cells
 from multilevel.simulation.plan import Plan
 from multilevel.simulation.plan_columns import Assigned
@@ -46,8 +47,10 @@ class Tried:
         return Made(cells, outcomes, parts[0].truth, self.interrupted)
 
 
-def refuse_grid(find: str, settings: Sequence[Settings]) -> str:
-    """What is sought does not vary at the same time."""
+def refuse_several(find: str, settings: Sequence[Settings], analyses: Sequence[Analysis]) -> str:
+    """One size is sought at a time, for one way to test."""
+    if len(analyses) > 1:
+        raise DataError("find= seeks one size, and method= lists several ways to test; give one.")
     if list(settings) != [{}]:
         raise DataError("find= seeks one size, and over= varies designs; give one of them.")
     return find
