@@ -182,8 +182,8 @@ def coverage_notes(cells: Sequence[PowerCell], alpha: float) -> list[str]:
     cell, worst = min(short, key=lambda pair: pair[1].share)
     who = f"of '{cell.analysis}' " if cell.analysis else ""
     return [
-        f"Intervals {who}cover the truth in only {100 * worst.share:.0f} of 100 data sets: this test finds effects "
-        "that are not there too (ml.type1 shows how often), and its power is no merit."
+        f"Intervals {who}cover the truth in only {100 * worst.share:.0f} of 100 data sets: this test finds "
+        "effects that are not there too (ml.type1 shows how often), and its power is no merit."
     ]
 
 
