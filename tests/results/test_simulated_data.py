@@ -222,6 +222,9 @@ def test_a_fit_whose_columns_cannot_be_made_again_is_refused() -> None:
         ml.simulate(ml.lmm("Reaction ~ 1 + (1 | Subject)", sleep, offset="Days"), seed=1)
     with pytest.raises(ModelError, match="weights"):
         ml.simulate(ml.lmm("Reaction ~ Days + (1 | Subject)", sleep, weights=np.full(180, 2.0)), seed=1)
+    structured = ml.lmm("Reaction ~ 1 + ar1(0 + factor(Days) | Subject)", sleep, residual="none")
+    with pytest.raises(ModelError, match="independent residuals"):
+        ml.simulate(structured, seed=1)
     herds = ml.datasets.cbpp()
     coded = ml.glm("incidence / size ~ period", herds, family="binomial", contrasts={"period": "sum"})
     with pytest.raises(ModelError, match="contrasts="):

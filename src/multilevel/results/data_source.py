@@ -200,8 +200,11 @@ def fitted_values(fit: Fit[Any]) -> tuple[Family, Values]:
     fixef = dict(zip(fit.coef_names, map(float, fit.fixef), strict=True))
     record = fit.record
     if isinstance(fit, LMMFit):
-        if fit.residual == "none":
-            raise ModelError("simulating from a fit needs a residual term; this fit has none.")
+        if fit.residual is not None:
+            raise ModelError(
+                "a changed study is drawn with independent residuals, and this fit has others (residual=); draw "
+                "from the fit as it is with fit.simulate(n, seed)."
+            )
         return Gaussian(), Values(fixef, *covariances(record.terms), sigma=record.sigma)
     if isinstance(fit, OLSFit):
         return Gaussian(), Values(fixef, sigma=record.sigma)
