@@ -202,8 +202,8 @@ def fitted_values(fit: Fit[Any]) -> tuple[Family, Values]:
     if isinstance(fit, LMMFit):
         if fit.residual is not None:
             raise ModelError(
-                "a changed study is drawn with independent residuals, and this fit has others (residual=); draw "
-                "from the fit as it is with fit.simulate(n, seed)."
+                "a changed study is drawn with independent residuals, and this fit has others (residual=); "
+                "draw from the fit as it is with fit.simulate(n, seed)."
             )
         return Gaussian(), Values(fixef, *covariances(record.terms), sigma=record.sigma)
     if isinstance(fit, OLSFit):
