@@ -349,6 +349,28 @@ def test_the_page_says_what_was_done():
     assert "nan" not in page.lower()
 
 
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+def test_likelihood_ratios_of_generalized_models_are_those_of_two_fits(family):
+    plan = ml.Plan(school=12, pupil=8).assign("treated", at="school")
+    true = {"fixef": {"treated": 0.8}, "sd": {"school": 0.5}, "family": family}
+    found = ml.power(FORMULA, plan, test="treated", method="lrt", n=4, seed=3, **true).replicates
+    first, *rest = np.random.SeedSequence(3).spawn(5)
+    design = plan.rows(np.random.default_rng(first))
+    data = pd.DataFrame(design.frame_columns())
+    for b, seed in enumerate(rest):
+        rng = np.random.default_rng(seed)
+        effects = 0.5 * rng.standard_normal((12, 1))[data["school"] - 1, 0]
+        eta = 0.8 * data["treated"].to_numpy() + effects
+        ones = np.ones(len(data), dtype=np.int64)
+        y = rng.binomial(ones, 1 / (1 + np.exp(-eta))) if family == "binomial" else rng.poisson(np.exp(eta))
+        large, small = (
+            ml.glmm(f, data.assign(y=y), family=family) for f in (FORMULA, "y ~ 1 + (1 | school)")
+        )
+        expected = stats.chi2.sf(2 * (large.loglik - small.loglik), 1)
+        assert found["p_value"][b] == pytest.approx(expected, rel=1e-4)
+        assert found["estimate"][b] == pytest.approx(large.fixef[1], rel=1e-4)
+
+
 # ---- random effects ----
 
 

@@ -30,7 +30,13 @@ from multilevel.results.gee import gee
 from multilevel.results.glm import glm
 from multilevel.results.glmm import glmm
 from multilevel.results.lmm import lmm
-from multilevel.results.mixed_tests import LikelihoodRatios, MixedTests, Refitted, likelihood_ratios
+from multilevel.results.mixed_tests import (
+    LikelihoodRatios,
+    MixedTests,
+    Refitted,
+    generalized_ratios,
+    likelihood_ratios,
+)
 from multilevel.results.random_effect_tests import RandomEffectTests, is_random_effect, random_effect
 
 MIXED = ("satterthwaite", "kenward-roger", "z", "lrt", "boundary")
@@ -63,7 +69,7 @@ class Analysis:
     @property
     def quick(self) -> bool:
         """Whether many responses are analysed at once."""
-        return self.linear and self.method not in ("gee", "boundary")
+        return self.method == "lrt" or (self.linear and self.method not in ("gee", "boundary"))
 
     def prepare(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         """Ready for responses on the rows of a data set; and the response (n,) that it has."""
@@ -100,7 +106,10 @@ class Analysis:
 
     def _mixed(self, data: Frame, test: Test) -> tuple[Prepared, Array]:
         if not self.linear:
-            return refitted(glmm(self.formula, data, family=self.family, **dict(self.options)), test)
+            found = glmm(self.formula, data, family=self.family, **dict(self.options))
+            if self.method == "lrt":
+                return generalized_ratios(found, statement(test, found.design)), found.design.y
+            return refitted(found, test)
         fit = lmm(self.formula, data, reml=self.method != "lrt")
         asked = statement(test, fit.design)
         y = fit.design.y
@@ -215,10 +224,10 @@ def refuse_method(method: str, formula: str, family: Family, test: Test) -> None
                 f"a random effect is tested by its likelihood ratio; leave method={method!r} out."
             )
         return
-    if not linear and method in ("satterthwaite", "kenward-roger", "lrt", "means"):
+    if not linear and method in ("satterthwaite", "kenward-roger", "means"):
         raise DataError(
             f"method={method!r} is for linear mixed models; a {family.name} response is tested by 'z', "
-            "'gee', 'cluster-robust' or 'ols' (naive)."
+            "'lrt', 'gee', 'cluster-robust' or 'ols' (naive)."
         )
     if family.response == "ordered" and method == "gee":
         raise DataError("method='gee' has no ordinal responses; use 'z' or 'cluster-robust'.")

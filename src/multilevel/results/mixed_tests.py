@@ -22,6 +22,7 @@ from multilevel.inference.refit_inference import ManyInference, many_fits, refit
 from multilevel.inference.satterthwaite import common_df
 from multilevel.kernels.threads import one_blas_thread
 from multilevel.results.base import Fit
+from multilevel.results.glmm import GLMMFit
 from multilevel.results.lmm import LMMFit
 
 
@@ -130,6 +131,37 @@ def constrained(design: Design, asked: Hypotheses) -> Design:
     offset = design.offset if not shift.any() else shift + (0.0 if design.offset is None else design.offset)
     names = tuple(f"c{k + 1}" for k in range(N.shape[1]))
     return replace(design, X=np.asfortranarray(design.X @ N), coef_names=names, offset=offset)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralizedRatios:
+    """The same for generalized mixed models."""
+
+    fit: GLMMFit
+    smaller: GLMMFit
+    asked: Hypotheses
+
+    def outcomes(self, Y: Array) -> Outcomes:
+        """Tests in the columns of Y (n, B)."""
+        large = self.fit.refit_many(Y, progress=False)
+        small = self.smaller.refit_many(Y, progress=False)
+        k, nothing = len(self.asked.L), np.full(Y.shape[1], np.nan)
+        ratio = np.maximum(2.0 * (large.loglik - small.loglik), 0.0)
+        estimate = (large.coefficients[:, : self.asked.L.shape[1]] @ self.asked.L.T - self.asked.rhs)[:, 0]
+        return Outcomes(
+            estimate if k == 1 else nothing,
+            nothing,
+            np.full(Y.shape[1], np.inf),
+            np.where(np.isfinite(ratio), special.chdtrc(k, np.nan_to_num(ratio)), np.nan),
+            large.converged & small.converged,
+            large.singular,
+        )
+
+
+def generalized_ratios(fit: GLMMFit, asked: Hypotheses) -> GeneralizedRatios:
+    """Fit the smaller model to the response of the fit, where searches in others begin."""
+    main = constrained(fit.model.main, asked)
+    return GeneralizedRatios(fit, fit._of_design(replace(fit.model, main=main)), asked)
 
 
 def many_outcomes(many: ManyInference, refits: ResponseFits, asked: Hypotheses, method: str) -> Outcomes:
