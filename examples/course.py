@@ -4,6 +4,7 @@ Chapter 1: the sleep study, repeated measurements of the same people.
 Chapter 2: schools in five communities, and how estimates of clusters are shrunk.
 Chapter 3: how clustered data are, and what that costs, before any model.
 Chapter 4: the same question put to several models, and why their answers differ.
+Chapter 5: before there are data: false alarms, and how many schools a trial needs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import multilevel as ml
 from multilevel.results.effect_of_design import DesignEffects
 from multilevel.results.icc_of_data import Likeness
 from multilevel.results.lmm import LMMFit
+from multilevel.results.power import Power
 from multilevel.results.side_by_side import SideBySide
+from multilevel.results.type1 import Type1
 
 
 def say(text: str) -> None:
@@ -340,8 +343,32 @@ def chapter_four() -> None:
     teach_side_by_side(put_side_by_side(ml.datasets.sleepstudy()))
 
 
+# Chapter 5: before there are data ------------------------------------------------------------------------
+
+TEN_SCHOOLS = ml.Plan(school=10, pupil=30).assign("treatment", at="school")
+TRIAL = "y ~ treatment + (1 | school)"
+
+
+def repeat_without_effect() -> Type1:
+    return ml.type1(TRIAL, TEN_SCHOOLS, test="treatment", icc=0.25, seed=2026)
+
+
+def find_number_of_schools() -> Power:
+    true = {"test": "treatment", "fixef": {"treatment": 0.5}, "icc": 0.25}
+    return ml.power(TRIAL, TEN_SCHOOLS, find="school", n=None, **true)
+
+
+def chapter_five() -> None:
+    title("Chapter 5  Before there are data")
+    section("5.1  The trial of chapter 4 a thousand times, without effect")
+    print(repeat_without_effect())
+    section("5.2  How many schools does it take?")
+    print(find_number_of_schools())
+
+
 if __name__ == "__main__":
     chapter_one()
     chapter_two()
     chapter_three()
     chapter_four()
+    chapter_five()

@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from multilevel.results.missing_patterns import missing_patterns
     from multilevel.results.ols import ols
     from multilevel.results.pool import pool
+    from multilevel.results.power import power
     from multilevel.results.side_by_side import sidebyside
+    from multilevel.results.simulated_data import simulate
     from multilevel.results.structure import structure
+    from multilevel.results.type1 import type1
+    from multilevel.simulation.plan import Plan
 
 __version__ = "0.1.0"
 
@@ -53,6 +57,7 @@ _HOMES = {  # public name -> module that defines it
     "Independence": "multilevel.covariance.working.independence",
     "MDependent": "multilevel.covariance.working.m_dependent",
     "NestedExchangeable": "multilevel.covariance.working.nested",
+    "Plan": "multilevel.simulation.plan",
     "Unstructured": "multilevel.covariance.working.unstructured",
     "UserCorrelation": "multilevel.covariance.working.user_defined",
     "center": "multilevel.results.centring",
@@ -72,8 +77,11 @@ _HOMES = {  # public name -> module that defines it
     "missing_patterns": "multilevel.results.missing_patterns",
     "ols": "multilevel.results.ols",
     "pool": "multilevel.results.pool",
+    "power": "multilevel.results.power",
     "sidebyside": "multilevel.results.side_by_side",
+    "simulate": "multilevel.results.simulated_data",
     "structure": "multilevel.results.structure",
+    "type1": "multilevel.results.type1",
 }
 _MODULES = ("datasets", "errors", "families")
 
@@ -84,6 +92,7 @@ __all__ = [
     "Independence",
     "MDependent",
     "NestedExchangeable",
+    "Plan",
     "Unstructured",
     "UserCorrelation",
     "__version__",
@@ -107,8 +116,11 @@ __all__ = [
     "missing_patterns",
     "ols",
     "pool",
+    "power",
     "sidebyside",
+    "simulate",
     "structure",
+    "type1",
 ]
 
 

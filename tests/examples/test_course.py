@@ -155,6 +155,20 @@ def test_side_by_side(course: Course) -> None:
     assert list(days["se_ratio"]) == pytest.approx([1.0, 0.65, 1.25], abs=printed(2))
 
 
+def test_a_thousand_trials_without_effect(course: Course) -> None:
+    found = course["repeat_without_effect"]()
+    rates = dict(zip(found.labels, found["rate"], strict=True))
+    # the course prints 0.500 and 0.045 of another thousand: four standard errors of a difference
+    naive, mixed = "least squares, rows as if independent", "mixed model, Satterthwaite's t"
+    assert rates[naive] == pytest.approx(0.500, abs=4.0 * np.sqrt(2 * 0.25 / 1000))
+    assert rates[mixed] == pytest.approx(0.045, abs=4.0 * np.sqrt(2 * 0.05 * 0.95 / 1000))
+
+
+def test_the_number_of_schools(course: Course) -> None:
+    found = course["find_number_of_schools"]()
+    assert found["formula"][-2] < 0.8 <= found["formula"][-1]
+
+
 def test_the_lesson_is_printed(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     course["chapter_one"]()
     course["chapter_two"]()

@@ -33,6 +33,23 @@ class Distribution(Protocol):
     def thresholds(self) -> Array: ...  # noqa: D102
 
 
+class MixedModel(Distribution, Protocol):
+    """The same with its linear predictors and random effects: a fit, or what is true in a planned study."""
+
+    @property
+    def terms(self) -> tuple[TermCovariance, ...]: ...  # noqa: D102
+    @property
+    def zi_terms(self) -> tuple[TermCovariance, ...]: ...  # noqa: D102
+    @property
+    def eta(self) -> Array: ...  # noqa: D102
+    @property
+    def eta_fixed(self) -> Array: ...  # noqa: D102
+    @property
+    def eta_zi(self) -> Array | None: ...  # noqa: D102
+    @property
+    def eta_zi_fixed(self) -> Array | None: ...  # noqa: D102
+
+
 def simulate_glmm(
     design: GLMMDesign, record: GLMMRecord, n: int, seed: Seed, re: Literal["new", "keep"]
 ) -> Array:
@@ -43,7 +60,7 @@ def simulate_glmm(
 
 
 def draw_glmm(
-    design: GLMMDesign, record: GLMMRecord, streams: Sequence[np.random.Generator], *, keep: bool
+    design: GLMMDesign, record: MixedModel, streams: Sequence[np.random.Generator], *, keep: bool
 ) -> Array:
     """A response from each stream, which gives its random effects first: (rows, streams), Fortran order."""
     density = density_of(design, record)
@@ -60,7 +77,7 @@ def density_of(design: GLMMDesign, record: Distribution) -> DensityCode:
     return DensityCode(family.density, family.link.name, design.zi is not None, len(design.categories))
 
 
-def kept_predictors(design: GLMMDesign, record: GLMMRecord) -> Array:
+def kept_predictors(design: GLMMDesign, record: MixedModel) -> Array:
     """All linear predictors (K, n) with the conditional modes; all thresholds of ordered categories."""
     return stacked(design, record, record.eta, record.eta_zi)
 
@@ -74,12 +91,12 @@ def kept_core_predictors(design: GLMMDesign, record: GLMMRecord) -> Array:
     return np.array([record.eta, padded[category + 1], padded[category]])
 
 
-def fixed_predictors(design: GLMMDesign, record: GLMMRecord) -> Array:
+def fixed_predictors(design: GLMMDesign, record: MixedModel) -> Array:
     """The same without random effects."""
     return stacked(design, record, record.eta_fixed, record.eta_zi_fixed)
 
 
-def drawn_predictors(design: GLMMDesign, record: GLMMRecord, rng: np.random.Generator) -> Array:
+def drawn_predictors(design: GLMMDesign, record: MixedModel, rng: np.random.Generator) -> Array:
     """The same with new random effects."""
     eta = record.eta_fixed + drawn_part(design.main, record.terms, rng)
     zeros = record.eta_zi_fixed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,22 @@ from multilevel.fitted.lmm import LMMRecord, TermCovariance
 from multilevel.simulation.streams import random_streams
 
 BLOCK_BYTES = 64e6  # of random numbers held at once
+Streams = Sequence[np.random.Generator]
+
+
+class LinearModel(Protocol):
+    """What responses are drawn from: the record of a fit, or what is true in a planned study."""
+
+    @property
+    def sigma(self) -> float: ...  # noqa: D102
+    @property
+    def unit(self) -> float: ...  # noqa: D102
+    @property
+    def terms(self) -> tuple[TermCovariance, ...]: ...  # noqa: D102
+    @property
+    def fitted(self) -> Array: ...  # noqa: D102
+    @property
+    def fitted_fixed(self) -> Array: ...  # noqa: D102
 
 
 def simulate_responses(
@@ -33,9 +49,7 @@ def simulate_responses(
     return draw_responses(design, record, random_streams(n, seed), keep=re == "keep")
 
 
-def draw_responses(
-    design: Design, record: LMMRecord, streams: Sequence[np.random.Generator], *, keep: bool
-) -> Array:
+def draw_responses(design: Design, record: LinearModel, streams: Streams, *, keep: bool) -> Array:
     """A response (n_rows,) from each stream: (n_rows, len(streams)), Fortran order."""
     draws = np.empty((len(streams), design.n_rows))
     numbers = sum(effect_counts(design)) + design.n_rows
@@ -46,9 +60,7 @@ def draw_responses(
     return draws.T
 
 
-def draw_block(
-    design: Design, record: LMMRecord, streams: Sequence[np.random.Generator], keep: bool
-) -> Array:
+def draw_block(design: Design, record: LinearModel, streams: Streams, keep: bool) -> Array:
     """Responses (b, n_rows): each stream gives its random effects first, then its errors."""
     counts = [] if keep else effect_counts(design)
     normal = np.empty((len(streams), sum(counts) + design.n_rows))
@@ -68,7 +80,7 @@ def effect_counts(design: Design) -> list[int]:
     return [design.groupings[term.grouping].n_levels * term.n_columns for term in design.terms]
 
 
-def add_effects(total: Array, design: Design, record: LMMRecord, index: int, normal: Array) -> None:
+def add_effects(total: Array, design: Design, record: LinearModel, index: int, normal: Array) -> None:
     """Add a term's Z b to `total` (b, n_rows), from standard normal numbers (b, J q)."""
     term = design.terms[index]
     codes = design.groupings[term.grouping].codes
