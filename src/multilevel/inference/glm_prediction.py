@@ -3,12 +3,12 @@
 The linear predictor is nearly normal about its estimate, and given it the response has the distribution of
 the family, its dispersion taken as known: the distribution function of a new response is the average of the
 family's over that normal variable. Limits are its quantiles, the least values up to which it has the shares
-wanted, so that of counts no less than the level lies between them.
+wanted, so that of counts no less than the level lies between them. Those of a Tweedie variable are drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from multilevel.design.glmm import GLMMDesign
 from multilevel.fitted.glm import GLMRecord
 from multilevel.inference.distributions import CONTINUOUS, cumulative
 from multilevel.kernels.density import DensityCode
+from multilevel.simulation.families import draw
 from multilevel.simulation.glmm import density_of, shape_predictor
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
+DRAWS = 4000  # of a Tweedie response
 MOST_HALVINGS = 50
 MOST_DOUBLINGS = 200
 Distribution = Callable[[Array], Array]  # values (k,) -> P(Y <= y) of each row
@@ -35,13 +37,25 @@ def prediction_limits(
     level: float,
 ) -> tuple[Array, Array]:
     """Limits (k,) of a new response of each row; of a share where there are trials."""
-    density = density_of(model, record)
-    distribution = averaged(density, predictors_at(record, eta, weights), sd, trials)
+    density, predictors = density_of(model, record), predictors_at(record, eta, weights)
     tails = 0.5 * (1.0 - level), 0.5 * (1.0 + level)
-    continuous = density.family in CONTINUOUS or density.family == "tweedie"
-    find = continuous_quantile if continuous else whole_quantile
+    if density.family == "tweedie":  # whose distribution function is a sum without a bound
+        low, high = simulated_quantiles(density, predictors, sd, tails)
+        return low, high
+    distribution = averaged(density, predictors, sd, trials)
+    find = continuous_quantile if density.family in CONTINUOUS else whole_quantile
     low, high = (find(distribution, record, eta, share) for share in tails)
     return (low, high) if trials is None else (low / trials, high / trials)
+
+
+def simulated_quantiles(density: DensityCode, predictors: Array, sd: Array, shares: Sequence[float]) -> Array:
+    """Quantiles (shares, k) of responses drawn with linear predictors drawn, always the same ones."""
+    rng = np.random.default_rng(0)
+    drawn = np.empty((DRAWS, predictors.shape[1]))
+    for row in drawn:
+        moved = np.vstack([predictors[:1] + sd * rng.standard_normal(len(sd)), predictors[1:]])
+        row[:] = draw(density, moved, None, rng)
+    return np.asarray(np.quantile(drawn, shares, axis=0, method="inverted_cdf"))
 
 
 def category_probabilities(model: GLMMDesign, record: GLMRecord, eta: Array) -> Array:
