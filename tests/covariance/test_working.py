@@ -17,6 +17,8 @@ SPECIFICATIONS = [
     ml.AR1(time="week"),
     ml.MDependent(2),
     ml.Unstructured(),
+    ml.Toeplitz(),
+    ml.ARMA(2, 1),
     ml.NestedExchangeable("physician"),
     ml.FixedCorrelation(np.eye(3)),
     ml.UserCorrelation(np.ones((3, 3, 1))),
@@ -40,8 +42,8 @@ def test_names():
 
 
 def test_what_is_no_structure():
-    with pytest.raises(DataError, match="corr='toeplitz' does not exist"):
-        as_correlation("toeplitz")
+    with pytest.raises(DataError, match="corr='banana' does not exist"):
+        as_correlation("banana")
     with pytest.raises(DataError, match="corr='stationary0' does not exist"):
         as_correlation("stationary0")
     with pytest.raises(DataTypeError, match="is no correlation structure"):

@@ -9,6 +9,7 @@ from multilevel.covariance.working.exchangeable import Exchangeable
 from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.m_dependent import MDependent
 from multilevel.covariance.working.specification import Correlation
+from multilevel.covariance.working.toeplitz import Toeplitz
 from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.errors import DataError, DataTypeError
 
@@ -21,11 +22,13 @@ NAMED: dict[str, Correlation] = {
     "ar1": AR1(),
     "arm": AR1(),
     "autoregressive": AR1(),
+    "toeplitz": Toeplitz(),
+    "toep": Toeplitz(),
     "unstructured": Unstructured(),
     "un": Unstructured(),
 }
 LAGGED = re.compile(r"(mdependent|stationary|statmdep|nonstationary|nonstatmdep)(\d*)")
-NAMES = "'independence', 'exchangeable', 'ar1', 'stationary2', 'nonstationary2' or 'unstructured'"
+NAMES = "'independence', 'exchangeable', 'ar1', 'toeplitz', 'stationary2', 'nonstationary2' or 'unstructured'"
 OBJECTS = "ml.NestedExchangeable(inner=...), ml.FixedCorrelation(...) and ml.UserCorrelation(...) are objects"
 
 
