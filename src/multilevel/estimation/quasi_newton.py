@@ -17,7 +17,7 @@ Function = Callable[[Array], Value | None]  # None where the function is infinit
 
 SUFFICIENT = 1e-4  # part of the promised decrease that a step must bring
 ENOUGH_SLOPE = 0.9  # part of the slope at the start that may be left at the end of a step
-MOST_TRIALS = 40  # of one line search
+MOST_TRIALS = 25  # of one line search
 FARTHEST_STEP = 2.0  # length of a step in any coordinate
 NOISE = 1e-13  # relative rounding of the function's value
 

@@ -15,10 +15,19 @@ from multilevel.errors import DataError, ModelError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
-from multilevel.inference.compare import NO_TEST, LikelihoodRatios, gathered, likelihood_ratios
+from multilevel.inference.compare import (
+    NO_TEST,
+    LikelihoodRatio,
+    LikelihoodRatios,
+    gathered,
+    likelihood_ratio,
+    likelihood_ratios,
+    tested,
+)
 from multilevel.inference.glmm_bootstrap_lrt import bootstrap_glmm_neighbours
 from multilevel.inference.glmm_nesting import GLMMCandidate, glmm_ratio, is_special_case
-from multilevel.inference.nesting import lies_within, precision, same_fixed_part
+from multilevel.inference.nesting import fixed_lies_within, lies_within, precision, same_fixed_part
+from multilevel.inference.residual_nesting import residual_lies_within
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
@@ -26,6 +35,7 @@ from multilevel.report.simulated_p import simulated_columns, simulation_notes
 from multilevel.results.fit_labels import told_formulas
 from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.gls import GLSFit
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ def compare(
     `p_bootstrap`: the larger model's gain among its gains on data simulated from the smaller model.
 
     Args:
-        fits: fits by `lmm`, `glmm` or `ols`, one by one or as one list.
+        fits: fits by `lmm`, `glmm`, `gls` or `ols`, one by one or as one list.
         names: what to call them, one name a fit.
         method: "chi-square", or "bootstrap" to simulate too.
         n: data sets to simulate for each test.
@@ -132,12 +142,18 @@ def compare(
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     generalized = any(isinstance(fit, GLMMBase) for fit in ordered)
-    models = [] if generalized else [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
-    mixed = glmm_candidates(ordered) if generalized else []
+    structured = any(isinstance(fit, GLSFit) for fit in ordered)
+    if structured and method == "bootstrap":
+        raise ModelError(
+            'method="bootstrap" serves fits by ml.lmm, ml.ols and ml.glmm; leave it out for generalized least '
+            "squares."
+        )
+    linear = not (generalized or structured)
+    models = [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered] if linear else []
     bootstrap = None
     if method == "bootstrap":
         bootstrap = (
-            bootstrap_glmm_neighbours(mixed, nested, n, seed, progress)
+            bootstrap_glmm_neighbours(glmm_candidates(ordered), nested, n, seed, progress)
             if generalized
             else bootstrap_neighbours(models, nested, n, seed, progress)
         )
@@ -148,7 +164,7 @@ def compare(
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
         loglik=np.array([fit.loglik for fit in ordered]),
-        tests=glmm_tests(mixed, nested) if generalized else likelihood_ratios(models, nested),
+        tests=likelihood_ratios(models, nested) if linear else other_tests(ordered, nested),
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
@@ -198,6 +214,8 @@ def is_nested(small: AnyFit, large: AnyFit) -> bool:
         if not (isinstance(small, GLMMBase) and isinstance(large, GLMMBase)):
             return False
         return is_special_case(small.candidate, large.candidate)
+    if isinstance(small, GLSFit) or isinstance(large, GLSFit):
+        return is_nested_gls(small, large)
     without_residual = large.sigma == 0.0 < small.sigma
     return not without_residual and lies_within(small.design, large.design)
 
@@ -207,14 +225,35 @@ def glmm_candidates(fits: Sequence[AnyFit]) -> list[GLMMCandidate | None]:
     return [fit.candidate if isinstance(fit, GLMMBase) else None for fit in fits]
 
 
-def glmm_tests(fits: Sequence[GLMMCandidate | None], nested: Sequence[bool]) -> LikelihoodRatios:
-    """Each of K generalized mixed models against the one before it."""
+def is_nested_gls(small: AnyFit, large: AnyFit) -> bool:
+    """The same where one at least is by generalised least squares; models with random effects are others."""
+    if small.design.terms or large.design.terms:
+        return False
+    one, other = (fit.rows if isinstance(fit, GLSFit) else None for fit in (small, large))
+    same_weights_and_means = np.array_equal(precision(small.design), precision(large.design)) and (
+        fixed_lies_within(small.design, large.design)
+    )
+    return same_weights_and_means and residual_lies_within(one, other)
+
+
+def other_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
+    """Each of K models against the one before it, where not all are linear models of `lmm` and `ols`."""
     return gathered(
         [
-            glmm_ratio(small, large) if is_one and small is not None and large is not None else NO_TEST
-            for (small, large), is_one in zip(pairwise(fits), nested, strict=True)
+            test_of_pair(small, large) if is_one else NO_TEST
+            for (small, large), is_one in zip(pairwise(ordered), nested, strict=True)
         ]
     )
+
+
+def test_of_pair(small: AnyFit, large: AnyFit) -> LikelihoodRatio:
+    """The test of a nested pair, by what its models are."""
+    if isinstance(small, GLMMBase) and isinstance(large, GLMMBase):
+        return glmm_ratio(small.candidate, large.candidate)
+    if isinstance(small, GLSFit) or isinstance(large, GLSFit):
+        df = large.df_model - small.df_model
+        return likelihood_ratio(small.loglik, large.loglik, df, None) if df > 0 else NO_TEST
+    return tested(*(Candidate(fit.design, fit.record, fit.loglik) for fit in (small, large)))
 
 
 def refit_notes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Frame
@@ -80,7 +81,12 @@ def groups_of(
             'groups, as in groups="Subject". (A single series has no groups, but then time= puts its rows in '
             "order, and the correlation is 'ar1' or ml.ARMA(...).)"
         )
-    return Grouping("all rows", (0 * times.value).astype("int32"), ("all",))
+    if len(np.unique(times.value)) < len(times.value):
+        raise ModelError(
+            f"without groups= all rows are one series, and '{times.name}' repeats; name the column of "
+            'groups, as in groups="Subject".'
+        )
+    return Grouping("rows", np.zeros(len(times.value), dtype=np.int32), ("all",))
 
 
 def warn_of_order(residual: Residual, rows: ResidualRows) -> None:

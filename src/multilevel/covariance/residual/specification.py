@@ -78,4 +78,4 @@ def as_residual(residual: object) -> Residual:
         return residual
     if isinstance(residual, VarianceFunction):
         return Residual(var=residual)
-    return Residual(corr=residual)  # type: ignore[arg-type]
+    return Residual(corr=as_correlation(residual, "residual"))

@@ -32,8 +32,8 @@ NAMES = "'independence', 'exchangeable', 'ar1', 'toeplitz', 'stationary2', 'nons
 OBJECTS = "ml.NestedExchangeable(inner=...), ml.FixedCorrelation(...) and ml.UserCorrelation(...) are objects"
 
 
-def as_correlation(corr: object) -> Correlation:
-    """The structure named; a specification passes through.
+def as_correlation(corr: object, argument: str = "corr") -> Correlation:
+    """The structure named; a specification passes through. `argument` is what the user wrote it for.
 
     >>> as_correlation("AR-1"), as_correlation("stationary2")
     (AR1(time=None), MDependent(m=2, stationary=True, time=None))
@@ -41,11 +41,11 @@ def as_correlation(corr: object) -> Correlation:
     if isinstance(corr, Correlation):
         return corr
     if not isinstance(corr, str):
-        raise DataTypeError(f"corr={corr!r} is no correlation structure; write {NAMES}; {OBJECTS}.")
+        raise DataTypeError(f"{argument}={corr!r} is no correlation structure; write {NAMES}; {OBJECTS}.")
     plain = re.sub(r"[\s_.()-]", "", corr.casefold())
     if plain in NAMED:
         return NAMED[plain]
     lagged = LAGGED.fullmatch(plain)
     if lagged is None or lagged[2] == "0":
-        raise DataError(f"corr={corr!r} does not exist; choose {NAMES}; {OBJECTS}.")
+        raise DataError(f"{argument}={corr!r} does not exist; choose {NAMES}; {OBJECTS}.")
     return MDependent(int(lagged[2] or 1), stationary=not lagged[1].startswith("non"))

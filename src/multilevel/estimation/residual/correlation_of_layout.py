@@ -82,7 +82,7 @@ def visits_of_clusters(
     chart = matrix_chart(corr, labels, place, layout)
     patterned = patterned_rows(chart, start, visit, len(present))
     if isinstance(corr, Unstructured):
-        refuse_lone(corr, layout, len(start) - 1)
+        refuse_too_many(labels, layout, len(start) - 1)
         refuse_unseen_pairs(patterned, labels)
     return patterned
 
@@ -115,6 +115,16 @@ def refuse_lone(corr: Correlation, layout: ClusterLayout, n_clusters: int) -> No
         raise ModelError(
             f"corr='{corr.name}' needs several groups, and '{layout.name}' has one (in a stratum of by=, if "
             "there are any); a single series can have corr='ar1'."
+        )
+
+
+def refuse_too_many(labels: tuple[str, ...], layout: ClusterLayout, n_clusters: int) -> None:
+    """The covariance of T visits has full rank only if there are more groups than T."""
+    if n_clusters <= len(labels):
+        raise ModelError(
+            f"corr='unstructured' has a correlation for each pair of {len(labels)} visits, and "
+            f"'{layout.name}' has {n_clusters} groups, too few for that; use a structure with fewer "
+            "parameters, such as 'toeplitz', 'ar1' or 'exchangeable'."
         )
 
 

@@ -106,6 +106,11 @@ class ExchangeableWhitening:
         """Sum over eigenvalues."""
         return float(((self.rows.sizes - 1.0) * np.log(self.within) + np.log(self.mean)).sum())
 
+    @property
+    def least_pivot(self) -> float:
+        """The least eigenvalue."""
+        return min(self.within, float(self.mean.min()))
+
     def whiten(self, rows: Array) -> Array:
         """The symmetric root of R^-1."""
         shrunk = (1.0 - np.sqrt(self.within / self.mean))[:, None] * self.rows.means(rows)

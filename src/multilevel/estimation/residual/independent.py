@@ -28,6 +28,7 @@ class IndependentRows:
 
     chart: NoParameters = field(default_factory=NoParameters)
     log_det: float = 0.0
+    least_pivot: float = 1.0
 
     def at(self, eta: Array) -> IndependentRows:  # noqa: ARG002
         """Itself."""

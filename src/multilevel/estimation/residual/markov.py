@@ -135,6 +135,11 @@ class MarkovWhitening:
         """Sum of log s^2."""
         return 2.0 * float(self.counts @ np.log(self.s))
 
+    @property
+    def least_pivot(self) -> float:
+        """The least s^2."""
+        return float(self.s.min()) ** 2
+
     @cached_property
     def counts(self) -> Array:
         """How many rows have each distance (d,)."""

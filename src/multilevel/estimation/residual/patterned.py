@@ -50,7 +50,8 @@ class PatternedRows:
             2.0 * float(b.counts @ np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1))
             for b, L in zip(self.batches, lower, strict=True)
         )
-        return PatternedWhitening(self, eta, tuple(np.linalg.inv(L) for L in lower), log_det)
+        least = min(float(np.diagonal(L, axis1=1, axis2=2).min()) ** 2 for L in lower)
+        return PatternedWhitening(self, eta, tuple(np.linalg.inv(L) for L in lower), log_det, least)
 
     def starts(self, z: Array) -> list[Array]:
         """Near the correlations of the residuals of visits, then at none."""
@@ -115,6 +116,7 @@ class PatternedWhitening:
     eta: Array
     roots: tuple[Array, ...]  # per batch: (U, m, m) inverse Cholesky factors
     log_det: float
+    least_pivot: float
 
     def whiten(self, rows: Array) -> Array:
         """Each cluster by the root of its visits."""

@@ -17,6 +17,7 @@ TOLERANCE = 1e-9  # decrease of the criterion that one more step may promise
 CERTIFIED = 1e-6  # the same, for the certificate: estimates move by less than 1e-3 of their error
 NULL_TOLERANCE = 1e-4  # slope along a constant that is zero that may remain
 ROUNDING = 1e-9  # increase of the criterion that is within its own rounding
+SINGULAR = 1e-6  # part of a row's variance that a search leaves open on its way to none
 DESCENTS = 2  # how many of the starts are followed to their end
 
 
@@ -72,6 +73,8 @@ def finished(problem: GLSProblem, found: Minimum, evaluations: int) -> Search:
         if there is not None and there.criterion <= point.criterion + ROUNDING:
             point = there
     certificate = certify(problem, point, found)
+    if not certificate.holds and point.whitening.least_pivot < SINGULAR:
+        refuse_unbounded()
     optimum = Optimum(
         theta=point.phi,
         criterion=point.criterion,
@@ -92,6 +95,15 @@ def certify(problem: GLSProblem, at: GLSPoint, found: Minimum) -> Certificate:
     null = model.scale.null_slope(at.phi[: model.n_scale], here.by_log_sd)
     holds = promise < CERTIFIED and null > -NULL_TOLERANCE
     return Certificate(promise, null if np.isfinite(null) else 0.0, holds)
+
+
+def refuse_unbounded() -> None:
+    """Some combination of residuals has lost its variance, and the likelihood has no maximum."""
+    raise ModelError(
+        "the likelihood grows without bound as some combination of the residuals of a group loses its "
+        "variance: there are too few groups for so many correlations, or rows repeat each other. Use a "
+        "structure with fewer parameters, such as 'ar1' or 'exchangeable'."
+    )
 
 
 def message(certificate: Certificate, evaluations: int) -> str:

@@ -82,6 +82,11 @@ class StratifiedWhitening:
         """Of all strata."""
         return sum(part.log_det for part in self.parts)
 
+    @property
+    def least_pivot(self) -> float:
+        """Of all strata."""
+        return min(part.least_pivot for part in self.parts)
+
     def whiten(self, rows: Array) -> Array:
         """Stratum by stratum."""
         return np.concatenate([p.whiten(rows[s]) for p, s in zip(self.parts, self.rows.slices, strict=True)])

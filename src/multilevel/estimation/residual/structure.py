@@ -24,6 +24,10 @@ class Whitening(Protocol):
     def log_det(self) -> float:
         """log|R| over all clusters."""
 
+    @property
+    def least_pivot(self) -> float:
+        """What part of its variance the other rows of its cluster leave open to some row, at least."""
+
     def whiten(self, rows: Array) -> Array:
         """T rows, (n, k) from (n, k)."""
 
