@@ -101,6 +101,9 @@ class VarExp(OfCovariate):
     Args:
         x: the column of the covariate; the fitted values if not given.
         by: strata with a rate each.
+
+    >>> VarExp("age") * VarIdent("sex")
+    VarProduct(factors=(VarExp(x='age', by=None), VarIdent(by='sex')))
     """
 
     name: ClassVar[str] = "exp"
@@ -113,6 +116,9 @@ class VarConstPower(OfCovariate):
     Args:
         x: the column of the covariate; the fitted values if not given.
         by: strata with a constant and a power each.
+
+    >>> VarConstPower("dose", by="sex")
+    VarConstPower(x='dose', by='sex')
     """
 
     name: ClassVar[str] = "const-power"
@@ -124,6 +130,9 @@ class VarFixed(VarianceFunction):
 
     Args:
         x: the column of the covariate, positive.
+
+    >>> VarFixed("size").covariates
+    ('size',)
     """
 
     x: str
