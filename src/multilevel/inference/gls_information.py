@@ -11,10 +11,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from multilevel._typing import Array
+from multilevel._typing import Array, Mask
 from multilevel.errors import ModelError
 from multilevel.estimation.gls import GLSSolution
-from multilevel.estimation.residual.problem import GLSPoint, GLSProblem, slopes, solve
+from multilevel.estimation.residual.problem import (
+    GLSPoint,
+    GLSProblem,
+    ResidualModel,
+    slopes,
+    solve,
+)
 from multilevel.fitted.gls import GLSRecord
 from multilevel.inference.coefficients import CoefficientInference, KnownDf
 from multilevel.inference.information import FixedBasis, Information, inverse
@@ -48,13 +54,17 @@ def gls_information(solution: GLSSolution) -> Information:
 
 
 def free_parameters(solution: GLSSolution) -> list[int]:
-    """Parameters that the criterion moves with: not a constant whose root is at zero."""
-    scale = solution.problem.model.scale
-    at_zero = [
-        name.startswith("constant") and value == 0.0
-        for name, value in zip(scale.names, solution.point.phi, strict=False)
-    ]
-    return [j for j in range(len(solution.point.phi)) if j >= len(at_zero) or not at_zero[j]]
+    """Parameters that the criterion moves with."""
+    held = held_at_zero(solution.problem.model, solution.point.phi)
+    return [j for j in range(len(held)) if not held[j]]
+
+
+def held_at_zero(model: ResidualModel, phi: Array) -> Mask:
+    """Constants of a variance whose root is at zero, where they have no derivative: (k,)."""
+    constant = [name.startswith("constant") for name in model.scale.names]
+    held = np.zeros(len(phi), dtype=np.bool_)
+    held[: model.n_scale] = np.array(constant, dtype=np.bool_) & (phi[: model.n_scale] == 0.0)
+    return held
 
 
 def neighbours(problem: GLSProblem, phi: Array, j: int) -> tuple[GLSPoint, GLSPoint, float]:
@@ -93,20 +103,28 @@ def gls_inference(record: GLSRecord, information: Information | None, df: str) -
     return KnownDf("model", record.beta, root, np.inf if df == "z" else record.df_residual)
 
 
-def parameter_errors(solution: GLSSolution, information: Information) -> tuple[float, Array]:
+def parameter_errors(
+    model: ResidualModel, phi: Array, information: Information, *, mean_scaled: bool = False
+) -> tuple[float, Array]:
     """Standard errors of log sigma, and of the natural parameters (k,) by the delta method.
 
-    NaN of those that are held.
+    phi are the last parameters of the information, log sigma^2 the first; with `mean_scaled` that is of the
+    sigma times the geometric mean of the factors of the variance. NaN of those that are held.
     """
     covariance = 2.0 * inverse(information.matrix)
-    model, phi = solution.problem.model, solution.point.phi
-    free = free_parameters(solution)
-    jacobian = np.zeros((len(phi), len(phi)))
-    for j in range(len(phi)):
-        step = np.zeros(len(phi))
+    k = len(phi)
+    jacobian = np.zeros((k, k))
+    for j in range(k):
+        step = np.zeros(k)
         step[j] = STEP * max(1.0, abs(float(phi[j])))
         jacobian[:, j] = (model.natural(phi + step) - model.natural(phi - step)) / (2.0 * step[j])
-    variance = ((jacobian @ covariance[1:, 1:]) * jacobian).sum(axis=1)
-    errors = np.full(len(phi), np.nan)
-    errors[free] = np.sqrt(variance[free])
-    return 0.5 * float(np.sqrt(covariance[0, 0])), errors
+    own = covariance[len(covariance) - k :, len(covariance) - k :]
+    variance = ((jacobian @ own) * jacobian).sum(axis=1)
+    errors = np.where(held_at_zero(model, phi), np.nan, np.sqrt(np.maximum(variance, 0.0)))
+    to_sigma = np.zeros(len(covariance))
+    to_sigma[0] = 1.0
+    if mean_scaled:
+        even = np.full(model.scale.n_rows, 1.0 / model.scale.n_rows)
+        first = len(covariance) - k
+        to_sigma[first : first + model.n_scale] = -2.0 * model.scale.slopes(phi[: model.n_scale], even)
+    return 0.5 * float(np.sqrt(to_sigma @ covariance @ to_sigma)), errors

@@ -9,12 +9,12 @@ Pinheiro, J. C. & Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS, sec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from multilevel._typing import Array
-from multilevel.covariance.residual.chart import bounded, line_slopes, unbounded
-from multilevel.fitted.gls import GLSRecord
+from multilevel.covariance.residual.chart import Limits, bounded, line_slopes, unbounded
 from multilevel.inference.wald import critical_value
 
 
@@ -30,7 +30,24 @@ class ParameterTable:
     conf_high: Array
 
 
-def parameter_table(record: GLSRecord, log_sigma_error: float, errors: Array, level: float) -> ParameterTable:
+class ResidualEstimates(Protocol):
+    """What a record says of its residual structure."""
+
+    @property
+    def sigma(self) -> float: ...  # noqa: D102
+    @property
+    def parameters(self) -> Array: ...  # noqa: D102
+    @property
+    def parameter_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def parameter_limits(self) -> tuple[Limits, ...]: ...  # noqa: D102
+    @property
+    def n_scale(self) -> int: ...  # noqa: D102
+
+
+def parameter_table(
+    record: ResidualEstimates, log_sigma_error: float, errors: Array, level: float
+) -> ParameterTable:
     """Estimates, standard errors and limits."""
     limits = record.parameter_limits
     z = float(critical_value(level, None))

@@ -18,7 +18,7 @@ from multilevel.covariance.residual.variance_functions import (
 from multilevel.design.design import Design
 from multilevel.estimation.gee.layout import ClusterLayout
 from multilevel.fitted.gls import GLSRecord
-from multilevel.inference.residual_parameters import ParameterTable
+from multilevel.inference.residual_parameters import ParameterTable, ResidualEstimates
 from multilevel.inference.wald import CoefficientTable
 from multilevel.report.blocks import coefficient_block, dropped_notes, residual_block
 from multilevel.report.numbers import format_column
@@ -95,7 +95,7 @@ def function_in_words(function: VarianceFunction) -> str:
     return function.name
 
 
-def parameter_block(record: GLSRecord) -> Block:
+def parameter_block(record: ResidualEstimates) -> Block:
     """sigma and the parameters of the residual structure."""
     shown = min(len(record.parameters), MOST_SHOWN)
     estimates = np.append(record.sigma, record.parameters[:shown])
@@ -113,7 +113,7 @@ def criterion_note(record: GLSRecord) -> str:
     return f"{name}: {record.criterion:.2f} with {record.n_parameters} parameters"
 
 
-def boundary_notes(record: GLSRecord) -> list[str]:
+def boundary_notes(record: ResidualEstimates) -> list[str]:
     """Constants that are zero."""
     zero = [
         name

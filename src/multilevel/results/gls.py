@@ -37,7 +37,7 @@ from multilevel.report.gls_summary import gls_summary, parameter_columns
 from multilevel.report.summary import Summary
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
-from multilevel.results.gls_setup import columns_of, refuse_bars, rows_of, time_of
+from multilevel.results.gls_setup import columns_of, groups_and_time, refuse_bars, rows_of
 from multilevel.results.means import Means
 from multilevel.results.testing import Testing
 
@@ -101,7 +101,7 @@ def gls(
     refuse_bars(terms)
     structure = as_residual(residual)
     reml = checked_switch("reml", reml)
-    time = time_of(structure, time)
+    groups, time = groups_and_time(structure, groups, time)
     data_options: dict[str, Any] = {
         "weights": weights,
         "offset": offset,
@@ -282,7 +282,8 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
         return self._information
 
     def _parameters(self, level: float) -> ParameterTable:
-        errors = parameter_errors(self.solution, self._known_information())
+        model, phi = self.solution.problem.model, self.solution.point.phi
+        errors = parameter_errors(model, phi, self._known_information())
         return parameter_table(self.record, *errors, checked_level(level))
 
     def _glance(self) -> dict[str, object]:

@@ -31,10 +31,12 @@ def refuse_bars(formula: Formula) -> None:
         )
 
 
-def time_of(residual: Residual, time: Column) -> Column:
-    """The times that the correlation names, or else those given."""
-    own = residual.corr.time_column
-    return time if own is None else own
+def groups_and_time(residual: Residual, groups: Column, time: Column) -> tuple[Column, Column]:
+    """The columns that the residual names, or else those given."""
+    return (
+        groups if residual.groups is None else residual.groups,
+        time if residual.time is None else residual.time,
+    )
 
 
 def columns_of(residual: Residual, groups: Column, time: Column) -> tuple[str, ...]:
@@ -53,6 +55,15 @@ def columns_of(residual: Residual, groups: Column, time: Column) -> tuple[str, .
 def rows_of(residual: Residual, groups: Column, time: Column, data: Frame, design: Design) -> ResidualRows:
     """Rows in the order of estimation, with what whitens them."""
     times = None if time is None else read_times(time, data, design)
+    grouping = groups_of(residual, groups, times, data, design)
+    return rows_in_groups(residual, grouping, time, data, design)
+
+
+def rows_in_groups(
+    residual: Residual, grouping: Grouping | None, time: Column, data: Frame, design: Design
+) -> ResidualRows:
+    """The same, for groups that are known."""
+    times = None if time is None else read_times(time, data, design)
     strata = () if residual.var is None else residual.var.labels
     covariates = () if residual.var is None else residual.var.covariates
     columns = read_residual_columns(
@@ -61,7 +72,6 @@ def rows_of(residual: Residual, groups: Column, time: Column, data: Frame, desig
         data,
         design,
     )
-    grouping = groups_of(residual, groups, times, data, design)
     rows = residual_rows(residual, grouping, times, columns, design.n_rows)
     warn_of_order(residual, rows)
     return rows
@@ -100,5 +110,5 @@ def warn_of_order(residual: Residual, rows: ResidualRows) -> None:
             "differ in size, and there is no time=: rows are taken one step apart in the order of the data. "
             "Name the column of times as time=.",
             MultilevelWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -28,11 +28,14 @@ class Residual:
             product of these; None for equal variances.
         by: a column that is constant within groups: each of its levels has parameters of its own, of the
             correlation as of the variance, and a standard deviation of its own.
+        groups: the column of groups within which rows correlate; `ml.gls` has an argument of its own for it,
+            and in `ml.lmm` it is the innermost grouping factor if not given.
+        time: the column of times; `ml.gls` has an argument of its own for it.
 
     Example:
         >>> import multilevel as ml
         >>> ml.Residual(corr="ar1", var="sex")
-        Residual(corr=AR1(time=None), var=VarIdent(by='sex'), by=None)
+        Residual(corr=AR1(time=None), var=VarIdent(by='sex'), by=None, groups=None, time=None)
 
     References:
         Pinheiro, J. C. & Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS, chapter 5. Springer.
@@ -41,15 +44,21 @@ class Residual:
     corr: Correlation
     var: VarianceFunction | None = field(default=None)
     by: str | None = field(default=None)
+    groups: str | None = field(default=None)
+    time: str | None = field(default=None)
 
     def __init__(
         self,
         corr: str | Correlation = "independence",
         var: str | VarianceFunction | None = None,
         by: str | None = None,
+        *,
+        groups: str | None = None,
+        time: str | None = None,
     ) -> None:
-        if by is not None:
-            checked_column("by", by)
+        for argument, name in (("by", by), ("groups", groups), ("time", time)):
+            if name is not None:
+                checked_column(argument, name)
         structure = as_correlation(corr)
         if isinstance(structure, NestedExchangeable):
             raise ModelError(
@@ -59,6 +68,8 @@ class Residual:
         object.__setattr__(self, "corr", structure)
         object.__setattr__(self, "var", as_variance(var))
         object.__setattr__(self, "by", by)
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "time", structure.time_column or time)
 
     @property
     def correlated(self) -> bool:
@@ -70,7 +81,7 @@ def as_residual(residual: object) -> Residual:
     """From what a user writes as `residual=`: a correlation or variance function stands for itself.
 
     >>> as_residual("ar1")
-    Residual(corr=AR1(time=None), var=None, by=None)
+    Residual(corr=AR1(time=None), var=None, by=None, groups=None, time=None)
     """
     if residual is None:
         return Residual()

@@ -129,13 +129,13 @@ def slopes(problem: GLSProblem, at: GLSPoint) -> Slopes:
         inverse = np.linalg.inv(at.root)
         rows = np.hstack([rows, at.scaled[:, :-1] @ inverse])
         white = np.hstack([white, at.white_X @ inverse])
-    return held_slopes(problem.model, at, rows, white)
+    return held_slopes(problem.model, at.phi, at.whitening, rows, white)
 
 
-def held_slopes(model: ResidualModel, at: GLSPoint, rows: Array, white: Array) -> Slopes:
+def held_slopes(model: ResidualModel, phi: Array, whitening: Whitening, rows: Array, white: Array) -> Slopes:
     """Derivatives of log|V| + sum E'V^-1 E, from D^-1 E and T D^-1 E (n, k)."""
-    solved = at.whitening.whiten_back(white)
+    solved = whitening.whiten_back(white)
     by_log_sd = 2.0 * (1.0 - (rows * solved).sum(axis=1))
-    of_scale = model.scale.slopes(at.phi[: model.n_scale], by_log_sd)
-    of_correlation = at.whitening.slopes(rows, white, solved)
+    of_scale = model.scale.slopes(phi[: model.n_scale], by_log_sd)
+    of_correlation = whitening.slopes(rows, white, solved)
     return Slopes(np.concatenate([of_scale, of_correlation]), by_log_sd)
