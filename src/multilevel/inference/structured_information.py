@@ -95,7 +95,7 @@ def structured_inference(
     method: str,
     counted: Array | None,
 ) -> CoefficientInference:
-    """The coefficients by the model: by Satterthwaite, with `counted` degrees of freedom (p,), or known ones."""
+    """The coefficients by Satterthwaite's method, with `counted` degrees of freedom (p,), or normal."""
     basis = basis_of(record, solution)
     if method == "satterthwaite":
         assert information is not None

@@ -26,7 +26,7 @@ from multilevel.inference.compare import (
 )
 from multilevel.inference.glmm_bootstrap_lrt import bootstrap_glmm_neighbours
 from multilevel.inference.glmm_nesting import GLMMCandidate, glmm_ratio, is_special_case
-from multilevel.inference.nesting import fixed_lies_within, lies_within, precision, same_fixed_part
+from multilevel.inference.nesting import lies_within, precision, same_fixed_part
 from multilevel.inference.residual_nesting import residual_lies_within
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
@@ -36,6 +36,7 @@ from multilevel.results.fit_labels import told_formulas
 from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glmm_base import GLMMBase
 from multilevel.results.gls import GLSFit
+from multilevel.results.structured import StructuredFit
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +143,11 @@ def compare(
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     generalized = any(isinstance(fit, GLMMBase) for fit in ordered)
-    structured = any(isinstance(fit, GLSFit) for fit in ordered)
+    structured = any(isinstance(fit, GLSFit | StructuredFit) for fit in ordered)
     if structured and method == "bootstrap":
         raise ModelError(
-            'method="bootstrap" serves fits by ml.lmm, ml.ols and ml.glmm; leave it out for generalized least '
-            "squares."
+            'method="bootstrap" serves fits by ml.lmm, ml.ols and ml.glmm with independent residuals; leave '
+            "it out for others."
         )
     linear = not (generalized or structured)
     models = [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered] if linear else []
@@ -169,6 +170,7 @@ def compare(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
             *fast_notes(ordered, [labels[k] for k in order]),
+            *boundary_notes(ordered, nested),
             *simulation_notes("bootstrap", bootstrap),
         ),
         kind=given[0].design.frame_kind,
@@ -214,8 +216,8 @@ def is_nested(small: AnyFit, large: AnyFit) -> bool:
         if not (isinstance(small, GLMMBase) and isinstance(large, GLMMBase)):
             return False
         return is_special_case(small.candidate, large.candidate)
-    if isinstance(small, GLSFit) or isinstance(large, GLSFit):
-        return is_nested_gls(small, large)
+    if isinstance(small, GLSFit | StructuredFit) or isinstance(large, GLSFit | StructuredFit):
+        return is_nested_structured(small, large)
     without_residual = large.sigma == 0.0 < small.sigma
     return not without_residual and lies_within(small.design, large.design)
 
@@ -225,15 +227,12 @@ def glmm_candidates(fits: Sequence[AnyFit]) -> list[GLMMCandidate | None]:
     return [fit.candidate if isinstance(fit, GLMMBase) else None for fit in fits]
 
 
-def is_nested_gls(small: AnyFit, large: AnyFit) -> bool:
-    """The same where one at least is by generalised least squares; models with random effects are others."""
-    if small.design.terms or large.design.terms:
+def is_nested_structured(small: AnyFit, large: AnyFit) -> bool:
+    """The same where residuals of one at least have a structure."""
+    if 0.0 in (small.sigma, large.sigma):
         return False
-    one, other = (fit.rows if isinstance(fit, GLSFit) else None for fit in (small, large))
-    same_weights_and_means = np.array_equal(precision(small.design), precision(large.design)) and (
-        fixed_lies_within(small.design, large.design)
-    )
-    return same_weights_and_means and residual_lies_within(one, other)
+    one, other = (fit.rows if isinstance(fit, GLSFit | StructuredFit) else None for fit in (small, large))
+    return lies_within(small.design, large.design) and residual_lies_within(one, other)
 
 
 def other_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
@@ -250,7 +249,7 @@ def test_of_pair(small: AnyFit, large: AnyFit) -> LikelihoodRatio:
     """The test of a nested pair, by what its models are."""
     if isinstance(small, GLMMBase) and isinstance(large, GLMMBase):
         return glmm_ratio(small.candidate, large.candidate)
-    if isinstance(small, GLSFit) or isinstance(large, GLSFit):
+    if isinstance(small, GLSFit | StructuredFit) or isinstance(large, GLSFit | StructuredFit):
         df = large.df_model - small.df_model
         return likelihood_ratio(small.loglik, large.loglik, df, None) if df > 0 else NO_TEST
     return tested(*(Candidate(fit.design, fit.record, fit.loglik) for fit in (small, large)))
@@ -311,6 +310,27 @@ def fast_notes(fits: Sequence[AnyFit], labels: Sequence[str]) -> tuple[str, ...]
         f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are below their maximum, so tests and "
         "criteria are approximate; compare fits with nagq=1 to decide.",
     )
+
+
+def boundary_notes(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> tuple[str, ...]:
+    """Say where a variance is tested and the distribution on the boundary is not known."""
+    concerned = any(
+        is_one
+        and any(isinstance(fit, StructuredFit) for fit in (small, large))
+        and n_random(small) != n_random(large)
+        for (small, large), is_one in zip(pairwise(ordered), nested, strict=True)
+    )
+    if not concerned:
+        return ()
+    return (
+        "Where random effects are added beside a residual structure, p is by the naive chi-square, and too"
+        " large: a variance cannot be negative.",
+    )
+
+
+def n_random(fit: AnyFit) -> int:
+    """Columns of all random-effects terms."""
+    return sum(term.n_columns for term in fit.design.terms)
 
 
 def same_weights(one: AnyFit, other: AnyFit) -> bool:

@@ -52,8 +52,8 @@ def refuse_straddling(groups: Grouping, design: Design) -> None:
         if not is_within(groups, grouping):
             raise ModelError(
                 f"residuals correlate within '{groups.name}', whose rows belong to several levels of "
-                f"'{grouping.name}'; the groups of the residuals must lie within those of the random effects: "
-                f'name other groups, ml.Residual(..., groups="{grouping.name}").'
+                f"'{grouping.name}'; the groups of the residuals must lie within those of the random "
+                f'effects: name other groups, ml.Residual(..., groups="{grouping.name}").'
             )
 
 

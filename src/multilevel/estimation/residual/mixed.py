@@ -200,12 +200,17 @@ def user_criterion(problem: MixedProblem, working: WorkingModel, solution: Solut
 
 
 def slopes(problem: MixedProblem, at: MixedPoint) -> Slopes:
-    """Gradient of the criterion in phi."""
+    """Gradient of the criterion in phi, theta held: at its best or elsewhere."""
     weight = float(np.sqrt(problem.df / at.solution.pwrss))
     residuals = weight * (at.scaled[:, problem.n_fixed] - predicted(problem, at, at.scaled)[1])
     loadings = one_factor_loadings if len(problem.groupings) == 1 else all_loadings
     rows = np.column_stack([residuals, loadings(problem, at)])
-    return held_slopes(problem.model, at.phi, at.whitening, rows, at.whitening.whiten(rows))
+    found = held_slopes(problem.model, at.phi, at.whitening, rows, at.whitening.whiten(rows))
+    # the unit of D moves with phi, and theta is relative to it
+    relative = found.by_log_sd - found.by_log_sd.mean()
+    n_scale = problem.model.n_scale
+    of_scale = problem.model.scale.slopes(at.phi[:n_scale], relative)
+    return Slopes(np.concatenate([of_scale, found.gradient[n_scale:]]), found.by_log_sd)
 
 
 def factor_roots(problem: MixedProblem, at: MixedPoint) -> list[Array]:
