@@ -348,6 +348,13 @@ def test_more_correlations_than_the_groups_can_tell():
         fit(STRUCTURES["un by"], visits(n_groups=40))
 
 
+def test_rows_that_are_fitted_exactly():
+    data = pd.DataFrame({"x": np.repeat([0.0, 1.0, 2.0, 3.0], 10)})
+    data["y"] = 1.0 + data.x * (1.0 + np.random.default_rng(1).normal(size=40))
+    with pytest.raises(ModelError, match="variance of some rows goes to zero"):
+        ml.gls("y ~ x", data, residual=ml.VarConstPower("x"))
+
+
 def test_gaps_without_times_are_warned_of():
     with pytest.warns(MultilevelWarning, match="Name the column of times"):
         ml.gls("y ~ x", visits(), residual="ar1", groups="id")

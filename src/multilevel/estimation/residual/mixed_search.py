@@ -25,7 +25,7 @@ from multilevel.estimation.residual.mixed import (
 from multilevel.estimation.residual.problem import ResidualModel
 from multilevel.estimation.residual.rows import ResidualRows
 from multilevel.estimation.residual.scale_factors import ScaleProduct
-from multilevel.estimation.residual.search import SINGULAR, refuse_unbounded
+from multilevel.estimation.residual.search import refuse_unbounded
 
 TOLERANCE = 1e-9  # decrease of the criterion that one more step may promise
 CERTIFIED = 1e-6  # the same, for the certificate: estimates move by less than 1e-3 of their error
@@ -159,8 +159,8 @@ def finished(problem: MixedProblem, found: Minimum, evaluations: int) -> MixedSo
     null = model.scale.null_slope(point.phi[: model.n_scale], here.by_log_sd)
     inner = point.optimum
     holds = promise < CERTIFIED and null > -NULL_TOLERANCE
-    if not holds and point.whitening.least_pivot < SINGULAR:
-        refuse_unbounded()
+    if not holds:
+        refuse_unbounded(point.whitening.least_pivot, point.log_sd)
     certificate = Certificate(
         max(promise, inner.certificate.stationarity),
         min(inner.certificate.null_eigenvalue, null if np.isfinite(null) else 0.0),

@@ -17,6 +17,7 @@ TOLERANCE = 1e-9  # decrease of the criterion that one more step may promise
 CERTIFIED = 1e-6  # the same, for the certificate: estimates move by less than 1e-3 of their error
 NULL_TOLERANCE = 1e-4  # slope along a constant that is zero that may remain
 ROUNDING = 1e-9  # increase of the criterion that is within its own rounding
+VANISHED = 14.0  # logarithm of a usual standard deviation over the smallest, on its way to zero
 SINGULAR = 1e-6  # part of a row's variance that a search leaves open on its way to none
 DESCENTS = 2  # how many of the starts are followed to their end
 
@@ -73,8 +74,8 @@ def finished(problem: GLSProblem, found: Minimum, evaluations: int) -> Search:
         if there is not None and there.criterion <= point.criterion + ROUNDING:
             point = there
     certificate = certify(problem, point, found)
-    if not certificate.holds and point.whitening.least_pivot < SINGULAR:
-        refuse_unbounded()
+    if not certificate.holds:
+        refuse_unbounded(point.whitening.least_pivot, point.log_sd)
     optimum = Optimum(
         theta=point.phi,
         criterion=point.criterion,
@@ -97,8 +98,16 @@ def certify(problem: GLSProblem, at: GLSPoint, found: Minimum) -> Certificate:
     return Certificate(promise, null if np.isfinite(null) else 0.0, holds)
 
 
-def refuse_unbounded() -> None:
-    """Some combination of residuals has lost its variance, and the likelihood has no maximum."""
+def refuse_unbounded(least_pivot: float, log_sd: Array) -> None:
+    """Some residuals, or a combination of them, have lost their variance: there is no maximum."""
+    if np.median(log_sd) - log_sd.min() > VANISHED:
+        raise ModelError(
+            "the likelihood grows without bound as the variance of some rows goes to zero: the model fits "
+            "them exactly. Look at the rows where the covariate of the variance is smallest (or zero), leave "
+            "them out, or use another variance function."
+        )
+    if least_pivot >= SINGULAR:
+        return
     raise ModelError(
         "the likelihood grows without bound as some combination of the residuals of a group loses its "
         "variance: there are too few groups for so many correlations, or rows repeat each other. Use a "
