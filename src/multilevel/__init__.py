@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from multilevel.results.little import little_test
     from multilevel.results.lmm import lmm
     from multilevel.results.missing_patterns import missing_patterns
+    from multilevel.results.mmrm import mmrm
     from multilevel.results.ols import ols
     from multilevel.results.pool import pool
     from multilevel.results.side_by_side import sidebyside
@@ -90,6 +91,7 @@ _HOMES = {  # public name -> module that defines it
     "little_test": "multilevel.results.little",
     "lmm": "multilevel.results.lmm",
     "missing_patterns": "multilevel.results.missing_patterns",
+    "mmrm": "multilevel.results.mmrm",
     "ols": "multilevel.results.ols",
     "pool": "multilevel.results.pool",
     "sidebyside": "multilevel.results.side_by_side",
@@ -134,6 +136,7 @@ __all__ = [
     "little_test",
     "lmm",
     "missing_patterns",
+    "mmrm",
     "ols",
     "pool",
     "sidebyside",

@@ -328,7 +328,7 @@ def test_mistakes_of_a_fit():
     for call, words in (
         (lambda: f.anova(vcov="CR2"), "use ml.gee"),
         (lambda: f.test("x = 0", cluster="id"), "use ml.gee"),
-        (lambda: f.summary(df="kenward-roger"), "does not exist"),
+        (lambda: f.summary(df="containment"), "does not exist"),
         (lambda: f.marginal_cov("nobody"), "no group of 'id'"),
         (lambda: f.residuals("studentized"), "does not exist"),
         (lambda: f.predict(interval="prediction"), "does not exist"),
@@ -358,6 +358,32 @@ def test_rows_that_are_fitted_exactly():
 def test_gaps_without_times_are_warned_of():
     with pytest.warns(MultilevelWarning, match="Name the column of times"):
         ml.gls("y ~ x", visits(), residual="ar1", groups="id")
+
+
+def test_simulated_responses_have_the_covariance():
+    data = visits(n_groups=120)
+    f = fit(STRUCTURES["product"], data)
+    label = data.groupby("id").size().idxmax()
+    rows = np.flatnonzero((data.id == label).to_numpy())
+    Y = f.simulate(4000, seed=1)[rows]
+    V = f.marginal_cov(label)  # in order of visits, as the data stand
+    error = np.sqrt((np.outer(V.diagonal(), V.diagonal()) + V**2) / 4000)
+    np.testing.assert_allclose(np.cov(Y), V, atol=5.0 * error.max())
+    np.testing.assert_allclose(Y.mean(axis=1), f.fitted[rows], atol=5.0 * np.sqrt(V.max() / 4000))
+    np.testing.assert_array_equal(f.simulate(2, seed=1), f.simulate(3, seed=1)[:, :2])
+    again = f.refit(f.simulate(seed=3)[:, 0])
+    assert again.residual == f.residual
+
+
+def test_strata_and_degrees_of_freedom_of_the_call():
+    data = visits(n_groups=120)
+    f = fit("ar1", data, by="sex", df="satterthwaite")
+    assert f.criterion == pytest.approx(fit(ml.Residual("ar1", by="sex"), data).criterion, abs=1e-9)
+    assert f.tidy()["df"][0] < f.df_residual
+    assert "Satterthwaite" in str(f)
+    assert f.tidy(df="residual")["df"][0] == f.df_residual
+    kr = fit("ar1", data, df="kenward-roger")
+    assert (kr.tidy()["std_error"] >= kr.se - 1e-12).all()
 
 
 def test_recovers_what_was_simulated():

@@ -35,10 +35,11 @@ def gls_summary(
     record: GLSRecord,
     coefficients: CoefficientTable,
     method: str,
+    title: str,
 ) -> Summary:
-    """Put the summary together; `method` says where degrees of freedom come from."""
+    """Put the summary together; `method` says where degrees of freedom come from, `title` what was fitted."""
     return Summary(
-        title=f"Generalized least squares fit by {'REML' if record.reml else 'maximum likelihood'}",
+        title=f"{title} fit by {'REML' if record.reml else 'maximum likelihood'}",
         facts=(
             ("Formula", design.formula.text),
             ("Observations", rows_in_words(design, layout)),
@@ -56,8 +57,16 @@ def gls_summary(
             *boundary_notes(record),
             *search_notes(record),
             *dropped_notes(design.dropped),
+            *missing_notes(layout),
         ),
     )
+
+
+def missing_notes(layout: ClusterLayout | None) -> list[str]:
+    """What is assumed of visits that are not there."""
+    if layout is None or layout.time_name is None or len(set(layout.sizes.tolist())) == 1:
+        return []
+    return ["Rows that are missing are taken as missing at random given the model (MAR)."]
 
 
 def rows_in_words(design: Design, layout: ClusterLayout | None) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._options import checked_choice, checked_switch
+from multilevel._options import Seed, checked_choice, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.covariance.residual.specification import Residual, as_residual
 from multilevel.covariance.residual.variance_functions import VarianceFunction
@@ -28,6 +28,7 @@ from multilevel.inference.anova import TermTests
 from multilevel.inference.clustering import Clustering
 from multilevel.inference.coefficients import CoefficientInference
 from multilevel.inference.gls_information import gls_inference, gls_information, parameter_errors
+from multilevel.inference.gls_kenward_roger import gls_kenward_roger
 from multilevel.inference.information import Information
 from multilevel.inference.linear_prediction import new_rows, used_rows
 from multilevel.inference.residual_parameters import ParameterTable, parameter_table
@@ -37,15 +38,18 @@ from multilevel.report.gls_summary import gls_summary, parameter_columns
 from multilevel.report.summary import Summary
 from multilevel.results.base import Call
 from multilevel.results.checks import checked_response
-from multilevel.results.gls_setup import columns_of, groups_and_time, refuse_bars, rows_of
+from multilevel.results.gls_setup import Column, columns_of, groups_and_time, refuse_bars, rows_of
 from multilevel.results.means import Means
 from multilevel.results.testing import Testing
+from multilevel.simulation.gls import simulate_gls
 
-DfMethod = Literal["residual", "satterthwaite", "z"]
+DfMethod = Literal["residual", "satterthwaite", "kenward-roger", "z"]
 ResidualKind = Literal["response", "pearson", "normalized"]
+FitT = TypeVar("FitT", bound="GLSFit")
 METHODS = {
     "residual": "t and F, observations less coefficients as degrees of freedom",
     "satterthwaite": "t and F, degrees of freedom by Satterthwaite",
+    "kenward-roger": "t and F, standard errors and degrees of freedom by Kenward and Roger",
     "z": "z tests",
 }
 
@@ -57,6 +61,8 @@ def gls(
     residual: Residual | Correlation | VarianceFunction | str | None = None,
     groups: str | npt.ArrayLike | None = None,
     time: str | npt.ArrayLike | None = None,
+    by: str | None = None,
+    df: DfMethod = "residual",
     reml: bool = True,
     weights: str | npt.ArrayLike | None = None,
     offset: str | npt.ArrayLike | None = None,
@@ -78,6 +84,9 @@ def gls(
             correlate.
         time: column of times or visits, or an array (n,). It puts the rows of a group in order and places
             visits that are missing. "ar1" takes any numbers as times.
+        by: column, constant within groups, whose levels have residual parameters of their own.
+        df: degrees of freedom of tests: "residual" (observations less coefficients, as R's nlme),
+            "satterthwaite", "kenward-roger" (with its standard errors), or "z" (the normal).
         reml: restricted maximum likelihood (the default), or maximum likelihood.
         weights: precision weights, column or array (n,): the variance is divided by them.
         offset: known part of the response, column or array (n,).
@@ -97,36 +106,61 @@ def gls(
     References:
         Pinheiro, J. C. & Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS, chapter 5. Springer.
     """
-    terms = parse_formula(formula)
-    refuse_bars(terms)
-    structure = as_residual(residual)
-    reml = checked_switch("reml", reml)
-    groups, time = groups_and_time(structure, groups, time)
     data_options: dict[str, Any] = {
         "weights": weights,
         "offset": offset,
         "contrasts": contrasts,
         "missing": missing,
     }
-    design = build_design(terms, data, **data_options, extra_columns=columns_of(structure, groups, time))
-    rows = rows_of(structure, groups, time, data, design)
-    solution = fit_gls(design, rows, reml=reml)
-    options = {"residual": residual, "groups": groups, "time": time, "reml": reml}
-    fit = GLSFit(design, Call(gls, data, {**options, **data_options}), rows, solution)
+    checked_choice("df", df, tuple(METHODS))
+    options = {"residual": residual, "groups": groups, "time": time, "by": by, "df": df, "reml": reml}
+    call = Call(gls, data, {**options, **data_options})
+    structure = with_strata(as_residual(residual), by)
+    return fit_call(GLSFit, formula, call, structure, groups, time, reml, data_options)
+
+
+def with_strata(residual: Residual, by: str | None) -> Residual:
+    """The structure with parameters of its own in each level of a column."""
+    if by is None or residual.by is not None:
+        return residual
+    return Residual(residual.corr, residual.var, by, groups=residual.groups, time=residual.time)
+
+
+def fit_call(
+    kind: type[FitT],
+    formula: str,
+    call: Call,
+    structure: Residual,
+    groups: Column,
+    time: Column,
+    reml: bool,
+    data_options: dict[str, Any],
+) -> FitT:
+    """From what was asked for to the fit, of a class."""
+    terms = parse_formula(formula)
+    refuse_bars(terms)
+    reml = checked_switch("reml", reml)
+    groups, time = groups_and_time(structure, groups, time)
+    extra = columns_of(structure, groups, time)
+    design = build_design(terms, call.data, **data_options, extra_columns=extra)
+    rows = rows_of(structure, groups, time, call.data, design)
+    fit = kind(design, call, rows, fit_gls(design, rows, reml=reml))
     if not fit.converged:
-        warnings.warn(f"The search {fit.optimum.message}.", MultilevelWarning, stacklevel=2)
+        warnings.warn(f"The search {fit.optimum.message}.", MultilevelWarning, stacklevel=3)
     return fit
 
 
 class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
     """A linear model with correlated or unequal residuals, fitted by generalized least squares."""
 
+    title = "Generalized least squares"
     _information: Information | None = None  # on the residual parameters, once it has been asked for
 
     def __init__(self, design: Design, call: Call, rows: ResidualRows, solution: GLSSolution) -> None:
         super().__init__(design, assemble_gls(design, rows, solution), call)
         self.rows = rows
         self.solution = solution
+        self.default_df = str(call.options["df"])
 
     # Stored numbers ----------------------------------------------------------------------------------
 
@@ -171,8 +205,9 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
     def summary(self, df: DfMethod | None = None) -> Summary:
         """Coefficients with their tests, and the residual structure.
 
-        `df` says how degrees of freedom are found: "residual" (observations less coefficients, as R's nlme),
-        "satterthwaite" (from how well the variance of each coefficient is known), or "z" (the normal).
+        `df` says how degrees of freedom are found, the fit's own way if not given: "residual" (observations
+        less coefficients, as R's nlme), "satterthwaite" (from how well the variance of each coefficient is
+        known), "kenward-roger" (with its standard errors, for REML fits), or "z" (the normal).
         """
         method = self._df_method(df)
         return gls_summary(
@@ -182,6 +217,7 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
             self.record,
             self._coefficients(method),
             METHODS[method],
+            self.title,
         )
 
     def tidy(
@@ -223,6 +259,10 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
             0  sigma    49.515    40.596     60.393
             1  alpha     0.800     0.700      0.869
         """
+        return self.residual_parameters(conf_level=conf_level)
+
+    def residual_parameters(self, *, conf_level: float = 0.95) -> Frame:
+        """The same as `varcorr`, under the name that it has beside random effects."""
         return self._frame(parameter_columns(self._parameters(conf_level), conf_int=True))
 
     def anova(
@@ -259,7 +299,7 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
 
     def _df_method(self, df: str | None) -> str:
         checked_choice("df", df, (None, *METHODS))
-        return "residual" if df is None else df
+        return self.default_df if df is None else df
 
     def _coefficients(self, df: str | None = None) -> CoefficientTable:
         return inferred_table(self.coef_names, self._inference(df))
@@ -273,6 +313,8 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
                 "the same correlation."
             )
         method = self._df_method(df)
+        if method == "kenward-roger":
+            return gls_kenward_roger(self.record, self.rows, self.solution)
         known = self._known_information() if method == "satterthwaite" else None
         return gls_inference(self.record, known, method)
 
@@ -406,6 +448,18 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
         out = np.full(len(X), np.nan)
         out[complete] = half[place.ravel()]
         return out
+
+    def simulate(self, n: int = 1, seed: Seed = None) -> Array:
+        """Draw `n` new responses (rows used, n) from the fitted model.
+
+        Example:
+            >>> import multilevel as ml
+            >>> sleep = ml.datasets.sleepstudy()
+            >>> fit = ml.gls("Reaction ~ Days", sleep, residual="ar1", groups="Subject", time="Days")
+            >>> fit.simulate(3, seed=1).shape
+            (180, 3)
+        """
+        return simulate_gls(self.record, self.rows, self.solution, n, seed)
 
     # The same model again ----------------------------------------------------------------------------
 

@@ -1,0 +1,29 @@
+"""What whitens each cluster, as a matrix: for questions that need the covariance of a cluster itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from multilevel._typing import Array
+from multilevel.estimation.residual.problem import GLSPoint
+from multilevel.estimation.residual.rows import ResidualRows
+
+Rows = npt.NDArray[np.int64]
+
+
+def row_stacks(rows: ResidualRows) -> list[Rows]:
+    """The rows of all clusters, those of one size together: (K, m) each."""
+    if rows.layout is None:
+        return [np.arange(rows.n_rows, dtype=np.int64)[:, None]]
+    start, sizes = rows.layout.start, rows.layout.sizes
+    return [start[:-1][sizes == m][:, None] + np.arange(m) for m in np.unique(sizes)]
+
+
+def whitened_units(at: GLSPoint, stacks: list[Rows], widest: int) -> list[Array]:
+    """T D^-1 of every cluster (K, m, m): all unit vectors of one place are whitened together."""
+    units = np.zeros((len(at.log_sd), widest))
+    for stack in stacks:
+        units[stack, np.arange(stack.shape[1])] = 1.0
+    white = at.whitening.whiten(units * np.exp(-at.log_sd)[:, None])
+    return [white[stack][:, :, : stack.shape[1]] for stack in stacks]
