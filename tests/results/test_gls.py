@@ -249,8 +249,9 @@ def test_the_face_of_a_fit():
     np.testing.assert_allclose(f.predict(), f.fitted)
     new = f.predict({"x": [0.0, 1.0], "visit": [1, 2]}, interval="confidence")
     assert (new["conf_low"] < new["fitted"]).all()
-    again = pickle.loads(pickle.dumps(f.record))
-    np.testing.assert_array_equal(again.beta, f.fixef)
+    again = pickle.loads(pickle.dumps(f))
+    assert str(again) == str(f)
+    assert again.varcorr().equals(f.varcorr())
     assert f.refit(f.design.y + 1.0).fixef[0] == pytest.approx(f.fixef[0] + 1.0, rel=1e-8)
     assert f.update(residual="ar1").residual.var is None
     assert f.ngroups == {"id": data.id.nunique()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -210,6 +212,15 @@ def test_the_face_of_a_fit():
     assert f.anova("sequential")["term"].to_list() == ["x", "visit"]
     for text in ("power of dose", "alpha", "within id", "sd ~ |dose|^power"):
         assert text in str(f)
+
+
+def test_fits_travel():
+    f = fit(STRUCTURES["power"], "(1 + visit | id)")
+    again = pickle.loads(pickle.dumps(f))
+    np.testing.assert_array_equal(again.fixef, f.fixef)
+    np.testing.assert_allclose(again.residual_parameters()["std_error"], f.residual_parameters()["std_error"])
+    np.testing.assert_allclose(again.tidy()["df"], f.tidy()["df"], rtol=1e-10)
+    assert str(again) == str(f)
 
 
 def test_comparisons():

@@ -16,6 +16,7 @@ from multilevel.covariance.residual.specification import Residual
 from multilevel.design.design import Design
 from multilevel.errors import ModelError, MultilevelWarning
 from multilevel.estimation.optimum import Optimum
+from multilevel.estimation.residual.mixed import solve
 from multilevel.estimation.residual.mixed_search import MixedSolution, fit_mixed
 from multilevel.estimation.residual.rows import ResidualRows
 from multilevel.fitted.structured import StructuredRecord, assemble_structured
@@ -74,6 +75,19 @@ class StructuredFit(Means[StructuredRecord], Testing[StructuredRecord]):
         super().__init__(design, assemble_structured(design, rows, solution), call)
         self.rows = rows
         self.solution = solution
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickles: of the solution, all but what the core holds."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "solution"}
+        point = self.solution.point
+        return {**kept, "held": (self.solution.problem, point.phi, point.theta, self.solution.optimum)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        problem, phi, theta, optimum = state.pop("held")
+        self.__dict__.update(state)
+        point = solve(problem, phi, begin=theta, hold=True)
+        assert point is not None
+        self.solution = MixedSolution(problem, replace(point, optimum=optimum), optimum)
 
     # Stored numbers ----------------------------------------------------------------------------------
 

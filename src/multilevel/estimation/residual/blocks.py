@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from multilevel._typing import Array
+from multilevel.errors import MemoryNeedError
 from multilevel.estimation.residual.problem import GLSPoint
 from multilevel.estimation.residual.rows import ResidualRows
 
 Rows = npt.NDArray[np.int64]
+MOST_NUMBERS = 100_000_000  # of rows times places in the largest cluster
 
 
 def row_stacks(rows: ResidualRows) -> list[Rows]:
@@ -22,6 +24,11 @@ def row_stacks(rows: ResidualRows) -> list[Rows]:
 
 def whitened_units(at: GLSPoint, stacks: list[Rows], widest: int) -> list[Array]:
     """T D^-1 of every cluster (K, m, m): all unit vectors of one place are whitened together."""
+    if len(at.log_sd) * widest > MOST_NUMBERS:
+        raise MemoryNeedError(
+            f"covariance matrices of groups of up to {widest} rows would need "
+            f"{8e-9 * len(at.log_sd) * widest:.0f} GB at once; use fewer rows, or smaller groups."
+        )
     units = np.zeros((len(at.log_sd), widest))
     for stack in stacks:
         units[stack, np.arange(stack.shape[1])] = 1.0
