@@ -223,6 +223,29 @@ def test_fits_travel():
     assert str(again) == str(f)
 
 
+def test_simulated_responses_have_the_covariance():
+    data = visits()
+    f = fit(STRUCTURES["power"], "(1 + visit | id)", data)
+    label = data.groupby("id").size().idxmax()
+    rows = np.flatnonzero((data.id == label).to_numpy())
+    Y, V = f.simulate(4000, seed=1)[rows], f.marginal_cov(label)
+    error = np.sqrt((np.outer(V.diagonal(), V.diagonal()) + V**2) / 4000)
+    np.testing.assert_allclose(np.cov(Y), V, atol=5.0 * error.max())
+    kept = f.simulate(4000, seed=1, re="keep")[rows]
+    within = (f.sigma * f.record.relative_sd[rows]) ** 2
+    np.testing.assert_allclose(kept.var(axis=1), within, rtol=0.12)  # 5 standard errors
+    np.testing.assert_allclose(kept.mean(axis=1), f.fitted[rows], atol=5.0 * np.sqrt(within.max() / 4000))
+    np.testing.assert_array_equal(f.simulate(2, seed=1), f.simulate(3, seed=1)[:, :2])
+
+
+def test_what_rests_on_independent_residuals_is_not_there():
+    f = fit(STRUCTURES["ar1"])
+    with pytest.raises(AttributeError, match=r"r2\(\) rests on independent residuals"):
+        f.r2()
+    with pytest.raises(AttributeError, match="no attribute 'r3'"):
+        f.r3()
+
+
 def test_comparisons():
     data = visits()
     plain, ar1, both = (fit(r, data=data) for r in (None, STRUCTURES["ar1"], STRUCTURES["power"]))

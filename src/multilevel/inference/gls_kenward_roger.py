@@ -88,16 +88,20 @@ def derivative_blocks(solution: GLSSolution, stacks: list[Rows]) -> list[Blocks]
     problem, at = solution.problem, solution.point
     free = free_parameters(solution)
     refuse_too_large(len(free), stacks)
-    widest = max(stack.shape[1] for stack in stacks)
-    here = whitened_units(at, stacks, widest)
+    here = units_at(at, stacks)
     slopes = [np.empty((len(free), *block.shape)) for block in here]
     for k, j in enumerate(free):
         above, below, width = neighbours(problem, at.phi, j)
-        ends = zip(whitened_units(above, stacks, widest), whitened_units(below, stacks, widest), strict=True)
+        ends = zip(units_at(above, stacks), units_at(below, stacks), strict=True)
         for slope, now, (up, down) in zip(slopes, here, ends, strict=True):
             slope[k] = (relative(now, up) - relative(now, down)) / width
     X = whitened_columns(problem, at)
     return [Blocks(stack, slope, X[stack]) for stack, slope in zip(stacks, slopes, strict=True)]
+
+
+def units_at(at: GLSPoint, stacks: list[Rows]) -> list[Array]:
+    """T D^-1 of every cluster (K, m, m)."""
+    return whitened_units(at.whitening, at.log_sd, stacks)
 
 
 def relative(now: Array, other: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from multilevel._options import checked_choice
+from multilevel._options import Seed, checked_choice
 from multilevel._typing import Array, Frame
 from multilevel.clusters.shrinkage import Shrinkage, shrinkage
 from multilevel.covariance.residual.specification import Residual
@@ -52,10 +52,17 @@ from multilevel.results.checks import checked_response, refuse_wald_limits, rows
 from multilevel.results.labels import own_levels
 from multilevel.results.means import Means
 from multilevel.results.testing import Testing
+from multilevel.simulation.gls import simulate_structured
 
 DfMethod = Literal["satterthwaite", "containment", "residual", "z"]
 ResidualKind = Literal["response", "fixed", "pearson", "normalized"]
 METHODS = ("satterthwaite", "containment", "residual", "z")
+OF_INDEPENDENT_RESIDUALS = frozenset(
+    {
+        *("bootstrap", "profile", "influence", "check", "ranova", "refit_many"),
+        *("icc", "r2", "plausible_ranges", "equation", "matrices"),
+    }
+)
 
 
 def fit_structured(design: Design, rows: ResidualRows, reml: bool, call: Call) -> StructuredFit:
@@ -75,6 +82,14 @@ class StructuredFit(Means[StructuredRecord], Testing[StructuredRecord]):
         super().__init__(design, assemble_structured(design, rows, solution), call)
         self.rows = rows
         self.solution = solution
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_INDEPENDENT_RESIDUALS:
+            raise AttributeError(
+                f"{name}() rests on independent residuals of equal variance, and a fit with residual= does "
+                f"not have it; fit.update(residual=None).{name}() is that of a model without."
+            )
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickles: of the solution, all but what the core holds."""
@@ -340,6 +355,10 @@ class StructuredFit(Means[StructuredRecord], Testing[StructuredRecord]):
         request = checked(Request(re, new_levels, None, 0.95, seed))
         rows = rows_to_predict(self.design, new, request, None)
         return predict_rows(self.design, self.record.mixed, rows, request).fitted
+
+    def simulate(self, n: int = 1, seed: Seed = None, re: Literal["new", "keep"] = "new") -> Array:
+        """Draw `n` new responses (rows used, n), with new random effects or those of the fit kept."""
+        return simulate_structured(self.design, self.record, self.rows, self.solution, n, seed, re)
 
     # The same model again ----------------------------------------------------------------------------
 
