@@ -266,6 +266,7 @@ MISTAKES = [
     ({"residual": ml.Residual("ar1", time="visit"), "bars": "(1 | id) + (1 | visit)"}, ModelError, "cross"),
     ({"residual": ml.VarIdent("sex"), "freq_weights": "one"}, ModelError, "repeat the rows"),
     ({"residual": ml.VarPower("sex")}, DataTypeError, "holds labels"),
+    ({"residual": "exchangeable"}, ModelError, "are the same covariance"),
 ]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from multilevel._typing import Frame
 from multilevel.covariance.residual.specification import Residual
+from multilevel.covariance.working.exchangeable import Exchangeable
 from multilevel.design.design import Design, Grouping
 from multilevel.errors import ModelError
 from multilevel.estimation.residual.rows import ResidualRows
@@ -23,6 +24,7 @@ def mixed_rows(residual: Residual, time: Column, data: Frame, design: Design) ->
         groups = innermost(design)
     if groups is not None and residual.correlated:
         refuse_straddling(groups, design)
+        refuse_the_same_twice(residual, groups, design)
     return rows_in_groups(residual, groups, time, data, design)
 
 
@@ -54,6 +56,19 @@ def refuse_straddling(groups: Grouping, design: Design) -> None:
                 f"residuals correlate within '{groups.name}', whose rows belong to several levels of "
                 f"'{grouping.name}'; the groups of the residuals must lie within those of the random "
                 f'effects: name other groups, ml.Residual(..., groups="{grouping.name}").'
+            )
+
+
+def refuse_the_same_twice(residual: Residual, groups: Grouping, design: Design) -> None:
+    """A random intercept is an exchangeable correlation."""
+    if not isinstance(residual.corr, Exchangeable) or residual.var is not None or residual.by is not None:
+        return
+    for term in design.terms:
+        grouping = design.groupings[term.grouping]
+        if "Intercept" in term.names and is_within(grouping, groups):
+            raise ModelError(
+                f"a random intercept of '{grouping.name}' and an exchangeable correlation within "
+                f"'{groups.name}' are the same covariance, and cannot be told apart; use one of them."
             )
 
 

@@ -45,6 +45,9 @@ class MatrixChart(Chart, Protocol):
     def near(self, R: Array) -> Array:
         """Eta (k,) whose matrix is close to a given correlation matrix (T, T), positive definite."""
 
+    def elsewhere(self) -> list[Array]:
+        """Other places (k,) where a search may begin, because the likelihood can have several modes."""
+
 
 def unbounded(value: Array, limits: tuple[Limits, ...]) -> Array:
     """Natural parameters on scales without bounds, where a normal interval makes sense: (k,).

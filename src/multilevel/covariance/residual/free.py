@@ -51,6 +51,10 @@ class FreeCorrelation:
         L = np.linalg.cholesky(R)
         return np.asarray((L / L.diagonal()[:, None])[np.tril_indices(self.size, -1)])
 
+    def elsewhere(self) -> list[Array]:
+        """None."""
+        return []
+
     def _unit(self, eta: Array) -> tuple[Array, Array]:
         """L (T, T), and what its rows were divided by (T, 1)."""
         L = np.eye(self.size)

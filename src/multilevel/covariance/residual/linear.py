@@ -51,3 +51,7 @@ class LinearCorrelation:
     def near(self, R: Array) -> Array:  # noqa: ARG002
         """No correlation: always possible, unless some is given."""
         return np.zeros(len(self.names))
+
+    def elsewhere(self) -> list[Array]:
+        """None."""
+        return []

@@ -76,6 +76,21 @@ class StationaryCorrelation:
         eta[:1] = np.arctanh(value) * (1.0 if self.order[0] else -0.5)
         return eta
 
+    def elsewhere(self) -> list[Array]:
+        """Autoregression and moving average of one sign or two: what one takes off the other can put on."""
+        if self.order is None:
+            return []
+        p, q = self.order
+        signs = [(1.0, -0.6), (1.0, 0.4), (-0.5, 0.5), (-0.5, -0.5), (2.0, -1.2)]
+        found = []
+        for of_series, of_average in signs if p and q else [(1.0, 0.6), (-0.6, -0.6)]:
+            eta = np.zeros(p + q)
+            eta[:1] = of_series if p else -of_average
+            if p and q:
+                eta[p] = -of_average
+            found.append(eta)
+        return found
+
     def _coefficients(self, eta: Numbers) -> tuple[Numbers, Numbers]:
         assert self.order is not None
         partial = np.tanh(eta)

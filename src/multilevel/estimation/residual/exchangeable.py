@@ -15,7 +15,7 @@ from multilevel._typing import Array
 from multilevel.covariance.residual.chart import Limits, bounded, unbounded
 from multilevel.covariance.working.specification import Indices
 
-START_CORRELATIONS = (0.1, 0.6)
+START_CORRELATIONS = (0.1, 0.6, -0.1)
 WITHIN = 0.02  # share of the range that a start keeps from its ends
 
 

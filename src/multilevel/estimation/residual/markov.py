@@ -17,7 +17,7 @@ from multilevel.covariance.residual.chart import CORRELATION, Limits
 from multilevel.covariance.residual.chart import bounded as from_line
 from multilevel.covariance.working.specification import Indices
 
-START_CORRELATIONS = (0.2, 0.8)
+START_CORRELATIONS = (0.2, 0.8, -0.3)
 STRONGEST_START = 0.95
 FARTHEST = 700.0  # |log range| beyond which its exponential is none
 

@@ -25,13 +25,12 @@ from multilevel.estimation.residual.mixed import (
 from multilevel.estimation.residual.problem import ResidualModel
 from multilevel.estimation.residual.rows import ResidualRows
 from multilevel.estimation.residual.scale_factors import ScaleProduct
-from multilevel.estimation.residual.search import refuse_unbounded
+from multilevel.estimation.residual.search import descents, refuse_unbounded
 
 TOLERANCE = 1e-9  # decrease of the criterion that one more step may promise
 CERTIFIED = 1e-6  # the same, for the certificate: estimates move by less than 1e-3 of their error
 NULL_TOLERANCE = 1e-4  # slope along a constant that is zero that may remain
 ROUNDING = 1e-8  # increase of the criterion that is within its own rounding
-DESCENTS = 2  # how many of the starts are followed to their end
 MOST_ROUNDS = 100  # of a variance that depends on fitted values
 
 
@@ -116,7 +115,7 @@ def search(problem: MixedProblem, starts: list[Array], begin: Array | None = Non
     """Follow the best starts; the best end, with its certificate."""
     points = [at for phi in starts if (at := solve(problem, phi, begin=begin)) is not None]
     points.sort(key=lambda at: at.criterion)
-    ends = [end for at in points[:DESCENTS] if (end := descend(problem, at)) is not None]
+    ends = [end for at in points[: descents(len(problem.rows))] if (end := descend(problem, at)) is not None]
     if not ends:
         raise ModelError(
             "no covariance of the residuals could be found to begin from; simplify residual=, or check the "

@@ -54,8 +54,9 @@ class PatternedRows:
         return PatternedWhitening(self, eta, tuple(np.linalg.inv(L) for L in lower), log_det, least)
 
     def starts(self, z: Array) -> list[Array]:
-        """Near the correlations of the residuals of visits, then at none."""
-        return [self.chart.near(self._moments(z)), self.chart.near(np.eye(self.size))]
+        """Near the correlations of the residuals of visits, at none, and elsewhere."""
+        near = [self.chart.near(self._moments(z)), self.chart.near(np.eye(self.size))]
+        return [*near, *self.chart.elsewhere()]
 
     def pair_counts(self) -> Array:
         """How many clusters have both visits of each pair (T, T)."""

@@ -141,7 +141,11 @@ class Powers:
 
 @dataclass(frozen=True, slots=True)
 class ConstantPowers:
-    """const + |x|^power in each stratum; delta are all roots of constants, then all powers."""
+    """const + |x|^power in each stratum; delta are all roots of shares, then all powers.
+
+    The constant is a share of the power of a usual |x|, its geometric mean: so it keeps its part in g
+    whatever the power is, and the search need not follow it over orders of magnitude.
+    """
 
     names: tuple[str, ...]  # (2 J,)
     size: Array  # (n,) |x|
@@ -157,45 +161,56 @@ class ConstantPowers:
         """Constants are positive, or zero."""
         return (*(POSITIVE,) * self.n_strata, *(NUMBER,) * self.n_strata)
 
+    @property
+    def log_usual(self) -> float:
+        """Logarithm of a usual |x|."""
+        return float(np.log(self.size[self.size > 0.0]).mean())
+
     def natural(self, delta: Array) -> Array:
         """Constants, then powers."""
-        return np.concatenate([delta[: self.n_strata] ** 2, delta[self.n_strata :]])
+        return np.concatenate([self._constants(delta), delta[self.n_strata :]])
 
     def log_scale(self, delta: Array) -> Array:
         """Where |x| is zero, that of the constant alone."""
-        return np.log((delta[: self.n_strata] ** 2)[self.codes] + self._powers(delta))
+        return np.log(self._constants(delta)[self.codes] + self._powers(delta))
 
     def slopes(self, delta: Array, h: Array) -> Array:
-        """By root of the constant and by power."""
-        powers = self._powers(delta)
-        g = (delta[: self.n_strata] ** 2)[self.codes] + powers
+        """By root of the share and by power."""
+        powers, constants = self._powers(delta), self._constants(delta)[self.codes]
+        weight = h / (constants + powers)
+        usual = np.exp(self.log_usual * delta[self.n_strata :])
         logs = np.log(np.where(self.size > 0.0, self.size, 1.0))
-        by_root = np.bincount(self.codes, h / g, minlength=self.n_strata) * 2.0 * delta[: self.n_strata]
-        by_power = np.bincount(self.codes, h * powers * logs / g, minlength=self.n_strata)
-        return np.concatenate([by_root, by_power])
+        by_root = (
+            np.bincount(self.codes, weight, minlength=self.n_strata) * 2.0 * delta[: self.n_strata] * usual
+        )
+        change = constants * self.log_usual + powers * logs
+        return np.concatenate([by_root, np.bincount(self.codes, weight * change, minlength=self.n_strata)])
 
     def starts(self, residuals: Array) -> list[Array]:  # noqa: ARG002
-        """Constant and power alike in size, for powers of a half and one; and almost a power alone."""
-        usual = float(np.median(self.size[self.size > 0.0]))
-        pairs = [(usual**0.5, 0.5), (usual, 1.0), (0.05 * usual**0.5, 0.5), (1.0, 0.1)]
+        """Constant and power alike in size, for powers of a half and one; almost a power alone; and flat."""
         ones = np.ones(self.n_strata)
-        return [np.concatenate([np.sqrt(c) * ones, power * ones]) for c, power in pairs]
+        pairs = [(1.0, 0.5), (1.0, 1.0), (0.05, 0.5), (3.0, 2.0), (1.0, 0.1)]
+        return [np.concatenate([np.sqrt(share) * ones, power * ones]) for share, power in pairs]
 
     def boundary(self, delta: Array) -> Array:
         """Constants far below every |x|^power of their stratum become zero."""
-        powers = self._powers(delta)
+        powers, constants = self._powers(delta), self._constants(delta)
         least = np.array([powers[self.codes == j].min() for j in range(self.n_strata)])
-        roots = delta[: self.n_strata]
-        return np.concatenate([np.where(roots**2 < NEGLIGIBLE * least, 0.0, roots), delta[self.n_strata :]])
+        roots = np.where(constants < NEGLIGIBLE * least, 0.0, delta[: self.n_strata])
+        return np.concatenate([roots, delta[self.n_strata :]])
 
     def null_slope(self, delta: Array, h: Array) -> float:
-        """Of constants that are zero."""
+        """Of shares that are zero."""
         zero = delta[: self.n_strata] == 0.0
         if not zero.any():
             return np.inf
         slopes = np.bincount(self.codes, h * np.exp(-self.log_scale(delta)), minlength=self.n_strata)
-        unit = np.bincount(self.codes, self._powers(delta)) / np.bincount(self.codes)
-        return float((slopes * unit)[zero].min())
+        usual = np.exp(self.log_usual * delta[self.n_strata :])
+        return float((slopes * usual)[zero].min())
+
+    def _constants(self, delta: Array) -> Array:
+        """Of each stratum (J,)."""
+        return np.asarray(delta[: self.n_strata] ** 2 * np.exp(self.log_usual * delta[self.n_strata :]))
 
     def _powers(self, delta: Array) -> Array:
         """|x|^power (n,), zero where x is."""

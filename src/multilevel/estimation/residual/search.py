@@ -19,7 +19,9 @@ NULL_TOLERANCE = 1e-4  # slope along a constant that is zero that may remain
 ROUNDING = 1e-9  # increase of the criterion that is within its own rounding
 VANISHED = 14.0  # logarithm of a usual standard deviation over the smallest, on its way to zero
 SINGULAR = 1e-6  # part of a row's variance that a search leaves open on its way to none
-DESCENTS = 2  # how many of the starts are followed to their end
+DESCENTS = 5  # how many of the starts are followed to their end,
+FEW_DESCENTS = 2  # and how many where there are
+MANY_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,16 @@ def search(problem: GLSProblem, starts: list[Array]) -> Search:
 
 def best_starts(problem: GLSProblem, starts: list[Array]) -> list[Array]:
     """The starts with the lowest criterion."""
-    if len(starts) <= DESCENTS:
+    most = descents(len(problem.rows))
+    if len(starts) <= most:
         return starts
     points = [(at.criterion, k) for k, phi in enumerate(starts) if (at := solve(problem, phi)) is not None]
-    return [starts[k] for _, k in sorted(points)[:DESCENTS]]
+    return [starts[k] for _, k in sorted(points)[:most]]
+
+
+def descents(n_rows: int) -> int:
+    """How many starts to follow: modes that moments do not tell apart are those of few rows."""
+    return FEW_DESCENTS if n_rows > MANY_ROWS else DESCENTS
 
 
 def descend(problem: GLSProblem, start: Array) -> Minimum | None:
