@@ -145,28 +145,36 @@ class MarkovWhitening:
         """How many rows have each distance (d,)."""
         return np.bincount(self.rows.which, minlength=len(self.a)).astype(np.float64)
 
+    @cached_property
+    def of_rows(self) -> tuple[Array, Array]:
+        """a / s and 1 / s of each row (n, 1), zero and one in the first row of a cluster."""
+        later, which = self.rows.later, self.rows.which
+        before, own = np.zeros((self.rows.n_rows, 1)), np.ones((self.rows.n_rows, 1))
+        before[later, 0] = (self.a / self.s)[which]
+        own[later, 0] = (1.0 / self.s)[which]
+        return before, own
+
     def whiten(self, rows: Array) -> Array:
         """Each row, without what the one before it says."""
-        later, which = self.rows.later, self.rows.which
-        white = rows.copy()
-        white[later] = (rows[later] - self.a[which, None] * rows[later - 1]) / self.s[which, None]
+        before, own = self.of_rows
+        white = rows * own
+        white[1:] -= before[1:] * rows[:-1]
         return white
 
     def whiten_back(self, rows: Array) -> Array:
         """The transpose."""
-        later, which = self.rows.later, self.rows.which
-        back = rows.copy()
-        back[later] /= self.s[which, None]
-        back[later - 1] -= (self.a / self.s)[which, None] * rows[later]
+        before, own = self.of_rows
+        back = rows * own
+        back[:-1] -= before[1:] * rows[1:]
         return back
 
     def slopes(self, rows: Array, whitened: Array, solved: Array) -> Array:  # noqa: ARG002
         """From products of later rows with those before."""
-        later, which = self.rows.later, self.rows.which
-        white, before = whitened[later], rows[later - 1]
-        d = len(self.a)
-        squares = np.bincount(which, (white * white).sum(axis=1), minlength=d)
-        products = np.bincount(which, (white * before).sum(axis=1), minlength=d)
+        later, which, d = self.rows.later, self.rows.which, len(self.a)
+        of_squares = np.einsum("ij,ij->i", whitened, whitened)[later]
+        of_products = np.einsum("ij,ij->i", whitened[1:], rows[:-1])[later - 1]
+        squares = np.bincount(which, of_squares, minlength=d)
+        products = np.bincount(which, of_products, minlength=d)
         rate = self.a * self.slope / self.s**2
         by_distance = 2.0 * rate * (squares - self.counts) - 2.0 * self.slope / self.s * products
         return np.array([by_distance.sum()])
