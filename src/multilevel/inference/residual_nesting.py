@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from multilevel._typing import Array, Codes
 from multilevel.covariance.residual.specification import Residual
-from multilevel.covariance.residual.variance_functions import VarFixed, factors_of
+from multilevel.covariance.residual.variance_functions import VarFixed, VarIdent, factors_of
 from multilevel.covariance.working.arma import ARMA
 from multilevel.covariance.working.autoregressive import AR1
 from multilevel.covariance.working.exchangeable import Exchangeable
@@ -17,6 +18,7 @@ from multilevel.covariance.working.toeplitz import Toeplitz
 from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.estimation.gee.layout import ClusterLayout
 from multilevel.estimation.residual.rows import ResidualRows
+from multilevel.inference.nesting import same_groups
 
 INDEPENDENT = Residual()
 
@@ -28,7 +30,7 @@ def residual_lies_within(small: ResidualRows | None, large: ResidualRows | None)
     if large is None:
         return small.residual == INDEPENDENT
     return (
-        same_groups(small, large)
+        same_rows(small, large)
         and small.residual.by in (None, large.residual.by)
         and variance_lies_within(small.residual, large.residual)
         and correlation_lies_within(small.residual.corr, large.residual.corr, large.layout)
@@ -40,20 +42,33 @@ def not_fixed(residual: Residual) -> bool:
     return not any(isinstance(each, VarFixed) for each in factors_of(residual.var))
 
 
-def same_groups(small: ResidualRows, large: ResidualRows) -> bool:
-    """Whether rows are grouped and ordered alike, where they are grouped at all."""
-    one, other = small.layout, large.layout
-    if one is None:
+def same_rows(small: ResidualRows, large: ResidualRows) -> bool:
+    """Whether rows are grouped alike and measured at the same times, where that matters to the smaller."""
+    if small.layout is None or not small.residual.correlated:
         return True
-    if other is None:
-        return not small.residual.correlated
-    return one.labels == other.labels and np.array_equal(one.start, other.start)
+    if large.layout is None or not same_groups(group_codes(small), group_codes(large)):
+        return False
+    return not small.residual.corr.ordered or np.array_equal(times(small), times(large))
+
+
+def group_codes(rows: ResidualRows) -> Codes:
+    """The group of each row (n,), in the order of the data."""
+    assert rows.layout is not None
+    numbers = np.repeat(np.arange(rows.layout.n_clusters, dtype=np.float64), rows.layout.sizes)
+    return rows.in_data_order(numbers).astype(np.int32)
+
+
+def times(rows: ResidualRows) -> Array:
+    """The time of each row (n,), in the order of the data."""
+    assert rows.layout is not None
+    return rows.in_data_order(rows.layout.time)
 
 
 def variance_lies_within(small: Residual, large: Residual) -> bool:
     """Whether the factors of the smaller are among those of the larger, and given ones in both."""
     own, others = factors_of(small.var), factors_of(large.var)
-    return all(each in others for each in own) and given(own) == given(others)
+    of_strata = [] if large.by is None else [VarIdent(large.by)]  # a deviation for each stratum is free
+    return all(each in (*others, *of_strata) for each in own) and given(own) == given(others)
 
 
 def given(functions: Sequence[object]) -> list[object]:
