@@ -8,9 +8,17 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import stats
 
 import multilevel as ml
-from multilevel.errors import DataError, DataTypeError, FormulaError, ModelError, MultilevelWarning
+from multilevel.errors import (
+    DataError,
+    DataTypeError,
+    FormulaError,
+    ModelError,
+    MultilevelWarning,
+    NewLevelsError,
+)
 from multilevel.estimation.residual.problem import slopes, solve
 from reference_cases import load_data
 
@@ -259,6 +267,27 @@ def test_the_face_of_a_fit():
         assert text in str(f)
 
 
+@pytest.mark.parametrize("name", ["by", "un by", "product", "constant", "exp by", "fitted", "fixed", "ar1"])
+def test_intervals_of_new_observations(name):
+    """The rows used, given again as new data; the residual variance is added to that of the mean."""
+    data = visits(n_groups=120)
+    f = fit(STRUCTURES[name], data)
+    inside, new = f.predict(interval="prediction"), f.predict(data, interval="prediction")
+    np.testing.assert_allclose(new["conf_low"], inside["conf_low"], rtol=1e-6)
+    mean = f.predict(interval="confidence")
+    t = stats.t.ppf(0.975, f.df_residual)
+    extra = ((inside["conf_high"] - inside["fitted"]) ** 2 - (mean["conf_high"] - mean["fitted"]) ** 2) / t**2
+    np.testing.assert_allclose(extra, (f.sigma * f.record.relative_sd) ** 2, rtol=1e-8)
+
+
+def test_intervals_for_strata_that_were_not_seen():
+    f = fit(ml.VarIdent("sex"))
+    new = {"x": [0.0], "visit": [1], "sex": ["other"]}
+    assert np.isfinite(f.predict(new, interval="confidence")["conf_low"][0])
+    with pytest.raises(NewLevelsError, match="has not seen sex 'other'"):
+        f.predict(new, interval="prediction")
+
+
 def test_means_and_hypotheses():
     f = fit("ar1", formula="y ~ x * sex + visit")
     assert f.emmeans("sex")["df"][0] == f.df_residual
@@ -332,7 +361,7 @@ def test_mistakes_of_a_fit():
         (lambda: f.summary(df="containment"), "does not exist"),
         (lambda: f.marginal_cov("nobody"), "no group of 'id'"),
         (lambda: f.residuals("studentized"), "does not exist"),
-        (lambda: f.predict(interval="prediction"), "does not exist"),
+        (lambda: f.predict(interval="tolerance"), "does not exist"),
         (lambda: ml.gls("y ~ x", visits()).marginal_cov(), "are independent"),
         (lambda: ml.Residual(ml.NestedExchangeable("sex")), "one level of groups"),
         (lambda: ml.VarPower(3), "takes the name of a column"),

@@ -31,6 +31,7 @@ from multilevel.inference.gls_information import gls_inference, gls_information,
 from multilevel.inference.gls_kenward_roger import gls_kenward_roger
 from multilevel.inference.information import Information
 from multilevel.inference.linear_prediction import new_rows, used_rows
+from multilevel.inference.new_residuals import new_relative_sd
 from multilevel.inference.residual_parameters import ParameterTable, parameter_table
 from multilevel.inference.wald import CoefficientTable, checked_level, critical_value, inferred_table
 from multilevel.report.anova import anova_columns
@@ -413,9 +414,10 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
         new: Frame | None = None,
         *,
         kind: Literal["response", "link"] = "response",
-        interval: Literal["confidence"] | None = None,
+        interval: Literal["confidence", "prediction"] | None = None,
         level: float = 0.95,
         df: DfMethod | None = None,
+        weights: npt.ArrayLike | None = None,
     ) -> Array | Frame:
         """Means (k,) for new rows, or for the rows used; with `interval`, a frame with limits.
 
@@ -424,29 +426,45 @@ class GLSFit(Means[GLSRecord], Testing[GLSRecord]):
         Args:
             new: data with the predictors; rows with missing values give NaN.
             kind: "response" and "link" are the same in a linear model.
-            interval: "confidence" for the mean.
+            interval: "confidence" for the mean, "prediction" for a new observation of a new group, whose
+                variance is that of its stratum and covariates.
             level: of the interval.
             df: its degrees of freedom, as in `summary`.
+            weights: precision weights (k,) of the new observations; if not given, those in the column that
+                the fit took them from, or 1.
         """
         checked_choice("kind", kind, ("response", "link"))
-        checked_choice("interval", interval, (None, "confidence"))
-        rows = used_rows(self.design) if new is None else new_rows(self.design, new, None)
+        checked_choice("interval", interval, (None, "confidence", "prediction"))
+        rows = used_rows(self.design) if new is None else new_rows(self.design, new, weights)
         mean = rows.X @ self.fixef
         if rows.offset is not None:
             mean = mean + rows.offset
         if interval is None:
             return np.asarray(mean)
-        half = self._half_width(rows.X, level, df)
+        error = np.zeros(len(mean))
+        if interval == "prediction":
+            error = (self.sigma * self._new_relative_sd(new, mean, rows.precision())) ** 2
+        half = self._half_width(rows.X, level, df, error)
         return self._predictions(new, {"fitted": mean, "conf_low": mean - half, "conf_high": mean + half})
 
-    def _half_width(self, X: Array, level: float, df: str | None) -> Array:
+    def _new_relative_sd(self, new: Frame | None, mean: Array, precision: float | Array) -> Array:
+        """Standard deviations (k,) of new residuals over sigma."""
+        if new is None:
+            return self.record.relative_sd
+        point = self.solution.point
+        relative = new_relative_sd(self.rows, self.solution.problem.model, point.phi, new, mean)
+        return np.asarray(relative / np.sqrt(precision))
+
+    def _half_width(self, X: Array, level: float, df: str | None, error: Array) -> Array:
+        """Half the width (k,) of an interval whose errors add to that of the mean."""
         inference = self._inference(df)
         complete = np.isfinite(X).all(axis=1)
         distinct, place = np.unique(X[complete], axis=0, return_inverse=True)
         variance = np.array([inference.covariance(row[None, :])[0, 0] for row in distinct])
-        half = critical_value(level, inference.df(distinct)) * np.sqrt(variance)
+        place = place.ravel()
+        of_mean = critical_value(level, inference.df(distinct))[place]
         out = np.full(len(X), np.nan)
-        out[complete] = half[place.ravel()]
+        out[complete] = of_mean * np.sqrt(variance[place] + error[complete])
         return out
 
     def simulate(self, n: int = 1, seed: Seed = None) -> Array:
