@@ -6,17 +6,18 @@ from dataclasses import dataclass, field
 
 from multilevel.covariance.residual.variance_functions import (
     VarianceFunction,
+    VarIdent,
     as_variance,
     checked_column,
 )
-from multilevel.covariance.working.by_name import as_correlation
+from multilevel.covariance.working.by_name import NAMED, as_correlation
 from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.nested import NestedExchangeable
 from multilevel.covariance.working.specification import Correlation
 from multilevel.errors import ModelError
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Residual:
     """Residuals that correlate within groups, whose variance may differ between rows.
 
@@ -35,7 +36,7 @@ class Residual:
     Example:
         >>> import multilevel as ml
         >>> ml.Residual(corr="ar1", var="sex")
-        Residual(corr=AR1(time=None), var=VarIdent(by='sex'), by=None, groups=None, time=None)
+        Residual(corr='ar1', var='sex')
 
     References:
         Pinheiro, J. C. & Bates, D. M. (2000). Mixed-Effects Models in S and S-PLUS, chapter 5. Springer.
@@ -71,6 +72,18 @@ class Residual:
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "time", structure.time_column or time)
 
+    def __repr__(self) -> str:
+        """As short as it can be written."""
+        named = NAMED.get(self.corr.name) == self.corr
+        parts = {
+            "corr": repr(self.corr.name if named else self.corr),
+            "var": repr(self.var.by if isinstance(self.var, VarIdent) else self.var),
+            **{name: repr(getattr(self, name)) for name in ("by", "groups", "time")},
+        }
+        if parts["time"] == repr(self.corr.time_column):
+            parts["time"] = "None"
+        return f"Residual({', '.join(f'{name}={text}' for name, text in parts.items() if text != 'None')})"
+
     @property
     def correlated(self) -> bool:
         """Whether rows of one group are correlated at all."""
@@ -81,7 +94,7 @@ def as_residual(residual: object) -> Residual:
     """From what a user writes as `residual=`: a correlation or variance function stands for itself.
 
     >>> as_residual("ar1")
-    Residual(corr=AR1(time=None), var=None, by=None, groups=None, time=None)
+    Residual(corr='ar1')
     """
     if residual is None:
         return Residual()
