@@ -43,6 +43,15 @@ def checked_count(name: str, value: object) -> int:
     return count
 
 
+def checked_order(name: str, value: object) -> int:
+    """A whole number, 0 or more."""
+    if not _is_whole(value):
+        raise DataTypeError(f"{name}={value!r} is no whole number; write {name}=0, 1, 2, ...")
+    if int(value) < 0:
+        raise DataError(f"{name}={int(value)} is negative; it is 0 or more.")
+    return int(value)
+
+
 def checked_seed(seed: object) -> np.random.SeedSequence:
     """The root of the random streams that a seed starts."""
     if isinstance(seed, np.random.SeedSequence):

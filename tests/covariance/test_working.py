@@ -9,7 +9,7 @@ import pytest
 
 import multilevel as ml
 from multilevel.covariance.working.by_name import as_correlation
-from multilevel.errors import DataError, DataTypeError
+from multilevel.errors import DataError, DataTypeError, ModelError
 
 SPECIFICATIONS = [
     ml.Independence(),
@@ -17,6 +17,8 @@ SPECIFICATIONS = [
     ml.AR1(time="week"),
     ml.MDependent(2),
     ml.Unstructured(),
+    ml.Toeplitz(),
+    ml.ARMA(2, 1),
     ml.NestedExchangeable("physician"),
     ml.FixedCorrelation(np.eye(3)),
     ml.UserCorrelation(np.ones((3, 3, 1))),
@@ -40,8 +42,8 @@ def test_names():
 
 
 def test_what_is_no_structure():
-    with pytest.raises(DataError, match="corr='toeplitz' does not exist"):
-        as_correlation("toeplitz")
+    with pytest.raises(DataError, match="corr='banana' does not exist"):
+        as_correlation("banana")
     with pytest.raises(DataError, match="corr='stationary0' does not exist"):
         as_correlation("stationary0")
     with pytest.raises(DataTypeError, match="is no correlation structure"):
@@ -54,6 +56,17 @@ def test_m_dependent_matrices():
     np.testing.assert_array_equal(R, expected)
     R = ml.MDependent(1, stationary=False).matrix(np.array([0.5, 0.2]), np.arange(3))
     np.testing.assert_array_equal(R, [[1, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 1]])
+
+
+def test_toeplitz_serves_estimating_equations_too():
+    sleep = ml.datasets.sleepstudy()
+    call = {"groups": "Subject", "time": "Days"}
+    free = ml.gee("Reaction ~ Days", sleep, corr="toeplitz", **call)
+    lagged = ml.gee("Reaction ~ Days", sleep, corr=ml.MDependent(9), **call)
+    np.testing.assert_allclose(free.alpha, lagged.alpha)
+    np.testing.assert_allclose(free.fixef, lagged.fixef)
+    with pytest.raises(ModelError, match="is no working correlation"):
+        ml.gee("Reaction ~ Days", sleep, corr=ml.ARMA(1, 1), **call)
 
 
 def test_names_of_parameters():

@@ -15,7 +15,15 @@ from multilevel.errors import DataError, ModelError
 from multilevel.frames.output import to_frame
 from multilevel.frames.table import FrameKind
 from multilevel.inference.bootstrap_lrt import bootstrap_neighbours
-from multilevel.inference.compare import NO_TEST, LikelihoodRatios, gathered, likelihood_ratios
+from multilevel.inference.compare import (
+    NO_TEST,
+    LikelihoodRatio,
+    LikelihoodRatios,
+    gathered,
+    likelihood_ratio,
+    likelihood_ratios,
+    tested,
+)
 from multilevel.inference.glmm_bootstrap_lrt import bootstrap_glmm_neighbours
 from multilevel.inference.glmm_nesting import (
     AnyCandidate,
@@ -25,6 +33,7 @@ from multilevel.inference.glmm_nesting import (
     is_special_case,
 )
 from multilevel.inference.nesting import lies_within, precision, same_fixed_part
+from multilevel.inference.residual_nesting import residual_lies_within
 from multilevel.inference.simulated_p import SimulatedP
 from multilevel.inference.smaller_models import Candidate
 from multilevel.report.compare import comparison_page
@@ -33,6 +42,8 @@ from multilevel.results.fit_labels import told_formulas
 from multilevel.results.given_fits import AnyFit, given_fits
 from multilevel.results.glm import GLMFit
 from multilevel.results.glmm_base import GLMMBase
+from multilevel.results.gls import GLSFit
+from multilevel.results.structured import StructuredFit
 
 GENERALIZED = (GLMFit, GLMMBase)
 
@@ -110,7 +121,7 @@ def compare(
     `p_bootstrap`: the larger model's gain among its gains on data simulated from the smaller model.
 
     Args:
-        fits: fits by `lmm`, `glmm`, `ols` or `glm`, one by one or as one list.
+        fits: fits by `lmm`, `glmm`, `gls`, `ols` or `glm`, one by one or as one list.
         names: what to call them, one name a fit.
         method: "chi-square", or "bootstrap" to simulate too.
         n: data sets to simulate for each test.
@@ -141,13 +152,19 @@ def compare(
     ordered = [refitted[k] for k in order]
     nested = [is_nested(small, large) for small, large in pairwise(ordered)]
     generalized = any(isinstance(fit, GENERALIZED) for fit in ordered)
-    models = [] if generalized else [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered]
-    mixed = glmm_candidates(ordered) if generalized else []
+    structured = any(isinstance(fit, GLSFit | StructuredFit) for fit in ordered)
+    if structured and method == "bootstrap":
+        raise ModelError(
+            'method="bootstrap" serves fits by ml.lmm, ml.ols and ml.glmm with independent residuals; leave '
+            "it out for others."
+        )
+    linear = not (generalized or structured)
+    models = [Candidate(fit.design, fit.record, fit.loglik) for fit in ordered] if linear else []
     bootstrap = None
     if method == "bootstrap":
         refuse_without_random_effects(ordered)
         bootstrap = (
-            bootstrap_glmm_neighbours(mixed, nested, n, seed, progress)
+            bootstrap_glmm_neighbours(glmm_candidates(ordered), nested, n, seed, progress)
             if generalized
             else bootstrap_neighbours(models, nested, n, seed, progress)
         )
@@ -158,11 +175,12 @@ def compare(
         aic=np.array([fit.aic for fit in ordered]),
         bic=np.array([fit.bic for fit in ordered]),
         loglik=np.array([fit.loglik for fit in ordered]),
-        tests=glmm_tests(ordered, nested) if generalized else likelihood_ratios(models, nested),
+        tests=likelihood_ratios(models, nested) if linear else other_tests(ordered, nested),
         notes=(
             *refit_notes(given, refitted, labels),
             *nesting_notes(ordered, nested, [labels[k] for k in order]),
             *fast_notes(ordered, [labels[k] for k in order]),
+            *boundary_notes(ordered, nested),
             *simulation_notes("bootstrap", bootstrap),
         ),
         kind=given[0].design.frame_kind,
@@ -207,6 +225,8 @@ def is_nested(small: AnyFit, large: AnyFit) -> bool:
     if isinstance(small, GENERALIZED) or isinstance(large, GENERALIZED):
         one, other = generalized_candidate(small), generalized_candidate(large)
         return one is not None and other is not None and is_special_case(one, other)
+    if isinstance(small, GLSFit | StructuredFit) or isinstance(large, GLSFit | StructuredFit):
+        return is_nested_structured(small, large)
     without_residual = large.sigma == 0.0 < small.sigma
     return not without_residual and lies_within(small.design, large.design)
 
@@ -232,15 +252,33 @@ def glmm_candidates(fits: Sequence[AnyFit]) -> list[GLMMCandidate | None]:
     return [fit.candidate if isinstance(fit, GLMMBase) else None for fit in fits]
 
 
-def glmm_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
-    """Each of K generalized models against the one before it."""
-    fits = [generalized_candidate(fit) for fit in ordered]
+def is_nested_structured(small: AnyFit, large: AnyFit) -> bool:
+    """The same where residuals of one at least have a structure."""
+    if 0.0 in (small.sigma, large.sigma):
+        return False
+    one, other = (fit.rows if isinstance(fit, GLSFit | StructuredFit) else None for fit in (small, large))
+    return lies_within(small.design, large.design) and residual_lies_within(one, other)
+
+
+def other_tests(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> LikelihoodRatios:
+    """Each of K models against the one before it, where not all are linear models of `lmm` and `ols`."""
     return gathered(
         [
-            glmm_ratio(small, large) if is_one and small is not None and large is not None else NO_TEST
-            for (small, large), is_one in zip(pairwise(fits), nested, strict=True)
+            test_of_pair(small, large) if is_one else NO_TEST
+            for (small, large), is_one in zip(pairwise(ordered), nested, strict=True)
         ]
     )
+
+
+def test_of_pair(small: AnyFit, large: AnyFit) -> LikelihoodRatio:
+    """The test of a nested pair, by what its models are."""
+    one, other = generalized_candidate(small), generalized_candidate(large)
+    if one is not None and other is not None:
+        return glmm_ratio(one, other)
+    if isinstance(small, GLSFit | StructuredFit) or isinstance(large, GLSFit | StructuredFit):
+        df = large.df_model - small.df_model
+        return likelihood_ratio(small.loglik, large.loglik, df, None) if df > 0 else NO_TEST
+    return tested(*(Candidate(fit.design, fit.record, fit.loglik) for fit in (small, large)))
 
 
 def refit_notes(
@@ -298,6 +336,27 @@ def fast_notes(fits: Sequence[AnyFit], labels: Sequence[str]) -> tuple[str, ...]
         f"Fitted with nagq=0: {', '.join(fast)}. Such log-likelihoods are below their maximum, so tests and "
         "criteria are approximate; compare fits with nagq=1 to decide.",
     )
+
+
+def boundary_notes(ordered: Sequence[AnyFit], nested: Sequence[bool]) -> tuple[str, ...]:
+    """Say where a variance is tested and the distribution on the boundary is not known."""
+    concerned = any(
+        is_one
+        and any(isinstance(fit, StructuredFit) for fit in (small, large))
+        and n_random(small) != n_random(large)
+        for (small, large), is_one in zip(pairwise(ordered), nested, strict=True)
+    )
+    if not concerned:
+        return ()
+    return (
+        "Where random effects are added beside a residual structure, p is by the naive chi-square, and too"
+        " large: a variance cannot be negative.",
+    )
+
+
+def n_random(fit: AnyFit) -> int:
+    """Columns of all random-effects terms."""
+    return sum(term.n_columns for term in fit.design.terms)
 
 
 def same_weights(one: AnyFit, other: AnyFit) -> bool:

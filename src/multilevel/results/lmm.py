@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
 import numpy.typing as npt
 
@@ -13,6 +13,9 @@ from multilevel._options import Seed, checked_choice, checked_switch
 from multilevel._typing import Array, Frame
 from multilevel.clusters.plausible import plausible_ranges
 from multilevel.clusters.shrinkage import Shrinkage, shrinkage
+from multilevel.covariance.residual.specification import Residual, as_residual
+from multilevel.covariance.residual.variance_functions import VarianceFunction
+from multilevel.covariance.working.specification import Correlation
 from multilevel.design.build import build_design
 from multilevel.design.checks import refuse_saturated_terms
 from multilevel.design.design import Design
@@ -51,15 +54,26 @@ from multilevel.results.checks import (
 from multilevel.results.degrees import Degrees, DfMethod
 from multilevel.results.diagnostics import Diagnostics
 from multilevel.results.explained import Explained
+from multilevel.results.gls_setup import columns_of
 from multilevel.results.intervals import Intervals
 from multilevel.results.labels import own_levels
 from multilevel.results.means import Means
 from multilevel.results.ranks import ranked_columns
+from multilevel.results.structured import StructuredFit, fit_structured
+from multilevel.results.structured_setup import mixed_rows
 from multilevel.results.testing import Testing
 from multilevel.results.variance_tests import VarianceTests
 from multilevel.simulation.lmm import simulate_responses
 
+Structure = (
+    Residual
+    | Correlation
+    | VarianceFunction
+    | Literal["exchangeable", "ar1", "toeplitz", "unstructured", "stationary1", "stationary2"]
+)
 
+
+@overload
 def lmm(
     formula: str,
     data: Frame,
@@ -71,7 +85,36 @@ def lmm(
     contrasts: Mapping[str, Any] | None = None,
     residual: Literal["none"] | None = None,
     missing: Literal["drop", "raise"] = "drop",
-) -> LMMFit:
+) -> LMMFit: ...
+
+
+@overload
+def lmm(
+    formula: str,
+    data: Frame,
+    *,
+    reml: bool = True,
+    weights: str | npt.ArrayLike | None = None,
+    freq_weights: None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    residual: Structure,
+    missing: Literal["drop", "raise"] = "drop",
+) -> StructuredFit: ...
+
+
+def lmm(
+    formula: str,
+    data: Frame,
+    *,
+    reml: bool = True,
+    weights: str | npt.ArrayLike | None = None,
+    freq_weights: str | npt.ArrayLike | None = None,
+    offset: str | npt.ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    residual: Structure | Literal["none"] | None = None,
+    missing: Literal["drop", "raise"] = "drop",
+) -> LMMFit | StructuredFit:
     """Linear mixed model: a regression whose intercept and slopes may vary between groups.
 
     Args:
@@ -83,8 +126,11 @@ def lmm(
         offset: known part of the response, column or array (n,).
         contrasts: coding of factors, for example `{"g": "sum"}`, or `{"g": "treatment('b')"}` to make b the
             reference level.
-        residual: None for independent residuals, or "none" for no residual term at all, where a structured
-            term such as `ar1(0 + visit | g)` holds all the variation within a group.
+        residual: None for independent residuals of equal variance, or "none" for no residual term at all,
+            where a structured term such as `ar1(0 + visit | g)` holds all the variation within a group. Or
+            residuals with a structure: "ar1", `ml.ARMA(1, 1, time="week")`, `ml.VarPower("dose")`,
+            `ml.Residual(corr="ar1", var="sex", time="week")`. They correlate within the innermost grouping
+            factor, or within `ml.Residual(groups=...)`.
         missing: "drop" rows with missing values and say how many, or "raise".
 
     Example:
@@ -108,10 +154,16 @@ def lmm(
     }
     terms = parse_formula(formula)
     require_bars(terms)
-    checked_choice("residual", residual, (None, "none"))
     reml = checked_switch("reml", reml)
-    design = build_design(terms, data, **data_options)
     call = Call(lmm, data, {"reml": reml, "residual": residual, **data_options})
+    if residual is not None and not (isinstance(residual, str) and residual == "none"):
+        structure = as_residual(residual)
+        extra = columns_of(structure, structure.groups, structure.time)
+        design = build_design(terms, data, **data_options, extra_columns=extra)
+        rows = mixed_rows(structure, structure.time, data, design)
+        refuse_saturated_terms(design)
+        return fit_structured(design, rows, reml, call)
+    design = build_design(terms, data, **data_options)
     record, model = solve(design, reml, residual)
     fit = LMMFit(design, record, call)
     fit._keep(model)

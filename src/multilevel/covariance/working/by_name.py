@@ -9,6 +9,7 @@ from multilevel.covariance.working.exchangeable import Exchangeable
 from multilevel.covariance.working.independence import Independence
 from multilevel.covariance.working.m_dependent import MDependent
 from multilevel.covariance.working.specification import Correlation
+from multilevel.covariance.working.toeplitz import Toeplitz
 from multilevel.covariance.working.unstructured import Unstructured
 from multilevel.errors import DataError, DataTypeError
 
@@ -21,16 +22,18 @@ NAMED: dict[str, Correlation] = {
     "ar1": AR1(),
     "arm": AR1(),
     "autoregressive": AR1(),
+    "toeplitz": Toeplitz(),
+    "toep": Toeplitz(),
     "unstructured": Unstructured(),
     "un": Unstructured(),
 }
 LAGGED = re.compile(r"(mdependent|stationary|statmdep|nonstationary|nonstatmdep)(\d*)")
-NAMES = "'independence', 'exchangeable', 'ar1', 'stationary2', 'nonstationary2' or 'unstructured'"
+NAMES = "'independence', 'exchangeable', 'ar1', 'toeplitz', 'stationary2', 'nonstationary2' or 'unstructured'"
 OBJECTS = "ml.NestedExchangeable(inner=...), ml.FixedCorrelation(...) and ml.UserCorrelation(...) are objects"
 
 
-def as_correlation(corr: object) -> Correlation:
-    """The structure named; a specification passes through.
+def as_correlation(corr: object, argument: str = "corr") -> Correlation:
+    """The structure named; a specification passes through. `argument` is what the user wrote it for.
 
     >>> as_correlation("AR-1"), as_correlation("stationary2")
     (AR1(time=None), MDependent(m=2, stationary=True, time=None))
@@ -38,11 +41,11 @@ def as_correlation(corr: object) -> Correlation:
     if isinstance(corr, Correlation):
         return corr
     if not isinstance(corr, str):
-        raise DataTypeError(f"corr={corr!r} is no correlation structure; write {NAMES}; {OBJECTS}.")
+        raise DataTypeError(f"{argument}={corr!r} is no correlation structure; write {NAMES}; {OBJECTS}.")
     plain = re.sub(r"[\s_.()-]", "", corr.casefold())
     if plain in NAMED:
         return NAMED[plain]
     lagged = LAGGED.fullmatch(plain)
     if lagged is None or lagged[2] == "0":
-        raise DataError(f"corr={corr!r} does not exist; choose {NAMES}; {OBJECTS}.")
+        raise DataError(f"{argument}={corr!r} does not exist; choose {NAMES}; {OBJECTS}.")
     return MDependent(int(lagged[2] or 1), stationary=not lagged[1].startswith("non"))

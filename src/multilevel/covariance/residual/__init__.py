@@ -1,0 +1,1 @@
+"""Covariance of residuals: unbounded parameters to correlations and standard deviations, with derivatives."""
