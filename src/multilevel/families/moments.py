@@ -73,7 +73,7 @@ def family_variance(density: str, rows: RowParameters) -> Array:
         case "nbinom1":
             variance = mu * (1.0 + phi)
         case "binomial" | "beta_binomial":
-            variance = mu * (1.0 - mu) * share_variance(rows)
+            variance = mu * (1.0 - mu) * share_variance(density, rows)
         case "beta":
             variance = mu * (1.0 - mu) / (1.0 + phi)
         case _:  # Tweedie
@@ -81,10 +81,11 @@ def family_variance(density: str, rows: RowParameters) -> Array:
     return np.asarray(variance)
 
 
-def share_variance(rows: RowParameters) -> Array:
-    """Variance (n,) of a share of successes over mu (1 - mu); with a dispersion, of a beta-binomial one."""
+def share_variance(density: str, rows: RowParameters) -> Array:
+    """Variance (n,) of a share of successes, binomial or beta-binomial, over mu (1 - mu)."""
     trials = np.ones_like(rows.mu) if rows.trials is None else rows.trials
-    alike = 0.0 if rows.phi is None else 1.0 / (1.0 + rows.phi)
+    phi = rows.phi if density == "beta_binomial" else None
+    alike = 0.0 if phi is None else 1.0 / (1.0 + phi)
     return np.asarray((1.0 + (trials - 1.0) * alike) / trials)
 
 
