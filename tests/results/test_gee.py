@@ -473,7 +473,7 @@ def test_sandwich_of_few_clusters_is_warned_about():
         ({"groups": "nobody"}, DataError, "nobody"),
         ({"time": "never"}, DataError, "never"),
         ({"groups": ["person", "half"]}, ModelError, "NestedExchangeable"),
-        ({"corr": "toeplitz"}, DataError, "toeplitz"),
+        ({"corr": "circulant"}, DataError, "circulant"),
         ({"family": "student"}, ModelError, "student"),
         ({"family": "nonsense"}, DataError, "no family"),
         ({"family": "negative_binomial"}, ModelError, "size"),

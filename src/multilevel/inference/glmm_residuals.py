@@ -51,7 +51,8 @@ def pearson(design: GLMMDesign, record: GLMMRecord, y: Array) -> Array:
     rows = row_parameters(design, record)
     if record.family.response == "trials" and record.eta_zi is None:
         complement = one_minus_mean(record.family.link, record.eta)
-        return share_difference(y, record.mu, complement) / np.sqrt(share_variance(record.family.density, rows))
+        spread = np.sqrt(share_variance(record.family.density, rows))
+        return share_difference(y, record.mu, complement) / spread
     variance = response_variance(record.family.density, rows)
     return np.asarray((y - record.fitted) / np.sqrt(np.where(variance > 0.0, variance, np.nan)))
 
