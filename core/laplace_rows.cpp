@@ -95,6 +95,15 @@ void Laplace::add_rows_of_one(std::int64_t begin, int count, const RowDerivative
         const FactorRows& factor = rows_.factors[f];
         const int q = factor.width();
         const std::int32_t* codes = &factor.codes[begin];
+        if (q == 1 && f > 0) {  // rows stand level by level of the first factor only: both sums in one pass
+            const double* z = &factor.columns[0][begin];
+            double *information = sums.diag[f], *scores = sums.scores[f];
+            for (int r = 0; r < count; ++r) {
+                information[codes[r]] += z[r] * weight[r] * z[r];
+                scores[codes[r]] += z[r] * slope[r];
+            }
+            continue;
+        }
         for (int c = 0; c < q; ++c) {
             const double* z = &factor.columns[c][begin];
             add_to_levels(codes, z, slope, count, q, sums.scores[f] + c);
@@ -112,7 +121,11 @@ void Laplace::add_rows_of_one(std::int64_t begin, int count, const RowDerivative
             for (int e = 0; e < w; ++e) {
                 const double* z = &second.columns[e][begin];
                 double* block = sums.pairs[p] + c * w + e;
-                for (int r = 0; r < count; ++r) block[slots[r] * q * w] += weighted[r] * z[r];
+                const std::int64_t size = static_cast<std::int64_t>(q) * w;
+                if (size == 1)
+                    for (int r = 0; r < count; ++r) block[slots[r]] += weighted[r] * z[r];
+                else
+                    for (int r = 0; r < count; ++r) block[slots[r] * size] += weighted[r] * z[r];
             }
         }
     }
