@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from multilevel._options import Seed, checked_count, checked_seed
 from multilevel._typing import Array
 from multilevel.design.glmm import GLMMDesign
-from multilevel.errors import ModelError, MultilevelError, MultilevelWarning
+from multilevel.errors import MultilevelError, MultilevelWarning
 from multilevel.estimation.glm import solve_glm
 from multilevel.inference.bootstrap import Replicates, Streams, in_blocks, named_statistic
 from multilevel.inference.bootstrap_intervals import LimitMethod
@@ -28,48 +28,19 @@ from multilevel.inference.glm_bootstrap import (
     response_designs,
 )
 from multilevel.inference.parameters import Parameter
-from multilevel.report.summary import Summary
-from multilevel.results.bootstrap import Bootstrap
+from multilevel.results.generalized_bootstrap import GeneralizedBootstrap, Kind
 
-Kind = Literal["parametric", "case"]
-TITLES = {
-    "parametric": "Parametric bootstrap of a generalized linear model",
-    "case": "Case bootstrap of a generalized linear model",
-}
 DESIGNS = {"parametric": response_designs, "case": case_designs}
 
 
-class GLMBootstrap(Bootstrap):
+class GLMBootstrap(GeneralizedBootstrap):
     """Estimates of a generalized linear model in replicated samples, a row each.
 
     Printing shows bias, standard error and percentile limits; `confint(method, level)` gives "percentile",
     "basic", "normal" or "bca" limits.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        replicates: Replicates,
-        parameters: tuple[Parameter, ...],
-        estimates: Array,
-        *,
-        kind: Kind,
-        seed: int | Sequence[int] | None,
-        requested: int,
-        own_statistic: bool,
-    ) -> None:
-        drawn = source.clusters
-        self.kind = kind
-        self.seed = seed
-        self.requested = requested
-        self.clusters = f"{drawn.name} ({drawn.n_levels})" if kind == "case" and drawn is not None else None
-        self.estimates = estimates
-        self._parameters = parameters
-        self._replicates = replicates
-        self._own_statistic = own_statistic
-        self._source = source
-        self._design = source.model.main
-        self._fitted = None
+    model_words = "generalized linear model"
 
     def interval_columns(
         self, method: LimitMethod = "percentile", level: float = 0.95, effects: str = "all"
@@ -78,18 +49,10 @@ class GLMBootstrap(Bootstrap):
         columns = super().interval_columns(method, level, effects)
         return {name: columns[name] for name in ("term", "estimate", "conf_low", "conf_high")}
 
-    def _studentized(self, level: float, chosen: list[int]) -> Any:  # noqa: ARG002
-        raise ModelError('studentized limits are made for linear mixed models; use "percentile" or "bca".')
-
     def _jackknife(self) -> Array:
         if self._own_statistic:
             return super()._jackknife()  # which refuses it
         return jackknife(self._source)
-
-    def summary(self, level: float = 0.95) -> Summary:
-        """Estimates, bias, standard errors and percentile limits on a page, with what deserves notice."""
-        page = super().summary(level)
-        return Summary(TITLES[self.kind], page.facts, page.blocks, page.notes)
 
 
 def make_glm_bootstrap(
@@ -119,14 +82,17 @@ def make_glm_bootstrap(
             MultilevelWarning,
             stacklevel=4,
         )
+    drawn = source.clusters if kind == "case" else None
     return GLMBootstrap(
         source,
+        source.model.main,
         replicates,
         parameters,
         estimates,
         kind=kind,
         seed=root.entropy,
         requested=n,
+        clusters=None if drawn is None else f"{drawn.name} ({drawn.n_levels})",
         own_statistic=statistic is not None,
     )
 

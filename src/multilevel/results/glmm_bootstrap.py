@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
@@ -30,8 +30,7 @@ from multilevel.inference.bootstrap_intervals import LimitMethod
 from multilevel.inference.glmm_parameters import glmm_parameters, parameters_at
 from multilevel.inference.parameters import Parameter
 from multilevel.report.intervals import columns_by_component
-from multilevel.report.summary import Summary
-from multilevel.results.bootstrap import Bootstrap
+from multilevel.results.generalized_bootstrap import GeneralizedBootstrap, Kind
 from multilevel.simulation.clusters import (
     IndependentClusters,
     design_of_sample,
@@ -42,12 +41,6 @@ from multilevel.simulation.clusters import (
 from multilevel.simulation.glmm import draw_glmm
 from multilevel.simulation.lmm import refuse_counted_rows
 from multilevel.simulation.streams import random_streams
-
-TITLES = {
-    "parametric": "Parametric bootstrap of a generalized linear mixed model",
-    "case": "Case bootstrap of a generalized linear mixed model",
-}
-Kind = Literal["parametric", "case"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +57,14 @@ class Source:
         return working_glmm(self.design, self.record.family, nodes=self.record.nodes, prior=prior)
 
 
-class GLMMBootstrap(Bootstrap):
+class GLMMBootstrap(GeneralizedBootstrap):
     """Estimates of a generalized mixed model in replicated samples, a row each.
 
     Printing shows bias, standard error and percentile limits; `confint(method, level)` gives "percentile",
     "basic", "normal" or "bca" limits.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        replicates: Replicates,
-        parameters: tuple[Parameter, ...],
-        estimates: Array,
-        *,
-        kind: Kind,
-        seed: int | Sequence[int] | None,
-        requested: int,
-        clusters: str | None,
-        own_statistic: bool,
-    ) -> None:
-        self.kind = kind
-        self.seed = seed
-        self.requested = requested
-        self.clusters = clusters
-        self.estimates = estimates
-        self._parameters = parameters
-        self._replicates = replicates
-        self._own_statistic = own_statistic
-        self._source = source
-        self._design = source.design.main
-        self._fitted = None
-
-    def _studentized(self, level: float, chosen: list[int]) -> Any:  # noqa: ARG002
-        raise ModelError('studentized limits are made for linear mixed models; use "percentile" or "bca".')
+    model_words = "generalized linear mixed model"
 
     def _jackknife(self) -> Array:
         if self._own_statistic:
@@ -118,11 +85,6 @@ class GLMMBootstrap(Bootstrap):
             return columns
         limits = (columns[name] for name in ("estimate", "conf_low", "conf_high"))
         return columns_by_component([self._parameters[k] for k in self._chosen(effects)], *limits)
-
-    def summary(self, level: float = 0.95) -> Summary:
-        """Estimates, bias, standard errors and percentile limits on a page, with what deserves notice."""
-        page = super().summary(level)
-        return Summary(TITLES[self.kind], page.facts, page.blocks, page.notes)
 
 
 def make_glmm_bootstrap(
@@ -161,6 +123,7 @@ def make_glmm_bootstrap(
         )
     return GLMMBootstrap(
         source,
+        fit.model.main,
         replicates,
         parameters,
         estimates,
@@ -179,7 +142,7 @@ def refuse_residuals(kind: object) -> None:
             'kind="residual" adds residuals to fitted values, which makes no counts, shares or categories; '
             'use kind="parametric", or kind="case", which draws whole clusters. (ml.lmm has residuals.)'
         )
-    checked_choice("kind", kind, tuple(TITLES))
+    checked_choice("kind", kind, get_args(Kind))
 
 
 def clusters_of(model: WorkingGLMM, design: GLMMDesign, instead: str) -> IndependentClusters:
